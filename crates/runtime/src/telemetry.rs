@@ -1,0 +1,53 @@
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines are written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line; in colour on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line, for a log collector.
+    Json,
+}
+
+/// Log set-up of the process.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Directives of `tracing_subscriber::EnvFilter`, such as `info,tdlib=debug`.
+    pub filter: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+impl Telemetry {
+    /// Checks the filter without installing anything.
+    ///
+    /// # Errors
+    ///
+    /// The text of the directive that cannot be read.
+    pub fn check(filter: &str) -> Result<(), String> {
+        EnvFilter::builder().parse(filter).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Installs the process's subscriber; a panic becomes a log line as well.
+    ///
+    /// A second call in one process changes nothing. A filter that cannot be read falls back to
+    /// `info` (settings refuse it before).
+    pub fn install(&self) {
+        let filter =
+            EnvFilter::builder().parse(&self.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let installed = match self.format {
+            LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        };
+        if installed.is_ok() {
+            std::panic::set_hook(Box::new(|panic| {
+                tracing::error!(location = panic.location().map(tracing::field::display), "panic");
+            }));
+        }
+    }
+}
