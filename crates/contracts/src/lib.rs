@@ -1,1 +1,24 @@
-//! .
+//! The wire: envelopes of commands and events, ids, error codes, and the names of exchanges,
+//! queues, channels and keys.
+//!
+//! Shapes, not behaviour: nothing here does I/O, and no component's private type lives here. A
+//! backend team reads this crate to know what goes over RabbitMQ and Redis; every other crate takes
+//! the names from it, so that none is spelt twice.
+//!
+//! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`].
+
+pub mod command;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod names;
+pub mod route;
+pub mod shard;
+
+pub use command::{Command, CommandMeta, Field, Properties, Unreadable};
+pub use error::{ErrorCode, ErrorInfo, ErrorSource};
+pub use event::{Body, Event, EventMeta, SCHEMA_VERSION};
+pub use ids::{AccountId, CommandId, Epoch, EventId};
+pub use names::Names;
+pub use route::{Flow, RoutingKey};
+pub use shard::{Shard, ShardCount};

@@ -1,0 +1,85 @@
+//! Names on RabbitMQ and Redis, all under one namespace (`tdfleet` unless set otherwise).
+
+use crate::ids::AccountId;
+use crate::route::Flow;
+use crate::shard::{Shard, ShardCount};
+
+/// Spells every name; the namespace keeps several installations apart on one server.
+#[derive(Clone, Debug)]
+pub struct Names {
+    namespace: String,
+}
+
+impl Names {
+    /// Names under `namespace`: letters, digits, `_` and `-`, as the settings check.
+    pub fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned() }
+    }
+
+    /// Topic exchange that commands are published to: `tdfleet.commands`.
+    pub fn commands_exchange(&self) -> String {
+        format!("{}.commands", self.namespace)
+    }
+
+    /// Durable queue of one shard and flow: `tdfleet.cmd_hi.s055.of64`. The shard count is part of
+    /// the name, so that two counts never share a queue.
+    pub fn command_queue(&self, flow: Flow, shard: Shard, count: ShardCount) -> String {
+        format!("{}.{flow}.{shard}.of{}", self.namespace, count.get())
+    }
+
+    /// Binding of that queue: `cmd_hi.s055.acc.*.*`.
+    pub fn command_binding(flow: Flow, shard: Shard) -> String {
+        format!("{flow}.{shard}.acc.*.*")
+    }
+
+    /// Alternate exchange (fanout) of the commands' exchange: `tdfleet.unrouted.of64`. RabbitMQ
+    /// compares it on every declare, which is how a worker with another shard count is refused.
+    pub fn unrouted_exchange(&self, count: ShardCount) -> String {
+        format!("{}.unrouted.of{}", self.namespace, count.get())
+    }
+
+    /// Queue of what matched no binding; the workers read it: `tdfleet.unrouted`.
+    pub fn unrouted_queue(&self) -> String {
+        format!("{}.unrouted", self.namespace)
+    }
+
+    /// Dead-letter exchange (fanout) of the shard queues, for what RabbitMQ itself takes out of a
+    /// queue; `tdfleet.expired`.
+    pub fn expired_exchange(&self) -> String {
+        format!("{}.expired", self.namespace)
+    }
+
+    /// Queue of what RabbitMQ took out (expired by AMQP's `expiration`); the workers read and
+    /// answer it: `tdfleet.expired`.
+    pub fn expired_queue(&self) -> String {
+        format!("{}.expired", self.namespace)
+    }
+
+    /// Queue where messages nobody could carry out rest, with the reason in a header, until the
+    /// operator looks: `tdfleet.dead-letters`.
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{}.dead-letters", self.namespace)
+    }
+
+    /// Redis stream of one account's events: `tdfleet:{1}:log`. The braces put all keys of an
+    /// account into one slot of a Redis Cluster.
+    pub fn log_key(&self, account: AccountId) -> String {
+        format!("{}:{{{account}}}:log", self.namespace)
+    }
+
+    /// Redis hash with the newest event id and epoch of an account: `tdfleet:{1}:head`.
+    pub fn head_key(&self, account: AccountId) -> String {
+        format!("{}:{{{account}}}:head", self.namespace)
+    }
+
+    /// Redis pub/sub channel of one account's events: `tdfleet:{1}:live`.
+    pub fn live_channel(&self, account: AccountId) -> String {
+        format!("{}:{{{account}}}:live", self.namespace)
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new("tdfleet")
+    }
+}

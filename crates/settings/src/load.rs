@@ -1,0 +1,231 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
+use serde::Deserialize;
+
+use crate::sections::Settings;
+
+/// Where settings are read from, above the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A TOML file.
+    pub file: Option<PathBuf>,
+    /// `TDFLEET__SECTION__FIELD` variables; the process's own when `None`.
+    pub environment: Option<HashMap<String, String>>,
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Name of the setting, such as `broker.prefetch`, or of the file.
+    pub setting: String,
+    /// What is wrong, without the value: it may be a secret.
+    pub problem: String,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(crate) fn add(&mut self, setting: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(Fault { setting: setting.into(), problem: problem.into() });
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Fault { setting, problem }) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{setting}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Every fault there is: an unreadable file, unknown names, wrong types, values out of range.
+    pub fn load(sources: Sources) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let merged = merge(sources).map_err(|fault| Faults(vec![fault]))?;
+        for (name, leaf) in leaves(&merged) {
+            if let Err(error) = Settings::deserialize(leaf) {
+                faults.add(name, problem(&error));
+            }
+        }
+        if !faults.0.is_empty() {
+            return Err(faults);
+        }
+        let settings = Settings::deserialize(merged).map_err(|error| {
+            Faults(vec![Fault { setting: "settings".to_owned(), problem: problem(&error) }])
+        })?;
+        settings.check(&mut faults);
+        if faults.0.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+}
+
+fn merge(sources: Sources) -> Result<Value, Fault> {
+    let mut builder = Config::builder();
+    let shown = sources.file.as_ref().map(|path| path.display().to_string());
+    if let Some(path) = sources.file {
+        builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+    }
+    let environment = Environment::with_prefix("TDFLEET")
+        .prefix_separator("__")
+        .separator("__")
+        .source(sources.environment);
+    let fault = |error: ConfigError| Fault {
+        setting: shown.clone().unwrap_or_else(|| "environment".to_owned()),
+        problem: first_line(&error),
+    };
+    let merged = builder.add_source(environment).build().map_err(fault)?;
+    merged.try_deserialize::<Value>().map_err(fault)
+}
+
+/// Each `section.field` by itself, so that every wrong one is found and not only the first.
+fn leaves(merged: &Value) -> Vec<(String, Value)> {
+    let ValueKind::Table(sections) = &merged.kind else { return Vec::new() };
+    let mut leaves = Vec::new();
+    for (section, value) in sections {
+        match &value.kind {
+            ValueKind::Table(fields) => {
+                for (field, value) in fields {
+                    let leaf = table(section, table(field, value.clone()));
+                    leaves.push((format!("{section}.{field}"), leaf));
+                }
+            }
+            _ => leaves.push((section.clone(), table(section, value.clone()))),
+        }
+    }
+    leaves.sort_by(|(a, _), (b, _)| a.cmp(b));
+    leaves
+}
+
+fn table(key: &str, value: Value) -> Value {
+    let map: config::Map<String, Value> = [(key.to_owned(), value)].into_iter().collect();
+    Value::new(None, ValueKind::Table(map))
+}
+
+/// The fault in words, never with the value.
+fn problem(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Type { expected, .. } => format!("must be {expected}"),
+        ConfigError::At { error, .. } => problem(error),
+        ConfigError::Message(message) if message.starts_with("unknown field") => {
+            "there is no such setting".to_owned()
+        }
+        ConfigError::Message(message) if message.starts_with("enum ") => {
+            "is none of its choices".to_owned()
+        }
+        other => first_line(other),
+    }
+}
+
+/// A parser's message goes on to quote the line it failed on, which may hold a secret.
+fn first_line(error: &ConfigError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tdfleet.toml");
+        std::fs::write(&file, toml).unwrap();
+        let environment =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::load(Sources { file: Some(file), environment: Some(environment) })
+            .map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn defaults_are_sound() {
+        assert_eq!(load("", &[]).unwrap().shard_count, 64);
+    }
+
+    #[test]
+    fn the_environment_stands_above_the_file() {
+        let settings = load(
+            "shard_count = 8\n[broker]\nprefetch = 5\n[worker]\naccounts = '1-3, 7'\nshards = '0-3'",
+            &[
+                ("TDFLEET__BROKER__PREFETCH", "7"),
+                ("TDFLEET__TELEGRAM__API_HASH", "0123"),
+                ("TDFLEET__TELEGRAM__API_ID", "94575"),
+                ("TDFLEET__TELEGRAM__PROXY__SERVER", "127.0.0.1"),
+                ("TDFLEET__TELEGRAM__PROXY__PORT", "1"),
+                ("TDFLEET__TELEGRAM__PROXY__SECRET", "dd00"),
+                ("TDFLEET__WORKER__ACCOUNTS", "9"),
+            ],
+        )
+        .unwrap();
+        assert_eq!((settings.shard_count, settings.broker.prefetch), (8, 7));
+        assert_eq!(settings.telegram.api_hash.unwrap().expose_secret(), "0123");
+        assert_eq!(settings.telegram.proxy.unwrap().port, 1);
+        assert_eq!(settings.worker.accounts.to_string(), "9");
+    }
+
+    #[test]
+    fn all_faults_are_reported_together_and_without_values() {
+        let faults = load(
+            "shard_count = 'many'\ncolour = 1\n[broker]\nuri = 5\nprefetc = 2\nqueue_type = 'mirrored'\n\
+             [worker]\naccounts = '5-1'\n[telegram]\nproxy = { server = 'x', port = 70000, secret = 'hush' }",
+            &[],
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(faults, @r"
+        broker.prefetc: there is no such setting
+        broker.queue_type: is none of its choices
+        colour: there is no such setting
+        shard_count: must be an integer
+        telegram.proxy: must be an unsigned 16 bit integer
+        worker.accounts: `5-1` is not in ascending order
+        ");
+    }
+
+    #[test]
+    fn values_out_of_range_are_reported_together() {
+        let faults = load(
+            "namespace = 'a b'\nshard_count = 4\n[worker]\nshards = '0-4'\naccounts = '0-2'\ngrace_s = 0\n\
+             [broker]\nuri = 'http://user:hush@x'\nprefetch = 0\n[tdlib]\ntimeout_s = 5\n[log]\nfilter = 'a=b=c'",
+            &[],
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(faults, @r#"
+        namespace: must be letters, digits, `_` and `-`
+        log.filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
+        broker.uri: must be an amqp:// URI
+        broker.prefetch: must be between 1 and 4096
+        worker.accounts: must be between 1 and 9007199254740991
+        worker.shards: must be between 0 and 3 (shard_count)
+        worker.grace_s: must be between 1 and 600
+        tdlib.timeout_s: must be between 70 and 600
+        "#);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_or_not_there_is_named() {
+        let faults = load("[broker]\nuri = hush hush", &[]).unwrap_err();
+        assert!(faults.contains("tdfleet.toml: ") && !faults.contains("hush"), "{faults}");
+        let missing =
+            Sources { file: Some("nowhere.toml".into()), environment: Some(HashMap::new()) };
+        let faults = Settings::load(missing).unwrap_err().to_string();
+        assert!(faults.starts_with("nowhere.toml: "), "{faults}");
+    }
+}

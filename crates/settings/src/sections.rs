@@ -1,0 +1,76 @@
+//! The sections; the doc comment of a field is its documentation.
+
+mod broker;
+mod log;
+mod publisher;
+mod tdlib;
+mod telegram;
+mod worker;
+
+use serde::Deserialize;
+
+pub use broker::{BrokerSettings, QueueType};
+pub use log::{LogFormat, LogSettings};
+pub use publisher::PublisherSettings;
+pub use tdlib::TdlibSettings;
+pub use telegram::{ProxySettings, TelegramSettings};
+pub use worker::WorkerSettings;
+
+use crate::load::Faults;
+
+/// All settings of one process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// First word of every exchange, queue, channel and key, so that several installations can
+    /// share a server. Letters, digits, `_` and `-`. Default: `tdfleet`.
+    pub namespace: String,
+    /// Number of shards, 1 to 1000; the same for every process of an installation, for ever.
+    /// Default: 64.
+    pub shard_count: u16,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[broker]`
+    pub broker: BrokerSettings,
+    /// `[publisher]`
+    pub publisher: PublisherSettings,
+    /// `[worker]`
+    pub worker: WorkerSettings,
+    /// `[telegram]`
+    pub telegram: TelegramSettings,
+    /// `[tdlib]`
+    pub tdlib: TdlibSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            namespace: "tdfleet".to_owned(),
+            shard_count: 64,
+            log: LogSettings::default(),
+            broker: BrokerSettings::default(),
+            publisher: PublisherSettings::default(),
+            worker: WorkerSettings::default(),
+            telegram: TelegramSettings::default(),
+            tdlib: TdlibSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.namespace.is_empty() || !self.namespace.chars().all(word) {
+            faults.add("namespace", "must be letters, digits, `_` and `-`");
+        }
+        if !(1..=1000).contains(&self.shard_count) {
+            faults.add("shard_count", "must be between 1 and 1000");
+        }
+        self.log.check(faults);
+        self.broker.check(faults);
+        self.publisher.check(faults);
+        self.worker.check(self.shard_count, faults);
+        self.telegram.check(faults);
+        self.tdlib.check(faults);
+    }
+}

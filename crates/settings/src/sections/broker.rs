@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::load::Faults;
+
+/// `[broker]`: the command bus on RabbitMQ.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrokerSettings {
+    /// AMQP URI, `amqp://user:password@host:port/vhost`. Secret.
+    /// Default: `amqp://127.0.0.1:5672/%2f`.
+    pub uri: SecretString,
+    /// `quorum` (replicated; for production) or `classic`. A queue never changes its type in place.
+    /// Default: `quorum`.
+    pub queue_type: QueueType,
+    /// Deliveries that RabbitMQ sends ahead, per shard and flow: 1 to 4096. Default: 256.
+    pub prefetch: u16,
+    /// Longest wait for any one answer of RabbitMQ (connect, declare, consume, confirm), in
+    /// milliseconds: 100 to 600000. A quorum queue without a leader answers nothing at all.
+    /// Default: 10000.
+    pub timeout_ms: u64,
+}
+
+/// How RabbitMQ keeps a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueType {
+    /// Replicated by Raft.
+    #[default]
+    Quorum,
+    /// On one node.
+    Classic,
+}
+
+impl QueueType {
+    /// AMQP argument `x-queue-type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quorum => "quorum",
+            Self::Classic => "classic",
+        }
+    }
+}
+
+impl Default for BrokerSettings {
+    fn default() -> Self {
+        Self {
+            uri: "amqp://127.0.0.1:5672/%2f".into(),
+            queue_type: QueueType::Quorum,
+            prefetch: 256,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+impl BrokerSettings {
+    /// [`Self::timeout_ms`] as a duration.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        if !self.uri.expose_secret().starts_with("amqp://") {
+            faults.add("broker.uri", "must be an amqp:// URI");
+        }
+        if !(1..=4096).contains(&self.prefetch) {
+            faults.add("broker.prefetch", "must be between 1 and 4096");
+        }
+        if !(100..=600_000).contains(&self.timeout_ms) {
+            faults.add("broker.timeout_ms", "must be between 100 and 600000");
+        }
+    }
+}

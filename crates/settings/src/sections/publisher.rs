@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::load::Faults;
+
+/// `[publisher]`: the event log and the live channels on Redis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublisherSettings {
+    /// Redis URI, `redis://user:password@host:port/db`. Secret. Default: `redis://127.0.0.1:6379/0`.
+    pub uri: SecretString,
+    /// Events kept per account, about; older ones are trimmed: 100 to 10000000. Default: 10000.
+    pub max_events: u64,
+    /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
+    /// Default: 2592000 (30 days).
+    pub idle_expiry_s: u64,
+    /// The same for accounts no worker knows, whose log holds nothing but refusals. Default: 3600.
+    pub unknown_expiry_s: u64,
+    /// Longest wait for one answer of Redis, in milliseconds: 100 to 600000. Default: 5000.
+    pub timeout_ms: u64,
+}
+
+impl Default for PublisherSettings {
+    fn default() -> Self {
+        Self {
+            uri: "redis://127.0.0.1:6379/0".into(),
+            max_events: 10_000,
+            idle_expiry_s: 30 * 24 * 3600,
+            unknown_expiry_s: 3600,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+impl PublisherSettings {
+    /// [`Self::timeout_ms`] as a duration.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        if !self.uri.expose_secret().starts_with("redis://") {
+            faults.add("publisher.uri", "must be a redis:// URI");
+        }
+        let ranges = [
+            ("publisher.max_events", self.max_events, 100..=10_000_000),
+            ("publisher.idle_expiry_s", self.idle_expiry_s, 60..=31_536_000),
+            ("publisher.unknown_expiry_s", self.unknown_expiry_s, 60..=31_536_000),
+            ("publisher.timeout_ms", self.timeout_ms, 100..=600_000),
+        ];
+        for (name, value, range) in ranges {
+            if !range.contains(&value) {
+                let (low, high) = (range.start(), range.end());
+                faults.add(name, format!("must be between {low} and {high}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::load::Faults;
+
+/// `[tdlib]`: the library.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TdlibSettings {
+    /// Path of libtdjson 1.8.61. Default: `.tdlib/libtdjson.so.1.8.61`, where `make tdlib` puts it.
+    pub library: PathBuf,
+    /// TDLib's own log: 1 (errors) to 5. At 2 it tells of hidden flood waits. Default: 2.
+    pub log_level: u8,
+    /// Longest wait for one answer of TDLib, in seconds: 70 to 600. TDLib itself waits out floods
+    /// of up to 60 seconds in silence, so nothing shorter is sound. Default: 90.
+    pub timeout_s: u64,
+}
+
+impl Default for TdlibSettings {
+    fn default() -> Self {
+        Self { library: PathBuf::from(".tdlib/libtdjson.so.1.8.61"), log_level: 2, timeout_s: 90 }
+    }
+}
+
+impl TdlibSettings {
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        if !(1..=5).contains(&self.log_level) {
+            faults.add("tdlib.log_level", "must be between 1 and 5");
+        }
+        if !(70..=600).contains(&self.timeout_s) {
+            faults.add("tdlib.timeout_s", "must be between 70 and 600");
+        }
+    }
+}

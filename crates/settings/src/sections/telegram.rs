@@ -1,0 +1,68 @@
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::load::Faults;
+
+/// `[telegram]`: how the accounts present themselves to Telegram.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelegramSettings {
+    /// Application id from my.telegram.org. Required.
+    pub api_id: Option<i32>,
+    /// Application hash from my.telegram.org. Required. Secret.
+    pub api_hash: Option<SecretString>,
+    /// Key that the accounts' databases are encrypted under, each by a key of its own derived from
+    /// it; at least 16 bytes. Required; databases cannot be opened with another one. Secret.
+    pub master_key: Option<SecretString>,
+    /// Device that the session list of each account shows. Default: `tdfleet`.
+    pub device_model: String,
+    /// Language of the client, IETF. Default: `en`.
+    pub system_language_code: String,
+    /// Whether the accounts live on Telegram's test data centres. Default: false.
+    pub use_test_dc: bool,
+    /// MTProto proxy of all accounts, if any.
+    pub proxy: Option<ProxySettings>,
+}
+
+/// `[telegram.proxy]`: an MTProto proxy; set before the first connection, so that none goes
+/// around it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxySettings {
+    /// Host name or address.
+    pub server: String,
+    /// TCP port.
+    pub port: u16,
+    /// The proxy's secret, hexadecimal. Secret.
+    pub secret: SecretString,
+}
+
+impl Default for TelegramSettings {
+    fn default() -> Self {
+        Self {
+            api_id: None,
+            api_hash: None,
+            master_key: None,
+            device_model: "tdfleet".to_owned(),
+            system_language_code: "en".to_owned(),
+            use_test_dc: false,
+            proxy: None,
+        }
+    }
+}
+
+impl TelegramSettings {
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        use secrecy::ExposeSecret;
+
+        if self.device_model.is_empty() {
+            faults.add("telegram.device_model", "must not be empty");
+        }
+        if self.system_language_code.is_empty() {
+            faults.add("telegram.system_language_code", "must not be empty");
+        }
+        if self.master_key.as_ref().is_some_and(|key| key.expose_secret().len() < 16) {
+            faults.add("telegram.master_key", "must have at least 16 bytes");
+        }
+    }
+}
