@@ -1,0 +1,152 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::log::redact;
+use crate::tdjson::REQUIRED_VERSION;
+
+/// Why libtdjson could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no file at the path.
+    #[error("no libtdjson at `{}`: run `make tdlib`, or set `tdlib.library` to your own copy", .0.display())]
+    Missing(PathBuf),
+    /// The file is not a shared library, or not one for this machine.
+    #[error("`{}` cannot be loaded as a shared library", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The dynamic linker's words.
+        #[source]
+        source: libloading::Error,
+    },
+    /// The file is a library without TDLib's functions.
+    #[error("`{}` is not libtdjson: it has no `{symbol}`", path.display())]
+    NotTdlib {
+        /// The file.
+        path: PathBuf,
+        /// The first function that was looked for in vain.
+        symbol: &'static str,
+    },
+    /// It is TDLib, but not the version whose types this build knows.
+    #[error("libtdjson is version {found}, but {REQUIRED_VERSION} is needed: run `make tdlib`")]
+    Version {
+        /// What the library says of itself; `unknown` when it says nothing that can be read.
+        found: String,
+    },
+}
+
+/// TDLib's own refusal of a request.
+///
+/// `Debug` shows the message redacted (see [`redact`]), since it may quote the request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TdError {
+    /// TDLib's code: mostly 400 (bad request), 401, 404, 406 (not to be displayed), 420, 429, 500.
+    pub code: i32,
+    /// TDLib's message as it is, such as `PHONE_CODE_INVALID`; may quote the request.
+    pub message: String,
+    /// How long Telegram asks to wait: from a 429 `Too Many Requests: retry after N`, in seconds.
+    pub retry_after: Option<Duration>,
+}
+
+impl TdError {
+    /// Reads an object of type `error`; `None` when it is not one.
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Fields {
+            code: i32,
+            message: String,
+        }
+
+        let Fields { code, message } = serde_json::from_str(json).ok()?;
+        let retry_after = (code == 429).then(|| retry_after(&message)).flatten();
+        Some(Self { code, message, retry_after })
+    }
+}
+
+impl fmt::Debug for TdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TdError")
+            .field("code", &self.code)
+            .field("message", &redact(&self.message))
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+/// Why a call has no result. No variant's text holds anything of the request or the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// TDLib answered with an error.
+    #[error("tdlib refused the request with code {}", .0.code)]
+    Td(TdError),
+    /// TDLib has not answered in time; it may still do so, and may have done what was asked.
+    #[error("tdlib did not answer in time")]
+    Deadline,
+    /// The client is closed, or the reader has ended: there will be no answer.
+    #[error("the tdlib client is closed")]
+    Closed,
+    /// The request could not be written; nothing was sent.
+    #[error("the request cannot be encoded: {reason}")]
+    Encode {
+        /// What is wrong with it, without its content.
+        reason: &'static str,
+    },
+    /// The answer is not of the type the method promises.
+    #[error("the answer to {method} cannot be decoded at column {column}")]
+    Decode {
+        /// The method that was called.
+        method: &'static str,
+        /// Where in the answer the reading stopped; 0 where that is not known.
+        column: usize,
+    },
+}
+
+impl CallError {
+    /// How long Telegram asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Td(error) => error.retry_after,
+            _ => None,
+        }
+    }
+}
+
+fn retry_after(message: &str) -> Option<Duration> {
+    let seconds = message.strip_prefix("Too Many Requests: retry after ")?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_wait_tells_its_seconds() {
+        let json = r#"{"@type":"error","code":429,"message":"Too Many Requests: retry after 31"}"#;
+        let error = TdError::read(json).unwrap();
+        assert_eq!(error.retry_after, Some(Duration::from_secs(31)));
+        assert_eq!(CallError::Td(error).retry_after(), Some(Duration::from_secs(31)));
+    }
+
+    #[test]
+    fn only_a_429_of_that_form_has_a_wait() {
+        for json in [
+            r#"{"@type":"error","code":400,"message":"Too Many Requests: retry after 31"}"#,
+            r#"{"@type":"error","code":429,"message":"Too Many Requests"}"#,
+            r#"{"@type":"error","code":429,"message":"Too Many Requests: retry after soon"}"#,
+        ] {
+            assert_eq!(TdError::read(json).unwrap().retry_after, None, "{json}");
+        }
+    }
+
+    #[test]
+    fn neither_text_nor_debug_shows_what_an_error_quotes() {
+        let json = r#"{"@type":"error","code":400,"message":"Phone 15551234567 in \"secret\""}"#;
+        let error = CallError::Td(TdError::read(json).unwrap());
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("15551234567") && !shown.contains("secret"), "{shown}");
+    }
+}

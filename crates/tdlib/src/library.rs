@@ -1,0 +1,161 @@
+//! The only `unsafe` code of the workspace: libtdjson's C functions.
+#![expect(unsafe_code, reason = "libtdjson is called through its C interface")]
+
+use std::ffi::{CStr, CString, c_char, c_double, c_int};
+use std::mem::ManuallyDrop;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::error::LoadError;
+use crate::log;
+use crate::tdjson::{LogCallback, Tdjson, check_version};
+
+/// TDLib aborts the process when two threads receive at once, whatever handle they came by.
+static RECEIVING: Mutex<()> = Mutex::new(());
+
+/// Whom [`on_log_message`] tells. A static, since C gives the callback no context.
+static LOG_CALLBACK: RwLock<Option<LogCallback>> = RwLock::new(None);
+
+type LogMessageCallback = extern "C" fn(c_int, *const c_char);
+
+/// The real libtdjson, loaded at run time.
+pub struct Library {
+    create_client_id: unsafe extern "C" fn() -> c_int,
+    send: unsafe extern "C" fn(c_int, *const c_char),
+    receive: unsafe extern "C" fn(c_double) -> *const c_char,
+    execute: unsafe extern "C" fn(*const c_char) -> *const c_char,
+    set_log_message_callback: unsafe extern "C" fn(c_int, Option<LogMessageCallback>),
+    /// Never unloaded: TDLib's threads run in it until the process ends.
+    _handle: ManuallyDrop<libloading::Library>,
+}
+
+impl Library {
+    /// Loads libtdjson, checks its version and sends its log to `tracing` (target `tdlib`).
+    ///
+    /// `log_level` is TDLib's: 0 fatal, 1 errors, 2 warnings (what production wants: they tell of
+    /// hidden flood waits), 3 and more for debugging. `crash_records` is the directory that gets
+    /// `crash-<unix seconds>-<process id>.json` before TDLib ends the process by a fatal error.
+    ///
+    /// # Errors
+    ///
+    /// A missing file, one that is not libtdjson, or a version other than
+    /// [`crate::REQUIRED_VERSION`].
+    pub fn load(path: &Path, log_level: u16, crash_records: &Path) -> Result<Self, LoadError> {
+        let library = Self::open(path)?;
+        check_version(&library)?;
+        log::keep_crash_records(crash_records);
+        library.set_log_message_callback(log_level.into(), log::on_line);
+        library.configure(r#"{"@type":"setLogStream","log_stream":{"@type":"logStreamEmpty"}}"#);
+        library.configure(&format!(
+            r#"{{"@type":"setLogVerbosityLevel","new_verbosity_level":{}}}"#,
+            log_level.min(1023)
+        ));
+        Ok(library)
+    }
+
+    fn open(path: &Path) -> Result<Self, LoadError> {
+        // An absolute path, so that the linker's search paths have no say.
+        let path = path.canonicalize().map_err(|_| LoadError::Missing(path.to_owned()))?;
+        if !path.is_file() {
+            return Err(LoadError::Missing(path));
+        }
+        // SAFETY: loading runs the library's constructors; the operator chose the file, and
+        // libtdjson's constructors have no preconditions.
+        let library = unsafe { libloading::Library::new(&path) };
+        let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
+        let find = Symbols { library: &library, path: &path };
+        // SAFETY: the types are those that td_json_client.h of TDLib 1.8.61 declares.
+        unsafe {
+            Ok(Self {
+                create_client_id: find.function("td_create_client_id")?,
+                send: find.function("td_send")?,
+                receive: find.function("td_receive")?,
+                execute: find.function("td_execute")?,
+                set_log_message_callback: find.function("td_set_log_message_callback")?,
+                _handle: ManuallyDrop::new(library),
+            })
+        }
+    }
+
+    /// Runs a setting request that only a mistake of ours could make fail.
+    fn configure(&self, request: &str) {
+        let answer = CString::new(request).ok().and_then(|request| self.execute(&request));
+        if answer.as_deref() != Some(r#"{"@type":"ok"}"#) {
+            tracing::warn!("tdlib did not take a log setting");
+        }
+    }
+}
+
+struct Symbols<'a> {
+    library: &'a libloading::Library,
+    path: &'a Path,
+}
+
+impl Symbols<'_> {
+    /// # Safety
+    ///
+    /// `F` must be the type of the function that `name` names.
+    unsafe fn function<F: Copy>(&self, name: &'static str) -> Result<F, LoadError> {
+        // SAFETY: the caller vouches for the type; the pointer outlives the borrowed symbol
+        // because the library is never unloaded.
+        let symbol = unsafe { self.library.get::<F>(name) };
+        symbol
+            .map(|symbol| *symbol)
+            .map_err(|_| LoadError::NotTdlib { path: self.path.to_owned(), symbol: name })
+    }
+}
+
+impl Tdjson for Library {
+    fn create_client_id(&self) -> i32 {
+        // SAFETY: it has no preconditions.
+        unsafe { (self.create_client_id)() }
+    }
+
+    fn send(&self, client_id: i32, request: &CStr) {
+        // SAFETY: the request is NUL-terminated and copied before the call returns; any client id
+        // may be given, an unknown one is answered with an error.
+        unsafe { (self.send)(client_id, request.as_ptr()) }
+    }
+
+    fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
+        let _alone = RECEIVING.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the lock keeps every other thread out, and the text that the previous call
+        // returned was copied while it was held.
+        let text = unsafe { (self.receive)(timeout.as_secs_f64()) };
+        // SAFETY: TDLib returns null or a NUL-terminated string that lives until this thread's
+        // next call of a TDLib function; none comes before the copy.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes().to_vec())
+    }
+
+    fn execute(&self, request: &CStr) -> Option<String> {
+        // SAFETY: the request is NUL-terminated and copied before the call returns.
+        let text = unsafe { (self.execute)(request.as_ptr()) };
+        // SAFETY: as in `receive`: null, or a string that lives until this thread's next call.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    }
+
+    fn set_log_message_callback(&self, max_level: i32, callback: LogCallback) {
+        *LOG_CALLBACK.write().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+        // SAFETY: the callback is a function of this program, never unloaded, and calls no TDLib.
+        unsafe { (self.set_log_message_callback)(max_level, Some(on_log_message)) }
+    }
+}
+
+/// Runs in TDLib's threads, inside its logger; a panic must not cross into C.
+extern "C" fn on_log_message(level: c_int, message: *const c_char) {
+    let told = catch_unwind(|| {
+        if message.is_null() {
+            return;
+        }
+        // SAFETY: TDLib passes a NUL-terminated string that lives until this function returns.
+        let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+        let callback = *LOG_CALLBACK.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(callback) = callback {
+            callback(level, &message);
+        }
+    });
+    // There is nobody to report a panic to: the log itself is what failed.
+    drop(told);
+}

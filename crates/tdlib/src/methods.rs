@@ -1,0 +1,141 @@
+//! TDLib's methods as types: one small struct each, named as in TDLib 1.8.61's `td_api.tl`.
+//!
+//! A struct holds exactly the method's fields. Those that carry secrets (phone numbers, codes,
+//! passwords, keys) have no `Debug`. Answers are tdlib-rs's types, or a narrow one of ours
+//! where theirs would drag in all of `MessageContent` (see [`Chat`]).
+
+mod account;
+mod contacts;
+mod login;
+mod privacy;
+mod sessions;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+
+pub use account::{Close, GetOption, LogOut, SetOption, TestSquareInt};
+pub use contacts::{
+    CanSendMessageToUser, Chat, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetMe, GetUser,
+    SetCloseFriends, SetMessageSenderBlockList,
+};
+pub use login::{
+    AddProxy, CheckAuthenticationCode, CheckAuthenticationPassword, GetAuthorizationState,
+    ResendAuthenticationCode, SetAuthenticationPhoneNumber, SetTdlibParameters,
+};
+pub use privacy::{
+    GetArchiveChatListSettings, GetNewChatPrivacySettings, GetReadDatePrivacySettings,
+    GetUserPrivacySettingRules, SetArchiveChatListSettings, SetNewChatPrivacySettings,
+    SetReadDatePrivacySettings, SetUserPrivacySettingRules,
+};
+pub use sessions::{
+    ConfirmSession, DisconnectAllWebsites, DisconnectWebsite, GetActiveSessions,
+    GetConnectedWebsites, SetInactiveSessionTtl, TerminateAllOtherSessions, TerminateSession,
+    ToggleSessionCanAcceptCalls, ToggleSessionCanAcceptSecretChats,
+};
+
+/// A TDLib method: what is sent, and what comes back.
+///
+/// It serialises to an object with the method's fields; a unit struct has none.
+pub trait Method: Serialize {
+    /// TDLib's name of the method.
+    const NAME: &'static str;
+    /// What TDLib answers when all is well.
+    type Answer: DeserializeOwned;
+}
+
+/// TDLib's `ok`: the method has nothing to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "@type")]
+pub enum Done {
+    /// The only thing it can be; anything else does not decode.
+    #[serde(rename = "ok")]
+    Ok,
+}
+
+/// Names a struct's TDLib method and the type of its answer.
+macro_rules! method {
+    ($method:ty, $name:literal, $answer:ty) => {
+        impl $crate::methods::Method for $method {
+            const NAME: &'static str = $name;
+            type Answer = $answer;
+        }
+    };
+}
+use method;
+
+/// TDLib's `int64`, which its JSON writes as a string.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn int64<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// TDLib's `bytes`, which its JSON writes in base64.
+fn bytes<S: Serializer>(value: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&base64(value))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let sextet = (bits >> (18 - 6 * at)) & 63;
+            let digit = ALPHABET.get(sextet as usize).copied().unwrap_or(b'=');
+            text.push(if at <= group.len() { digit.into() } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<M: Method>(method: &M, json: &str) {
+        assert_eq!(serde_json::to_string(method).unwrap(), json, "{}", M::NAME);
+    }
+
+    #[test]
+    fn bytes_are_base64_as_in_rfc_4648() {
+        for (plain, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(plain.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+
+    #[test]
+    fn int64_ids_are_written_as_strings() {
+        check(
+            &TerminateSession { session_id: -9_007_199_254_740_993 },
+            r#"{"session_id":"-9007199254740993"}"#,
+        );
+    }
+
+    #[test]
+    fn abstract_types_carry_their_type_and_absent_ones_are_null() {
+        let sender_id =
+            crate::enums::MessageSender::User(crate::types::MessageSenderUser { user_id: 5 });
+        check(
+            &SetMessageSenderBlockList { sender_id, block_list: None },
+            r#"{"sender_id":{"@type":"messageSenderUser","user_id":5},"block_list":null}"#,
+        );
+        check(
+            &GetBlockedMessageSenders {
+                block_list: crate::enums::BlockList::Main,
+                offset: 0,
+                limit: 100,
+            },
+            r#"{"block_list":{"@type":"blockListMain"},"offset":0,"limit":100}"#,
+        );
+    }
+
+    #[test]
+    fn done_is_ok_and_nothing_else() {
+        assert_eq!(serde_json::from_str::<Done>(r#"{"@type":"ok"}"#).unwrap(), Done::Ok);
+        assert!(serde_json::from_str::<Done>(r#"{"@type":"user"}"#).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Done, method};
+use crate::enums::{BlockList, CanSendMessageToUserResult, ChatType, MessageSender};
+use crate::types::{ChatPhotoInfo, MessageSenders, User, Users};
+
+/// The account's own user.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetMe;
+method!(GetMe, "getMe", User);
+
+/// A user that TDLib knows; answered locally.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetUser {
+    /// The user.
+    pub user_id: i64,
+}
+method!(GetUser, "getUser", User);
+
+/// A chat that TDLib knows; answered locally.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetChat {
+    /// The chat.
+    pub chat_id: i64,
+}
+method!(GetChat, "getChat", Chat);
+
+/// What tdfleet reads of a chat.
+///
+/// Narrow on purpose: tdlib-rs's type holds the last message, and with it every kind of content
+/// there is, which takes minutes to compile wherever it is decoded.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Chat {
+    /// The chat.
+    pub id: i64,
+    /// Private chat, basic group, supergroup or secret chat, with that one's own id.
+    pub r#type: ChatType,
+    /// Its title.
+    pub title: String,
+    /// Its photo.
+    pub photo: Option<ChatPhotoInfo>,
+    /// The block list it is on.
+    pub block_list: Option<BlockList>,
+}
+
+/// Puts a user or chat on a block list, or takes a user off the main one.
+///
+/// TDLib answers before Telegram has, and tells nobody of a refusal.
+#[derive(Clone, Debug, Serialize)]
+pub struct SetMessageSenderBlockList {
+    /// Whom.
+    pub sender_id: MessageSender,
+    /// The list; `None` unblocks.
+    pub block_list: Option<BlockList>,
+}
+method!(SetMessageSenderBlockList, "setMessageSenderBlockList", Done);
+
+/// A page of a block list.
+#[derive(Clone, Debug, Serialize)]
+pub struct GetBlockedMessageSenders {
+    /// The list.
+    pub block_list: BlockList,
+    /// How many to skip.
+    pub offset: i32,
+    /// How many to return, at most 100.
+    pub limit: i32,
+}
+method!(GetBlockedMessageSenders, "getBlockedMessageSenders", MessageSenders);
+
+/// The account's close friends.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetCloseFriends;
+method!(GetCloseFriends, "getCloseFriends", Users);
+
+/// Replaces the account's close friends.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SetCloseFriends<'a> {
+    /// The whole list; all must be contacts.
+    pub user_ids: &'a [i64],
+}
+method!(SetCloseFriends<'_>, "setCloseFriends", Done);
+
+/// Whether the account may write to a user.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CanSendMessageToUser {
+    /// The user.
+    pub user_id: i64,
+    /// Only what is known without asking Telegram.
+    pub only_local: bool,
+}
+method!(CanSendMessageToUser, "canSendMessageToUser", CanSendMessageToUserResult);

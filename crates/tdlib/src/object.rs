@@ -1,0 +1,130 @@
+use std::ops::Range;
+
+use serde::Deserialize;
+
+const HEAD: &str = "{\"@type\":\"";
+
+/// One object that TDLib sent by itself, as it came: nothing of it has been decoded.
+///
+/// Types that this build does not know are kept like any other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Update {
+    json: String,
+    kind: Range<usize>,
+}
+
+impl Update {
+    /// TDLib's type name, such as `updateNewMessage`.
+    pub fn kind(&self) -> &str {
+        self.json.get(self.kind.clone()).unwrap_or_default()
+    }
+
+    /// The JSON object, `@type` included, `@client_id` and `@extra` taken off.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The JSON object, without a copy.
+    pub fn into_json(self) -> String {
+        self.json
+    }
+}
+
+impl std::fmt::Debug for Update {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Update")
+            .field("kind", &self.kind())
+            .field("bytes", &self.json.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An object with its address.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    pub(crate) client_id: i32,
+    /// The number of the request that this answers; an update has none.
+    pub(crate) extra: Option<u64>,
+    pub(crate) object: Update,
+}
+
+impl Routed {
+    /// Finds type, client and request number of an object; `None` when it has no such things.
+    ///
+    /// TDLib writes `{"@type":"…"` first and appends `,"@extra":…` and `,"@client_id":…` to the
+    /// finished object, so both ends tell all and the middle is not looked at. A message's text
+    /// cannot pretend to be an end: its quotes are escaped. Any other shape is parsed.
+    /// Source: TDLib 1.8.61, `ClientJson.cpp`, and `tests/real.rs`.
+    pub(crate) fn read(bytes: Vec<u8>) -> Option<Self> {
+        let json = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        match Ends::scan(&json) {
+            Some(ends) => Some(ends.cut(json)),
+            None => Self::parse(json),
+        }
+    }
+
+    fn parse(json: String) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(rename = "@type")]
+            kind: &'a str,
+            #[serde(rename = "@client_id")]
+            client_id: i32,
+            #[serde(rename = "@extra")]
+            extra: Option<u64>,
+        }
+
+        let Head { kind, client_id, extra } = serde_json::from_str(&json).ok()?;
+        let start = kind.as_ptr().addr().checked_sub(json.as_ptr().addr())?;
+        let kind = start..start + kind.len();
+        Some(Self { client_id, extra, object: Update { json, kind } })
+    }
+}
+
+struct Ends {
+    kind: Range<usize>,
+    /// Where the part begins that `td_receive` appended.
+    tail: usize,
+    client_id: i32,
+    extra: Option<u64>,
+}
+
+impl Ends {
+    fn scan(json: &str) -> Option<Self> {
+        let name = json.strip_prefix(HEAD)?;
+        let len = name.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
+        let end = HEAD.len() + len;
+        if json.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        let (rest, client_id) = split_number(json.strip_suffix('}')?);
+        let rest = rest.strip_suffix(",\"@client_id\":")?;
+        let (before, number) = split_number(rest);
+        let (fields, extra) = match before.strip_suffix(",\"@extra\":") {
+            Some(fields) => (fields, Some(number.parse().ok()?)),
+            None => (rest, None),
+        };
+        // The tail may not begin within the type's name, as in `{"@type":"ok,"@client_id":1}`.
+        (end < fields.len()).then_some(())?;
+        Some(Self {
+            kind: HEAD.len()..end,
+            tail: fields.len(),
+            client_id: client_id.parse().ok()?,
+            extra,
+        })
+    }
+
+    fn cut(self, mut json: String) -> Routed {
+        json.truncate(self.tail);
+        json.push('}');
+        let object = Update { json, kind: self.kind };
+        Routed { client_id: self.client_id, extra: self.extra, object }
+    }
+}
+
+/// Splits the digits off the end.
+fn split_number(text: &str) -> (&str, &str) {
+    let start = text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    text.split_at(start)
+}
