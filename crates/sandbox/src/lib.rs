@@ -1,1 +1,31 @@
-//! .
+//! A local Telegram data centre: real MTProto on loopback, answered from memory.
+//!
+//! The real libtdjson enters, in a copy that trusts this sandbox's key ([`Sandbox::patch_library`]),
+//! through `addProxy` with [`Sandbox::address`] and [`Sandbox::secret`]; it leaves logged in.
+//! Tests and the demo start it; nothing in it reaches Telegram, and no client of it can.
+//!
+//! Reading order: [`Sandbox`] accepts, `connection` serves one client, `transport` and `handshake`
+//! open it, `envelope` and `session` carry its messages, `dispatch` finds the method in `rpc`, and
+//! `model` holds the accounts that the methods work on. The model knows nothing of the wire.
+
+mod clock;
+mod connection;
+mod core;
+mod crypto;
+mod dispatch;
+mod envelope;
+mod handshake;
+mod keys;
+mod model;
+mod options;
+mod patch;
+mod rpc;
+mod sandbox;
+mod service;
+mod session;
+mod sync;
+mod transport;
+
+pub use options::Options;
+pub use patch::{PatchError, PatchedLibrary};
+pub use sandbox::{Error, Sandbox};

@@ -1,0 +1,226 @@
+//! One connection of a client, from its first byte to its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use grammers_tl_types::{Serializable, enums, types};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::debug;
+
+use crate::core::Core;
+use crate::dispatch::{Origin, Reply};
+use crate::envelope::{self, EnvelopeError, Message, Packet};
+use crate::handshake::{self, Exchange, HandshakeError};
+use crate::keys::{AuthKey, KeyId};
+use crate::service::{self, Sender};
+use crate::session::{ConnectionId, Familiarity, SessionId};
+use crate::transport::{self, Accepted, Frame, FrameReader, FrameWriter, TransportError};
+
+const RPC_RESULT: u32 = 0xf35c_6d01;
+/// Sent instead of a packet: the key is not known here.
+const UNKNOWN_KEY: i32 = -404;
+/// The salt of a message is not valid now.
+const BAD_SALT: i32 = 48;
+/// The lowest bits of a message id say that no client made it.
+const BAD_ID: i32 = 18;
+/// How far a client's clock may be behind and ahead, in seconds, and the codes that tell it.
+const BEHIND: (i64, i32) = (300, 16);
+const AHEAD: (i64, i32) = (30, 17);
+
+/// Why a connection ended, if the client did not end it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    #[error("the transport broke")]
+    Transport(#[from] TransportError),
+    #[error("the key exchange failed")]
+    Handshake(#[from] HandshakeError),
+    #[error("a packet could not be read")]
+    Envelope(#[from] EnvelopeError),
+    #[error("the key exchange was interrupted")]
+    Interrupted,
+    #[error("a fault that was asked for")]
+    Dropped,
+}
+
+struct Connection {
+    core: Arc<Core>,
+    id: ConnectionId,
+    peer: SocketAddr,
+    dc: i16,
+    outbox: UnboundedSender<Vec<u8>>,
+    exchange: Option<Exchange>,
+}
+
+/// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
+pub(crate) async fn serve(core: Arc<Core>, id: ConnectionId, stream: TcpStream, peer: SocketAddr) {
+    let stop = core.stop.clone();
+    let ended = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        ended = talk(Arc::clone(&core), id, stream, peer) => ended,
+    };
+    core.sessions.detach(id);
+    if let Err(error) = ended {
+        debug!(connection = id, error = %error, "connection ended");
+    }
+}
+
+async fn talk(
+    core: Arc<Core>,
+    id: ConnectionId,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<(), ConnectionError> {
+    let Accepted { reader, mut writer, dc } = transport::accept(stream, Some(&core.secret)).await?;
+    let (outbox, packets) = unbounded_channel();
+    let mut connection = Connection { core, id, peer, dc, outbox, exchange: None };
+    connection.run(reader, &mut writer, packets).await
+}
+
+impl Connection {
+    async fn run(
+        &mut self,
+        mut reader: FrameReader,
+        writer: &mut FrameWriter,
+        mut packets: UnboundedReceiver<Vec<u8>>,
+    ) -> Result<(), ConnectionError> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(packet) = packets.recv() => writer.send(&packet).await?,
+                frame = reader.next() => match frame? {
+                    Some(frame) => self.handle(frame, writer).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn handle(
+        &mut self,
+        frame: Frame,
+        writer: &mut FrameWriter,
+    ) -> Result<(), ConnectionError> {
+        let key_id = envelope::key_id(&frame.payload).ok_or(EnvelopeError::Malformed)?;
+        if key_id == KeyId(0) {
+            let answer = self.exchange_keys(&frame.payload).await?;
+            return Ok(writer.send(&answer).await?);
+        }
+        let Some(key) = self.core.keys.get(key_id) else {
+            return Ok(writer.send(&UNKNOWN_KEY.to_le_bytes()).await?);
+        };
+        let packet = envelope::open(&key, &frame.payload)?;
+        if frame.quick_ack {
+            writer.send_quick_ack(packet.quick_ack).await?;
+        }
+        self.receive(&key, packet)
+    }
+
+    /// One unencrypted message of a key exchange: `0:int64 id:int64 length:int32 body`.
+    async fn exchange_keys(&mut self, payload: &[u8]) -> Result<Vec<u8>, ConnectionError> {
+        let (head, rest) = payload.split_first_chunk::<20>().ok_or(EnvelopeError::Malformed)?;
+        let length = u32::from_le_bytes(crate::crypto::take(head, 16)) as usize;
+        let body = rest.get(..length).ok_or(EnvelopeError::Malformed)?.to_vec();
+        let (core, exchange) = (Arc::clone(&self.core), self.exchange.take());
+        let now = core.clock.now();
+        let step =
+            tokio::task::spawn_blocking(move || handshake::step(exchange, &core.rsa, now, &body));
+        let step = step.await.map_err(|_| ConnectionError::Interrupted)??;
+        self.exchange = step.exchange;
+        if let Some(key) = step.key {
+            self.core.keys.add(AuthKey::new(key, now));
+        }
+        let id = self.core.clock.message_id(crate::clock::MessageKind::Answer);
+        let length = u32::try_from(step.answer.len()).unwrap_or(u32::MAX);
+        let head = [&0u64.to_le_bytes()[..], &id.to_le_bytes(), &length.to_le_bytes()].concat();
+        Ok([head, step.answer].concat())
+    }
+
+    fn receive(&self, key: &Arc<AuthKey>, packet: Packet) -> Result<(), ConnectionError> {
+        let core = &self.core;
+        let session = SessionId { key: key.id, session: packet.session };
+        let link = (self.id, &self.outbox);
+        let familiarity = core.sessions.attach(session, key, link, &core.clock);
+        let now = core.clock.now();
+        if let Some(refusal) = refusal(key, &packet, now) {
+            core.sessions.send(session, &core.clock, false, refusal);
+            return Ok(());
+        }
+        if familiarity == Familiarity::New {
+            let created = types::NewSessionCreated {
+                first_msg_id: packet.message.id,
+                unique_id: packet.session,
+                server_salt: key.current_salt(now),
+            };
+            let created = enums::NewSession::Created(created).to_bytes();
+            core.sessions.send(session, &core.clock, true, created);
+        }
+        let from = Sender { core, key, session };
+        for message in envelope::flatten(packet.message)? {
+            self.take(&from, &message)?;
+        }
+        Ok(())
+    }
+
+    fn take(&self, from: &Sender<'_>, message: &Message) -> Result<(), ConnectionError> {
+        let core = &self.core;
+        if !core.sessions.take(from.session, &core.clock, message.id)
+            || service::handle(from, message)?
+        {
+            return Ok(());
+        }
+        let origin = Origin {
+            key: from.key.id,
+            session: from.session,
+            dc: self.dc,
+            address: self.peer.ip(),
+        };
+        let outcome = core.call(&origin, &message.body);
+        match outcome.reply {
+            Reply::Now(body) => answer(core, from.session, message.id, &body),
+            Reply::Later(delay, body) => {
+                let (core, session, id) = (Arc::clone(core), from.session, message.id);
+                self.core.tasks.spawn(async move {
+                    let stop = core.stop.clone();
+                    let waited = stop.run_until_cancelled(tokio::time::sleep(delay)).await;
+                    if waited.is_some() {
+                        answer(&core, session, id, &body);
+                    }
+                });
+            }
+            Reply::Never => {}
+            Reply::Disconnect => return Err(ConnectionError::Dropped),
+        }
+        core.publish(outcome.pushes);
+        Ok(())
+    }
+}
+
+fn answer(core: &Core, session: SessionId, request: i64, body: &[u8]) {
+    let result = [&RPC_RESULT.to_le_bytes()[..], &request.to_le_bytes(), body].concat();
+    core.sessions.answer(session, &core.clock, request, (true, result));
+}
+
+/// What is said about a packet instead of taking it; `None` when there is nothing wrong with it.
+fn refusal(key: &AuthKey, packet: &Packet, now: i32) -> Option<Vec<u8>> {
+    let Message { id, seq, .. } = packet.message;
+    let ahead = (id >> 32) - i64::from(now);
+    let error_code = match () {
+        () if id & 3 != 0 => BAD_ID,
+        () if ahead < -BEHIND.0 => BEHIND.1,
+        () if ahead > AHEAD.0 => AHEAD.1,
+        () if !key.accepts(packet.salt, now) => {
+            let salt = types::BadServerSalt {
+                bad_msg_id: id,
+                bad_msg_seqno: seq,
+                error_code: BAD_SALT,
+                new_server_salt: key.current_salt(now),
+            };
+            return Some(enums::BadMsgNotification::BadServerSalt(salt).to_bytes());
+        }
+        () => return None,
+    };
+    let notice = types::BadMsgNotification { bad_msg_id: id, bad_msg_seqno: seq, error_code };
+    Some(enums::BadMsgNotification::Notification(notice).to_bytes())
+}

@@ -1,0 +1,133 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grammers_tl_types::Serializable;
+use num_bigint::BigUint;
+
+use super::{random, sha1, take};
+
+/// 65537, as in Telegram's own keys; it is what makes the PEM as long as theirs.
+const EXPONENT: [u8; 3] = [1, 0, 1];
+/// Rounds of Miller-Rabin: a composite of this size passes with a chance far under 2^-80.
+const ROUNDS: usize = 8;
+const SMALL_PRIMES: [u16; 29] = [
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
+    101, 103, 107, 109, 113,
+];
+
+/// The data centre's RSA key: made anew for each run, so nothing reusable is ever kept.
+pub(crate) struct RsaKey {
+    modulus: BigUint,
+    private: BigUint,
+}
+
+impl RsaKey {
+    /// Makes a 2048-bit key. It takes a fraction of a second of one core.
+    pub(crate) fn generate() -> Self {
+        let exponent = BigUint::from_bytes_be(&EXPONENT);
+        loop {
+            let (p, q) = (prime(), prime());
+            let modulus = &p * &q;
+            let one = BigUint::from(1u8);
+            let order = (p - &one) * (q - &one);
+            if let (2048, Some(private)) = (modulus.bits(), exponent.modinv(&order)) {
+                return Self { modulus, private };
+            }
+        }
+    }
+
+    /// Raises `data` to the private exponent; 256 bytes, big endian.
+    pub(crate) fn decrypt(&self, data: &[u8]) -> [u8; 256] {
+        let plain = BigUint::from_bytes_be(data).modpow(&self.private, &self.modulus).to_bytes_be();
+        let padded = [vec![0; 256], plain].concat();
+        take(&padded, padded.len() - 256)
+    }
+
+    /// What a client looks this key up by: the last 8 bytes of the SHA-1 of its bare TL form.
+    pub(crate) fn fingerprint(&self) -> i64 {
+        let mut tl = Vec::new();
+        self.modulus.to_bytes_be().serialize(&mut tl);
+        EXPONENT.to_vec().serialize(&mut tl);
+        i64::from_le_bytes(take(&sha1(&[&tl]), 12))
+    }
+
+    /// The public half as a PKCS#1 PEM: lines of 64 columns, no line break after the last.
+    pub(crate) fn public_pem(&self) -> String {
+        let mut der = vec![0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00];
+        der.extend(self.modulus.to_bytes_be());
+        der.extend([0x02, 0x03]);
+        der.extend(EXPONENT);
+        let text = STANDARD.encode(der);
+        let mut pem = String::from("-----BEGIN RSA PUBLIC KEY-----\n");
+        let (lines, rest) = text.as_bytes().as_chunks::<64>();
+        for line in lines.iter().map(<[u8; 64]>::as_slice).chain((!rest.is_empty()).then_some(rest))
+        {
+            line.iter().for_each(|byte| pem.push(char::from(*byte)));
+            pem.push('\n');
+        }
+        pem.push_str("-----END RSA PUBLIC KEY-----");
+        pem
+    }
+}
+
+/// A random prime of 1024 bits with its two highest bits set, so that two of them make 2048.
+fn prime() -> BigUint {
+    loop {
+        let mut bytes = random::<128>();
+        bytes[0] |= 0xc0;
+        bytes[127] |= 1;
+        let candidate = BigUint::from_bytes_be(&bytes);
+        let divisible = SMALL_PRIMES.iter().any(|p| &candidate % *p == BigUint::ZERO);
+        if !divisible && is_prime(&candidate) {
+            return candidate;
+        }
+    }
+}
+
+/// Miller-Rabin with random bases.
+fn is_prime(n: &BigUint) -> bool {
+    let one = BigUint::from(1u8);
+    let last = n - &one;
+    let twos = last.trailing_zeros().unwrap_or(0);
+    let odd = &last >> twos;
+    (0..ROUNDS).all(|_| {
+        let base = BigUint::from_bytes_be(&random::<64>()) + 2u8;
+        let mut x = base.modpow(&odd, n);
+        if x == one || x == last {
+            return true;
+        }
+        (1..twos).any(|_| {
+            x = &x * &x % n;
+            x == last
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_decrypts_what_its_public_half_encrypted() {
+        let key = RsaKey::generate();
+        let mut plain = random::<256>();
+        plain[0] = 0;
+        let cipher = BigUint::from_bytes_be(&plain)
+            .modpow(&BigUint::from_bytes_be(&EXPONENT), &key.modulus)
+            .to_bytes_be();
+        assert_eq!(key.decrypt(&cipher), plain);
+    }
+
+    #[test]
+    fn the_pem_is_as_long_as_the_one_in_the_library() {
+        let pem = RsaKey::generate().public_pem();
+        assert_eq!(pem.len(), 425);
+        assert!(pem.lines().all(|line| line.len() <= 64));
+    }
+
+    #[test]
+    fn miller_rabin_knows_a_prime_and_a_carmichael_number() {
+        let mersenne = (BigUint::from(1u8) << 521u32) - 1u8;
+        assert!(is_prime(&mersenne));
+        assert!(!is_prime(&BigUint::from(294_409u32)));
+    }
+}

@@ -1,0 +1,34 @@
+use crate::crypto::random;
+use crate::keys::KeyId;
+
+/// What a session tells of the device it runs on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Device {
+    pub(crate) model: String,
+    pub(crate) platform: String,
+    pub(crate) system_version: String,
+    pub(crate) api_id: i32,
+    pub(crate) app_name: String,
+    pub(crate) app_version: String,
+    pub(crate) ip: String,
+    pub(crate) country: String,
+}
+
+/// One place an account is logged in at.
+#[derive(Clone, Debug)]
+pub(crate) struct LoginSession {
+    /// What other sessions name it by; never 0.
+    pub(crate) hash: i64,
+    /// The key it is held by; `None` for one that exists in the list only.
+    pub(crate) key: Option<KeyId>,
+    pub(crate) device: Device,
+    pub(crate) created: i32,
+    pub(crate) active: i32,
+}
+
+impl LoginSession {
+    pub(crate) fn new(key: Option<KeyId>, device: Device, now: i32) -> Self {
+        let hash = i64::from_le_bytes(random()) | 1;
+        Self { hash, key, device, created: now, active: now }
+    }
+}

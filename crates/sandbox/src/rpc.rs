@@ -1,0 +1,166 @@
+//! The methods of Telegram's API that the sandbox answers: one file per area, one table per file.
+//!
+//! A method is an `impl Handle for functions::<area>::<Method>` and a row in its area's `METHODS`.
+
+mod account;
+mod auth;
+mod help;
+mod updates;
+mod user;
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use grammers_tl_types::{
+    Cursor, Deserializable, Identifiable, RemoteCall, Serializable, enums, name_for_id,
+};
+
+use crate::keys::KeyId;
+use crate::model::{Account, UserId, World};
+
+const AREAS: &[&[Entry]] = &[account::METHODS, auth::METHODS, help::METHODS, updates::METHODS];
+
+/// The method with this constructor id.
+pub(crate) fn find(id: u32) -> Option<&'static Entry> {
+    AREAS.iter().copied().flatten().find(|entry| entry.id == id)
+}
+
+/// What separates a test data centre's number from the ordinary one's.
+const TEST_DC: u16 = 10_000;
+
+/// An error of a call, as Telegram words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RpcError {
+    pub(crate) code: i32,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl RpcError {
+    /// 400: the arguments do not fit.
+    pub(crate) const fn bad_request(message: &'static str) -> Self {
+        Self { code: 400, message: Cow::Borrowed(message) }
+    }
+
+    /// 401: the key is not, or no longer, logged in.
+    pub(crate) const fn unauthorized(message: &'static str) -> Self {
+        Self { code: 401, message: Cow::Borrowed(message) }
+    }
+}
+
+/// What a client says of itself in `initConnection`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) api_id: i32,
+    pub(crate) device_model: String,
+    pub(crate) system_version: String,
+    pub(crate) app_version: String,
+}
+
+/// Who calls.
+pub(crate) struct Caller {
+    pub(crate) key: KeyId,
+    /// The data centre the client believes to talk to.
+    pub(crate) dc: i16,
+    pub(crate) address: IpAddr,
+    pub(crate) client: Client,
+}
+
+impl Caller {
+    /// The number of the data centre, 1 to 5, whatever it is used for.
+    pub(crate) fn data_centre(&self) -> i32 {
+        i32::from(self.dc.unsigned_abs() % TEST_DC)
+    }
+
+    /// Whether the client asks for a test data centre.
+    pub(crate) fn is_test(&self) -> bool {
+        self.dc.unsigned_abs() > TEST_DC
+    }
+}
+
+/// Updates for an account's sessions.
+pub(crate) struct Push {
+    pub(crate) to: UserId,
+    /// The session that caused it, and so needs not be told.
+    pub(crate) except: Option<KeyId>,
+    pub(crate) updates: enums::Updates,
+}
+
+/// What a handler works with.
+pub(crate) struct Ctx<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) caller: &'a Caller,
+    /// Unix seconds.
+    pub(crate) now: i32,
+    /// Sent after the answer.
+    pub(crate) pushes: Vec<Push>,
+}
+
+impl Ctx<'_> {
+    /// The caller's own account.
+    pub(crate) fn account(&mut self) -> Result<&mut Account, RpcError> {
+        let key = self.caller.key;
+        self.world.account_of(key).ok_or(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))
+    }
+}
+
+/// A method the sandbox answers.
+pub(crate) trait Handle: RemoteCall + Deserializable + Identifiable + Debug {
+    /// Whether only a logged-in client may call it.
+    const NEEDS_LOGIN: bool = true;
+
+    /// Does it, and gives its answer.
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError>;
+}
+
+/// A row of a table: one method.
+pub(crate) struct Entry {
+    id: u32,
+    needs_login: bool,
+    run: fn(&mut Ctx<'_>, &[u8]) -> Result<Vec<u8>, RpcError>,
+}
+
+impl Entry {
+    const fn of<M: Handle>() -> Self
+    where
+        M::Return: Serializable,
+    {
+        Self { id: M::CONSTRUCTOR_ID, needs_login: M::NEEDS_LOGIN, run: run::<M> }
+    }
+
+    pub(crate) fn needs_login(&self) -> bool {
+        self.needs_login
+    }
+
+    /// Decodes the call in `body`, runs it, encodes the answer.
+    pub(crate) fn run(&self, ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
+        (self.run)(ctx, body)
+    }
+}
+
+fn run<M: Handle>(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError>
+where
+    M::Return: Serializable,
+{
+    let arguments = body.get(4..).unwrap_or_default();
+    let method = M::deserialize(&mut Cursor::from_slice(arguments))
+        .map_err(|_| RpcError::bad_request("INPUT_REQUEST_INVALID"))?;
+    Ok(method.handle(ctx)?.to_bytes())
+}
+
+/// The name of a method, such as `auth.sendCode`.
+pub(crate) fn name(id: u32) -> &'static str {
+    name_for_id(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_method_is_in_two_tables() {
+        let mut ids: Vec<u32> = AREAS.iter().copied().flatten().map(|entry| entry.id).collect();
+        ids.sort_unstable();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+}

@@ -1,0 +1,238 @@
+//! Sessions of MTProto: what was sent to a client, what came from it, and where to reach it now.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock::{Clock, MessageKind};
+use crate::envelope::{Message, seal};
+use crate::keys::{AuthKey, KeyId};
+use crate::sync::lock;
+
+/// Messages of a client that are remembered, to know a repetition.
+const REMEMBERED: usize = 4096;
+
+/// A session as packets name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId {
+    /// The key its packets are encrypted with, temporary or not.
+    pub(crate) key: KeyId,
+    pub(crate) session: i64,
+}
+
+/// A packet on its way to a client.
+pub(crate) type Outbox = UnboundedSender<Vec<u8>>;
+
+/// One connection of this data centre, by a number that is never used again.
+pub(crate) type ConnectionId = u64;
+
+/// How far a message of the client has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It was taken; nothing answers it yet, or nothing ever will.
+    Taken,
+    /// The message with this id answers it.
+    Answered(i64),
+}
+
+/// Whether a session was known before a packet of it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Familiarity {
+    New,
+    Known,
+}
+
+struct Session {
+    key: Arc<AuthKey>,
+    session: i64,
+    contents: i32,
+    link: Option<(ConnectionId, Outbox)>,
+    /// What the client has not acknowledged, by message id.
+    unacked: BTreeMap<i64, Message>,
+    taken: HashMap<i64, Progress>,
+    order: VecDeque<i64>,
+    /// Updates are sent here: false for connections that only load files.
+    updates: bool,
+}
+
+impl Session {
+    fn new(key: Arc<AuthKey>, session: i64) -> Self {
+        Self {
+            key,
+            session,
+            contents: 0,
+            link: None,
+            unacked: BTreeMap::new(),
+            taken: HashMap::new(),
+            order: VecDeque::new(),
+            updates: false,
+        }
+    }
+
+    /// Sends `body`; what is content is kept until the client acknowledges it.
+    fn send(&mut self, clock: &Clock, kind: MessageKind, content: bool, body: Vec<u8>) -> i64 {
+        let message = Message {
+            id: clock.message_id(kind),
+            seq: self.contents * 2 + i32::from(content),
+            body,
+        };
+        self.contents += i32::from(content);
+        let id = message.id;
+        self.write(clock, &message);
+        if content {
+            self.unacked.insert(id, message);
+        }
+        id
+    }
+
+    fn write(&self, clock: &Clock, message: &Message) {
+        if let Some((_, outbox)) = &self.link {
+            let salt = self.key.current_salt(clock.now());
+            // A connection that has just ended: the message stays unacknowledged.
+            outbox.send(seal(&self.key, salt, self.session, message)).ok();
+        }
+    }
+}
+
+/// All sessions of the data centres.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    all: Mutex<HashMap<SessionId, Session>>,
+}
+
+impl Sessions {
+    /// Notes that packets of `id` now come and go on `connection`; what an earlier connection lost
+    /// is sent again there.
+    pub(crate) fn attach(
+        &self,
+        id: SessionId,
+        key: &Arc<AuthKey>,
+        (connection, outbox): (ConnectionId, &Outbox),
+        clock: &Clock,
+    ) -> Familiarity {
+        let mut all = lock(&self.all);
+        let familiarity = match all.contains_key(&id) {
+            true => Familiarity::Known,
+            false => Familiarity::New,
+        };
+        let session = all.entry(id).or_insert_with(|| Session::new(Arc::clone(key), id.session));
+        if session.link.as_ref().is_none_or(|(known, _)| *known != connection) {
+            session.link = Some((connection, outbox.clone()));
+            session.unacked.values().for_each(|message| session.write(clock, message));
+        }
+        familiarity
+    }
+
+    /// Forgets a connection that has ended.
+    pub(crate) fn detach(&self, connection: ConnectionId) {
+        for session in lock(&self.all).values_mut() {
+            session.link.take_if(|(known, _)| *known == connection);
+        }
+    }
+
+    /// Sends a message that belongs to no request.
+    pub(crate) fn send(&self, id: SessionId, clock: &Clock, content: bool, body: Vec<u8>) {
+        if let Some(session) = lock(&self.all).get_mut(&id) {
+            session.send(clock, MessageKind::Push, content, body);
+        }
+    }
+
+    /// Sends the answer to the client's message `request`.
+    pub(crate) fn answer(
+        &self,
+        id: SessionId,
+        clock: &Clock,
+        request: i64,
+        (content, body): (bool, Vec<u8>),
+    ) {
+        if let Some(session) = lock(&self.all).get_mut(&id) {
+            let answer = session.send(clock, MessageKind::Answer, content, body);
+            if let Some(progress) = session.taken.get_mut(&request) {
+                *progress = Progress::Answered(answer);
+            }
+        }
+    }
+
+    /// Takes the client's message `request`; `false` when it had come before: its answer, if the
+    /// client has not got it, is then sent again.
+    pub(crate) fn take(&self, id: SessionId, clock: &Clock, request: i64) -> bool {
+        let mut all = lock(&self.all);
+        let Some(session) = all.get_mut(&id) else { return false };
+        if session.taken.contains_key(&request) {
+            resend(session, clock, request);
+            return false;
+        }
+        session.taken.insert(request, Progress::Taken);
+        session.order.push_back(request);
+        if session.order.len() > REMEMBERED
+            && let Some(oldest) = session.order.pop_front()
+        {
+            session.taken.remove(&oldest);
+        }
+        true
+    }
+
+    /// What became of the client's messages, in their order; answers not acknowledged go out again.
+    pub(crate) fn progress(
+        &self,
+        id: SessionId,
+        clock: &Clock,
+        requests: &[i64],
+    ) -> Vec<Option<Progress>> {
+        let all = lock(&self.all);
+        let Some(session) = all.get(&id) else { return vec![None; requests.len()] };
+        requests
+            .iter()
+            .map(|request| {
+                resend(session, clock, *request);
+                session.taken.get(request).copied()
+            })
+            .collect()
+    }
+
+    /// Sends messages of the server again, if the client has not acknowledged them.
+    pub(crate) fn resend(&self, id: SessionId, clock: &Clock, messages: &[i64]) {
+        if let Some(session) = lock(&self.all).get(&id) {
+            let lost = messages.iter().filter_map(|message| session.unacked.get(message));
+            lost.for_each(|message| session.write(clock, message));
+        }
+    }
+
+    /// The client has these messages of the server.
+    pub(crate) fn acknowledge(&self, id: SessionId, messages: &[i64]) {
+        if let Some(session) = lock(&self.all).get_mut(&id) {
+            messages.iter().for_each(|message| drop(session.unacked.remove(message)));
+        }
+    }
+
+    /// Forgets a session; whether it was known.
+    pub(crate) fn destroy(&self, id: SessionId) -> bool {
+        lock(&self.all).remove(&id).is_some()
+    }
+
+    /// Sends updates to this session from now on.
+    pub(crate) fn subscribe(&self, id: SessionId) {
+        if let Some(session) = lock(&self.all).get_mut(&id) {
+            session.updates = true;
+        }
+    }
+
+    /// Sends `body` to every connected session that takes updates and whose key `wanted` accepts.
+    pub(crate) fn push(&self, clock: &Clock, body: &[u8], wanted: impl Fn(KeyId) -> bool) -> usize {
+        let mut all = lock(&self.all);
+        let reached =
+            all.iter_mut().filter(|(id, s)| s.updates && s.link.is_some() && wanted(id.key));
+        reached
+            .map(|(_, session)| session.send(clock, MessageKind::Push, true, body.to_vec()))
+            .count()
+    }
+}
+
+fn resend(session: &Session, clock: &Clock, request: i64) {
+    if let Some(Progress::Answered(answer)) = session.taken.get(&request)
+        && let Some(message) = session.unacked.get(answer)
+    {
+        session.write(clock, message);
+    }
+}

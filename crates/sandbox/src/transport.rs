@@ -1,0 +1,55 @@
+//! From a TCP stream to frames: obfuscated2 with the intermediate or padded intermediate framing,
+//! as TDLib speaks it to an MTProto proxy.
+
+mod frame;
+mod obfuscation;
+
+use std::io;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+pub(crate) use frame::{Frame, FrameReader, FrameWriter};
+
+use obfuscation::HEADER;
+
+/// The 16 bytes a proxy's clients have to know.
+pub(crate) type Secret = [u8; 16];
+
+/// Why a stream is not, or no longer, MTProto's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("cannot read from the client")]
+    Read(#[source] io::Error),
+    #[error("cannot write to the client")]
+    Write(#[source] io::Error),
+    #[error("the header names no transport of ours: a client without the secret")]
+    Header,
+    #[error("a frame of {0} bytes")]
+    Length(usize),
+}
+
+/// A stream that has shown its header.
+pub(crate) struct Accepted {
+    pub(crate) reader: FrameReader,
+    pub(crate) writer: FrameWriter,
+    /// The data centre the client asks for: 1 to 5, 10,000 more for a test one, negative for media.
+    pub(crate) dc: i16,
+}
+
+/// Reads the obfuscation header; a client that does not know `secret` is refused.
+pub(crate) async fn accept(
+    mut stream: TcpStream,
+    secret: Option<&Secret>,
+) -> Result<Accepted, TransportError> {
+    stream.set_nodelay(true).map_err(TransportError::Read)?;
+    let mut header = [0; HEADER];
+    stream.read_exact(&mut header).await.map_err(TransportError::Read)?;
+    let keys = obfuscation::open(header, secret).ok_or(TransportError::Header)?;
+    let (read, write) = stream.into_split();
+    Ok(Accepted {
+        reader: FrameReader::new(read, keys.from_client),
+        writer: FrameWriter::new(write, keys.to_client, keys.padded),
+        dc: keys.dc,
+    })
+}

@@ -1,0 +1,78 @@
+use aes::Aes256;
+use ctr::Ctr128BE;
+use ctr::cipher::{Array, KeyIvInit, StreamCipher};
+
+use super::Secret;
+use crate::crypto::{sha256, take};
+
+/// Length of what a client sends first.
+pub(super) const HEADER: usize = 64;
+
+/// The stream cipher of one direction.
+pub(super) type Cipher = Ctr128BE<Aes256>;
+
+const INTERMEDIATE: [u8; 4] = [0xee; 4];
+const PADDED: [u8; 4] = [0xdd; 4];
+
+/// What a header says.
+pub(super) struct Keys {
+    pub(super) from_client: Cipher,
+    pub(super) to_client: Cipher,
+    pub(super) padded: bool,
+    pub(super) dc: i16,
+}
+
+/// Derives both ciphers from a header; `None` when it does not name a known framing once decrypted.
+pub(super) fn open(header: [u8; HEADER], secret: Option<&Secret>) -> Option<Keys> {
+    let mut reversed = header;
+    reversed.reverse();
+    let mut from_client = cipher(&header, secret);
+    let to_client = cipher(&reversed, secret);
+    let mut plain = header;
+    from_client.apply_keystream(&mut plain);
+    let padded = match take(&plain, 56) {
+        PADDED => true,
+        INTERMEDIATE => false,
+        _ => return None,
+    };
+    Some(Keys { from_client, to_client, padded, dc: i16::from_le_bytes(take(&plain, 60)) })
+}
+
+fn cipher(header: &[u8; HEADER], secret: Option<&Secret>) -> Cipher {
+    let key = match secret {
+        Some(secret) => sha256(&[&header[8..40], secret]),
+        None => take(header, 8),
+    };
+    Cipher::new(&Array(key), &Array(take(header, 40)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random;
+
+    /// A header as a client makes it.
+    fn header(secret: Option<&Secret>, tag: [u8; 4], dc: i16) -> [u8; HEADER] {
+        let mut header = random::<HEADER>();
+        let mut plain = header;
+        plain[56..60].copy_from_slice(&tag);
+        plain[60..62].copy_from_slice(&dc.to_le_bytes());
+        cipher(&header, secret).apply_keystream(&mut plain);
+        header[56..].copy_from_slice(&plain[56..]);
+        header
+    }
+
+    #[test]
+    fn a_header_tells_its_data_centre_and_framing() {
+        let secret = random();
+        let keys = open(header(Some(&secret), PADDED, 10_002), Some(&secret)).unwrap();
+        assert!(keys.padded);
+        assert_eq!(keys.dc, 10_002);
+        assert!(!open(header(None, INTERMEDIATE, 1), None).unwrap().padded);
+    }
+
+    #[test]
+    fn a_client_with_another_secret_is_refused() {
+        assert!(open(header(Some(&random()), PADDED, 1), Some(&random())).is_none());
+    }
+}
