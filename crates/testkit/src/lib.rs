@@ -1,0 +1,5 @@
+//! For tests alone: stand-ins for what tdfleet runs on.
+
+mod scripted;
+
+pub use scripted::{Reply, Request, Scripted};

@@ -1,0 +1,333 @@
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::CStr;
+use std::fmt::Write as _;
+use std::panic::panic_any;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tdlib::{LogCallback, REQUIRED_VERSION, Tdjson};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// The longest that [`Scripted::seen`] waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One request that came in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The client that it came from.
+    pub client_id: i32,
+    /// Its method.
+    pub method: String,
+    /// Its fields, without `@type` and `@extra`.
+    pub fields: Value,
+    extra: Value,
+}
+
+/// What a request gets, and which updates come with it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    before: Vec<Value>,
+    object: Option<Value>,
+    after: Vec<Value>,
+    held: bool,
+}
+
+impl Reply {
+    /// Answers with this object.
+    pub fn object(object: Value) -> Self {
+        Self { before: Vec::new(), object: Some(object), after: Vec::new(), held: false }
+    }
+
+    /// Answers `ok`.
+    pub fn ok() -> Self {
+        Self::object(json!({"@type": "ok"}))
+    }
+
+    /// Answers with a TDLib error.
+    pub fn error(code: i32, message: &str) -> Self {
+        Self::object(json!({"@type": "error", "code": code, "message": message}))
+    }
+
+    /// Never answers.
+    pub fn silent() -> Self {
+        Self { before: Vec::new(), object: None, after: Vec::new(), held: false }
+    }
+
+    /// Keeps the answer, and the updates with it, back until [`Scripted::release`].
+    #[must_use]
+    pub fn held(self) -> Self {
+        Self { held: true, ..self }
+    }
+
+    /// Sends an update before the answer.
+    #[must_use]
+    pub fn after_update(mut self, update: Value) -> Self {
+        self.before.push(update);
+        self
+    }
+
+    /// Sends an update after the answer.
+    #[must_use]
+    pub fn then_update(mut self, update: Value) -> Self {
+        self.after.push(update);
+        self
+    }
+}
+
+type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
+
+/// A libtdjson whose answers a test decides, for [`tdlib::Tdlib::start`].
+///
+/// A method that nobody scripted is answered with an error that says so; `close` leads to
+/// `authorizationStateClosed`, as in TDLib. Everything is written in TDLib's own form.
+///
+/// Its answers pass through the reader, an OS thread: under tokio's paused time a deadline is over
+/// before they arrive, so use real time with it.
+pub struct Scripted {
+    state: Mutex<State>,
+    arrived: Condvar,
+    requests: watch::Sender<usize>,
+}
+
+struct State {
+    version: String,
+    next_client: i32,
+    handlers: HashMap<String, Handler>,
+    requests: Vec<Request>,
+    seen: HashSet<usize>,
+    held: Vec<(Request, Reply)>,
+    outbox: VecDeque<Vec<u8>>,
+    dead: bool,
+    panics: bool,
+    log: Option<LogCallback>,
+}
+
+impl Scripted {
+    /// One that says it is the right version and knows no method but `close`.
+    pub fn new() -> Arc<Self> {
+        let state = State {
+            version: REQUIRED_VERSION.to_owned(),
+            next_client: 1,
+            handlers: HashMap::new(),
+            requests: Vec::new(),
+            seen: HashSet::new(),
+            held: Vec::new(),
+            outbox: VecDeque::new(),
+            dead: false,
+            panics: false,
+            log: None,
+        };
+        let scripted = Self {
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+            requests: watch::Sender::new(0),
+        };
+        scripted
+            .on("close", |_| Reply::ok().then_update(authorization("authorizationStateClosed")));
+        Arc::new(scripted)
+    }
+
+    /// Says it is another version.
+    pub fn set_version(&self, version: &str) {
+        version.clone_into(&mut self.lock().version);
+    }
+
+    /// Answers every `method` by what `handler` makes of the request; replaces what was there.
+    ///
+    /// The handler must not call this object: what it has to say goes into its reply.
+    pub fn on(&self, method: &str, handler: impl FnMut(&Request) -> Reply + Send + 'static) {
+        self.lock().handlers.insert(method.to_owned(), Box::new(handler));
+    }
+
+    /// Answers every `method` alike.
+    pub fn answer(&self, method: &str, reply: Reply) {
+        self.on(method, move |_| reply.clone());
+    }
+
+    /// Answers the first `method` with the first reply and so on; the last one repeats.
+    pub fn answers(&self, method: &str, replies: Vec<Reply>) {
+        let mut replies = VecDeque::from(replies);
+        self.on(method, move |_| match replies.len() {
+            0 => Reply::silent(),
+            1 => replies.front().cloned().unwrap_or_else(Reply::silent),
+            _ => replies.pop_front().unwrap_or_else(Reply::silent),
+        });
+    }
+
+    /// Gives the answers to `method` that were held back; how many there were.
+    pub fn release(&self, method: &str) -> usize {
+        let mut state = self.lock();
+        let (now, later) =
+            state.held.drain(..).partition::<Vec<_>, _>(|(request, _)| request.method == method);
+        state.held = later;
+        for (request, reply) in &now {
+            state.write_reply(request, reply);
+        }
+        self.arrived.notify_all();
+        now.len()
+    }
+
+    /// Sends an update to a client.
+    pub fn update(&self, client_id: i32, update: &Value) {
+        self.lock().write(client_id, None, update);
+        self.arrived.notify_all();
+    }
+
+    /// Sends these very bytes, whatever they are.
+    pub fn send_bytes(&self, bytes: &[u8]) {
+        self.lock().outbox.push_back(bytes.to_vec());
+        self.arrived.notify_all();
+    }
+
+    /// From now on nothing comes out any more.
+    pub fn die(&self) {
+        self.lock().dead = true;
+    }
+
+    /// Makes the next `receive` panic, as a broken library would make the reader do.
+    pub fn panic_in_receive(&self) {
+        self.lock().panics = true;
+        self.arrived.notify_all();
+    }
+
+    /// Writes a line into TDLib's log.
+    pub fn log(&self, level: i32, message: &str) {
+        let callback = self.lock().log;
+        if let Some(callback) = callback {
+            callback(level, message);
+        }
+    }
+
+    /// All requests so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.lock().requests.clone()
+    }
+
+    /// Waits for the next request of this method that no earlier call has returned.
+    ///
+    /// # Panics
+    ///
+    /// When none comes within ten seconds.
+    pub async fn seen(&self, method: &str) -> Request {
+        let mut count = self.requests.subscribe();
+        let next = async {
+            loop {
+                if let Some(request) = self.take_unseen(method) {
+                    return request;
+                }
+                if count.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let Ok(request) = timeout(PATIENCE, next).await else {
+            panic!("no {method} came within {PATIENCE:?}");
+        };
+        request
+    }
+
+    fn take_unseen(&self, method: &str) -> Option<Request> {
+        let mut state = self.lock();
+        let next = (0..state.requests.len())
+            .find(|at| state.requests[*at].method == method && !state.seen.contains(at))?;
+        state.seen.insert(next);
+        state.requests.get(next).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn handle(&mut self, request: Request) {
+        let reply = match self.handlers.get_mut(&request.method) {
+            Some(handler) => handler(&request),
+            None => Reply::error(400, &format!("the test has no answer to {}", request.method)),
+        };
+        if reply.held {
+            self.held.push((request.clone(), reply));
+        } else {
+            self.write_reply(&request, &reply);
+        }
+        self.requests.push(request);
+    }
+
+    fn write_reply(&mut self, request: &Request, reply: &Reply) {
+        for update in &reply.before {
+            self.write(request.client_id, None, update);
+        }
+        if let Some(object) = &reply.object {
+            self.write(request.client_id, Some(&request.extra), object);
+        }
+        for update in &reply.after {
+            self.write(request.client_id, None, update);
+        }
+    }
+
+    /// Writes an object as TDLib does: type first, request number and client last.
+    fn write(&mut self, client_id: i32, extra: Option<&Value>, object: &Value) {
+        let mut text = format!("{{\"@type\":{}", object["@type"]);
+        for (key, value) in object.as_object().into_iter().flatten() {
+            if key != "@type" {
+                let _infallible = write!(text, ",{}:{value}", json!(key));
+            }
+        }
+        if let Some(extra) = extra {
+            let _infallible = write!(text, ",\"@extra\":{extra}");
+        }
+        let _infallible = write!(text, ",\"@client_id\":{client_id}}}");
+        self.outbox.push_back(text.into_bytes());
+    }
+}
+
+impl Tdjson for Scripted {
+    fn create_client_id(&self) -> i32 {
+        let mut state = self.lock();
+        let id = state.next_client;
+        state.next_client += 1;
+        id
+    }
+
+    fn send(&self, client_id: i32, request: &CStr) {
+        let mut fields: Value = serde_json::from_slice(request.to_bytes()).unwrap_or_default();
+        let mut take = |key| fields.as_object_mut().and_then(|fields| fields.remove(key));
+        let method = take("@type").and_then(|name| name.as_str().map(ToOwned::to_owned));
+        let extra = take("@extra").unwrap_or_default();
+        let method = method.unwrap_or_default();
+        self.lock().handle(Request { client_id, method, fields, extra });
+        self.arrived.notify_all();
+        self.requests.send_modify(|count| *count += 1);
+    }
+
+    fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
+        let nothing = |state: &mut State| (state.outbox.is_empty() || state.dead) && !state.panics;
+        let waited = self.arrived.wait_timeout_while(self.lock(), timeout, nothing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.panics {
+            drop(state);
+            panic_any("scripted");
+        }
+        if state.dead { None } else { state.outbox.pop_front() }
+    }
+
+    fn execute(&self, request: &CStr) -> Option<String> {
+        let request: Value = serde_json::from_slice(request.to_bytes()).unwrap_or_default();
+        let answer = if request["@type"] == "getOption" && request["name"] == "version" {
+            json!({"@type": "optionValueString", "value": self.lock().version})
+        } else {
+            json!({"@type": "ok"})
+        };
+        Some(answer.to_string())
+    }
+
+    fn set_log_message_callback(&self, _max_level: i32, callback: LogCallback) {
+        self.lock().log = Some(callback);
+    }
+}
+
+fn authorization(state: &str) -> Value {
+    json!({"@type": "updateAuthorizationState", "authorization_state": {"@type": state}})
+}
