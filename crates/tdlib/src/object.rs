@@ -128,3 +128,76 @@ fn split_number(text: &str) -> (&str, &str) {
     let start = text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     text.split_at(start)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(json: &str) -> Option<Routed> {
+        Routed::read(json.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn an_answer_has_a_number_and_loses_its_tail() {
+        let routed =
+            read(r#"{"@type":"ok","@extra":18446744073709551615,"@client_id":3}"#).unwrap();
+        assert_eq!((routed.client_id, routed.extra), (3, Some(u64::MAX)));
+        assert_eq!((routed.object.kind(), routed.object.json()), ("ok", r#"{"@type":"ok"}"#));
+    }
+
+    #[test]
+    fn a_nested_address_is_not_the_objects_own() {
+        let inner = r#"{"@type":"x","@extra":9,"@client_id":9}"#;
+        let text = format!(r#"{{"@type":"updateX","inner":{inner},"@client_id":3}}"#);
+        let routed = read(&text).unwrap();
+        assert_eq!((routed.client_id, routed.extra), (3, None));
+        assert_eq!(routed.object.json(), format!(r#"{{"@type":"updateX","inner":{inner}}}"#));
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let routed = read(r#"{"@type":"updateX","text":"secret","@client_id":3}"#).unwrap();
+        assert!(!format!("{routed:?}").contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_scan_panic(bytes: Vec<u8>) {
+            let _routed = Routed::read(bytes);
+        }
+
+        #[test]
+        fn no_text_around_the_marks_makes_the_scan_panic(
+            text in r#"(\{"@type":"|[a-z"]{0,3}|,"@extra":|,"@client_id":|[0-9]{0,20}|\}|é){0,12}"#
+        ) {
+            if let Some(routed) = read(&text) {
+                prop_assert!(routed.object.json().contains(routed.object.kind()));
+            }
+        }
+
+        #[test]
+        fn the_scan_agrees_with_a_full_parse(
+            text in r#"(\\|"|,|\{|\}|@extra|:[0-9]|@client_id|@type|[a-zé]){0,12}"#,
+            client_id in 0..i32::MAX,
+            extra: Option<u64>,
+        ) {
+            let body = json!({"text": text, "deep": {"@client_id": 1, "@extra": 2, "t": text}});
+            let body = body.to_string();
+            let body = body.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
+            let tail = extra.map(|n| format!(",\"@extra\":{n}")).unwrap_or_default();
+            let json = format!("{{\"@type\":\"updateX\",{body}{tail},\"@client_id\":{client_id}}}");
+            let routed = read(&json).unwrap();
+            prop_assert!(Ends::scan(&json).is_some());
+            prop_assert_eq!((routed.client_id, routed.extra), (client_id, extra));
+            prop_assert_eq!(routed.object.kind(), "updateX");
+
+            let mut whole: Value = serde_json::from_str(&json).unwrap();
+            whole.as_object_mut().unwrap().retain(|key, _| key != "@extra" && key != "@client_id");
+            let stripped: Value = serde_json::from_str(routed.object.json()).unwrap();
+            prop_assert_eq!(stripped, whole);
+        }
+    }
+}
