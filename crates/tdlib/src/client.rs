@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::error::{CallError, TdError};
 use crate::methods::Method;
 use crate::object::Update;
-use crate::reader::{Counters, Reader, Waiting};
+use crate::reader::{Counters, HiddenWaits, Opened, Reader, Remarks, Waiting};
 use crate::request;
 use crate::tdjson::Tdjson;
 
@@ -28,7 +28,9 @@ pub struct Tdlib {
 }
 
 impl Tdlib {
-    /// Starts the reader thread. `failed` is cancelled when it ends without [`Tdlib::stop`].
+    /// Starts the reader thread, and takes TDLib's log into `tracing` (target `tdlib`, redacted).
+    ///
+    /// `failed` is cancelled when it ends without [`Tdlib::stop`].
     ///
     /// # Errors
     ///
@@ -44,14 +46,15 @@ impl Tdlib {
     /// lead to. Dropping the handles does not close it.
     pub fn client(&self) -> (Client, Updates) {
         let id = self.library.create_client_id();
-        let (waiting, receiver) = self.reader.routes.open(id);
+        let Opened { updates, waiting, remarks } = self.reader.routes.open(id);
         let client = Client {
             id,
             library: Arc::clone(&self.library),
             requests: Arc::clone(&self.requests),
             waiting,
+            remarks,
         };
-        (client, Updates { receiver })
+        (client, Updates { receiver: updates })
     }
 
     /// What the reader has seen since it started.
@@ -75,12 +78,25 @@ pub struct Client {
     library: Arc<dyn Tdjson>,
     requests: Arc<AtomicU64>,
     waiting: Arc<Waiting>,
+    remarks: Arc<Remarks>,
 }
 
 impl Client {
     /// TDLib's number for it, as in TDLib's log.
     pub fn id(&self) -> i32 {
         self.id
+    }
+
+    /// How long TDLib has held this client's requests back without saying so; from its log.
+    pub fn hidden_waits(&self) -> HiddenWaits {
+        self.remarks.hidden_waits()
+    }
+
+    /// Why Telegram ended the session, such as `AUTH_KEY_DUPLICATED` or `USER_DEACTIVATED_BAN`.
+    ///
+    /// From TDLib's log; it is there before `authorizationStateLoggingOut` is.
+    pub fn lost_authorization(&self) -> Option<&str> {
+        self.remarks.lost_authorization.get().map(String::as_str)
     }
 
     /// Sends a request and waits for its answer.

@@ -26,7 +26,7 @@ pub use library::Library;
 pub use log::redact;
 pub use methods::Method;
 pub use object::Update;
-pub use reader::Counters;
+pub use reader::{Counters, HiddenWaits};
 pub use runtime::CancellationToken;
 pub use tdjson::{LogCallback, REQUIRED_VERSION, Tdjson, check_version};
 pub use tdlib_rs::{enums, types};

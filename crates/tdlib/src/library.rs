@@ -15,7 +15,7 @@ use crate::tdjson::{LogCallback, Tdjson, check_version};
 /// TDLib aborts the process when two threads receive at once, whatever handle they came by.
 static RECEIVING: Mutex<()> = Mutex::new(());
 
-/// Whom [`on_log_message`] tells. A static, since C gives the callback no context.
+/// Whom [`on_log_message`] tells. A static, since C gives it no context.
 static LOG_CALLBACK: RwLock<Option<LogCallback>> = RwLock::new(None);
 
 type LogMessageCallback = extern "C" fn(c_int, *const c_char);
@@ -32,25 +32,25 @@ pub struct Library {
 }
 
 impl Library {
-    /// Loads libtdjson, checks its version and sends its log to `tracing` (target `tdlib`).
+    /// Loads libtdjson, checks its version and quiets its log, which would go to standard error.
     ///
-    /// `log_level` is TDLib's: 0 fatal, 1 errors, 2 warnings (what production wants: they tell of
-    /// hidden flood waits), 3 and more for debugging. `crash_records` is the directory that gets
-    /// `crash-<unix seconds>-<process id>.json` before TDLib ends the process by a fatal error.
+    /// `log_level` is TDLib's: 0 fatal, 1 errors, 2 warnings. Anything above counts as 2: from 3 on
+    /// TDLib writes whole requests, with codes and keys. Below 2 [`crate::Client::hidden_waits`]
+    /// and [`crate::Client::lost_authorization`] stay empty. `crash_records` is the directory
+    /// that gets `crash-<unix seconds>-<process id>.json` before a fatal error ends the process.
     ///
     /// # Errors
     ///
     /// A missing file, one that is not libtdjson, or a version other than
     /// [`crate::REQUIRED_VERSION`].
-    pub fn load(path: &Path, log_level: u16, crash_records: &Path) -> Result<Self, LoadError> {
+    pub fn load(path: &Path, log_level: u8, crash_records: &Path) -> Result<Self, LoadError> {
         let library = Self::open(path)?;
         check_version(&library)?;
         log::keep_crash_records(crash_records);
-        library.set_log_message_callback(log_level.into(), log::on_line);
         library.configure(r#"{"@type":"setLogStream","log_stream":{"@type":"logStreamEmpty"}}"#);
         library.configure(&format!(
             r#"{{"@type":"setLogVerbosityLevel","new_verbosity_level":{}}}"#,
-            log_level.min(1023)
+            log_level.min(log::MAX_LEVEL)
         ));
         Ok(library)
     }
@@ -151,8 +151,7 @@ extern "C" fn on_log_message(level: c_int, message: *const c_char) {
         }
         // SAFETY: TDLib passes a NUL-terminated string that lives until this function returns.
         let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-        let callback = *LOG_CALLBACK.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(callback) = callback {
+        if let Some(callback) = &*LOG_CALLBACK.read().unwrap_or_else(PoisonError::into_inner) {
             callback(level, &message);
         }
     });

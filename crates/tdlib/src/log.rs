@@ -2,16 +2,20 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 use std::{io, process};
 
 use runtime::Clock;
 use serde::Serialize;
-use tracing::{debug, error, info, trace, warn};
+use tracing::{debug, error, warn};
 
 use crate::tdjson::REQUIRED_VERSION;
 
 /// Where the record of a fatal error goes. A static, since C gives the log callback no context.
 static CRASH_RECORDS: OnceLock<PathBuf> = OnceLock::new();
+
+/// The chattiest level that is let through: from 3 on TDLib writes whole requests, secrets included.
+pub(crate) const MAX_LEVEL: u8 = 2;
 
 /// Digits in a row from which a number may be a phone number, a user or a code.
 const TELLING_DIGITS: usize = 5;
@@ -40,9 +44,7 @@ pub(crate) fn on_line(level: i32, message: &str) {
             error!(target: "tdlib", record, text, "tdlib ends the process");
         }
         1 => warn!(target: "tdlib", "{text}"),
-        2 => info!(target: "tdlib", "{text}"),
-        3 => debug!(target: "tdlib", "{text}"),
-        _ => trace!(target: "tdlib", "{text}"),
+        _ => debug!(target: "tdlib", "{text}"),
     }
 }
 
@@ -60,6 +62,33 @@ fn write_crash_record(directory: &Path, message: &str) -> io::Result<()> {
     let mut file = File::create(directory.join(name))?;
     file.write_all(&serde_json::to_vec(&record)?)?;
     file.sync_all()
+}
+
+/// What TDLib tells of a client in its log and nowhere else.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Remark<'a> {
+    /// A request is being held back for Telegram's flood limits or errors.
+    Delay(Duration),
+    /// The session is gone, and why.
+    LostAuthorization(&'a str),
+}
+
+impl<'a> Remark<'a> {
+    /// Finds a remark and its client in a line such as
+    /// `[ 2][t 4][1795299537.7][NetQueryDelayer.cpp:111][#3][!NetQueryDelayer]\tDelay: …`.
+    ///
+    /// Source: TDLib 1.8.61, `NetQueryDelayer::delay`, `AuthManager::on_authorization_lost`.
+    pub(crate) fn read(line: &'a str) -> Option<(i32, Self)> {
+        let (head, text) = line.split_once('\t')?;
+        let (_, client) = head.split_once("[#")?;
+        let client = client.split(']').next()?.parse().ok()?;
+        if let Some(reason) = text.strip_prefix("Lost authorization because of ") {
+            return Some((client, Self::LostAuthorization(reason.trim_end())));
+        }
+        let (_, seconds) = text.strip_prefix("Delay: ")?.split_once("[timeout:")?;
+        let seconds = seconds.split([']', 's']).next()?.parse().ok()?;
+        Some((client, Self::Delay(Duration::try_from_secs_f64(seconds).ok()?)))
+    }
 }
 
 /// Takes out of TDLib's words what may tell of a person: what stands in double quotes, and runs of
@@ -115,6 +144,32 @@ mod tests {
     #[test]
     fn a_quote_that_never_ends_hides_the_rest() {
         assert_eq!(redact(r#"text = "so it goes 12"#), "text = \"…\"");
+    }
+
+    #[test]
+    fn a_delay_and_a_lost_session_name_their_client() {
+        let head = "[ 2][t 4][1795299537.757779121][NetQueryDelayer.cpp:111][#12][!Delayer]\t";
+        let query = "[Query:[id:7][tl:0xa677244f]]";
+        let rest = "[total_timeout:31.000000] because of [Error : 420 : FLOOD_WAIT_31] from x";
+        let line = format!("{head}Delay: {query} [timeout:31.000000]{rest}\n");
+        assert_eq!(Remark::read(&line), Some((12, Remark::Delay(Duration::from_secs(31)))));
+        let line = format!("{head}Lost authorization because of USER_DEACTIVATED_BAN\n");
+        let lost = Remark::LostAuthorization("USER_DEACTIVATED_BAN");
+        assert_eq!(Remark::read(&line), Some((12, lost)));
+    }
+
+    #[test]
+    fn other_lines_are_no_remarks() {
+        for line in [
+            "",
+            "Delay: [timeout:1.0]",
+            "[ 2][t 4][#1]\tDelay: soon",
+            "[ 2][t 4][#1]\tDelay: [timeout:-1.0]",
+            "[ 2][t 4][#x]\tLost authorization because of X",
+            "[ 1][t 0][Logging.cpp:160][&client]\tLost authorization because of X",
+        ] {
+            assert_eq!(Remark::read(line), None, "{line}");
+        }
     }
 
     #[test]

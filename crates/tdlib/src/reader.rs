@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
+use crate::log::{self, Remark};
 use crate::object::{Routed, Update};
 use crate::tdjson::Tdjson;
 
@@ -29,6 +30,8 @@ pub struct Counters {
     pub unroutable: u64,
     /// What was no TDLib object at all.
     pub not_understood: u64,
+    /// Objects of an unexpected shape, which had to be parsed to find out whom they are for.
+    pub reshaped: u64,
 }
 
 #[derive(Default)]
@@ -38,6 +41,7 @@ struct Counts {
     late: AtomicU64,
     unroutable: AtomicU64,
     not_understood: AtomicU64,
+    reshaped: AtomicU64,
 }
 
 /// The requests of one client that wait for their answers.
@@ -70,9 +74,56 @@ impl Waiting {
     }
 }
 
+/// What TDLib's log has told of one client.
+#[derive(Default)]
+pub(crate) struct Remarks {
+    delays: AtomicU64,
+    delayed_ms: AtomicU64,
+    pub(crate) lost_authorization: OnceLock<String>,
+}
+
+/// How often, and for how long, TDLib has held requests of one client back without saying so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HiddenWaits {
+    /// Number of waits, flood limits and repeated server errors alike.
+    pub count: u64,
+    /// Their sum.
+    pub total: Duration,
+}
+
+impl Remarks {
+    fn note(&self, remark: &Remark<'_>) {
+        match remark {
+            Remark::Delay(time) => {
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                self.delays.fetch_add(1, Ordering::Relaxed);
+                self.delayed_ms.fetch_add(ms, Ordering::Relaxed);
+            }
+            Remark::LostAuthorization(reason) => {
+                self.lost_authorization.get_or_init(|| (*reason).to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn hidden_waits(&self) -> HiddenWaits {
+        HiddenWaits {
+            count: self.delays.load(Ordering::Relaxed),
+            total: Duration::from_millis(self.delayed_ms.load(Ordering::Relaxed)),
+        }
+    }
+}
+
 struct Route {
     updates: mpsc::UnboundedSender<Update>,
     waiting: Arc<Waiting>,
+    remarks: Arc<Remarks>,
+}
+
+/// A new client's ends of its route.
+pub(crate) struct Opened {
+    pub(crate) updates: mpsc::UnboundedReceiver<Update>,
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) remarks: Arc<Remarks>,
 }
 
 /// Where the objects of each client go.
@@ -93,15 +144,27 @@ impl Routes {
     }
 
     /// Opens the route of a new client.
-    pub(crate) fn open(&self, client_id: i32) -> (Arc<Waiting>, mpsc::UnboundedReceiver<Update>) {
+    pub(crate) fn open(&self, client_id: i32) -> Opened {
         let (updates, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(Waiting::new());
-        let route = Route { updates, waiting: Arc::clone(&waiting) };
+        let remarks = Arc::new(Remarks::default());
+        let route = Route { updates, waiting: Arc::clone(&waiting), remarks: Arc::clone(&remarks) };
         match self.table.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
             Some(table) => drop(table.insert(client_id, route)),
             None => waiting.close(),
         }
-        (waiting, receiver)
+        Opened { updates: receiver, waiting, remarks }
+    }
+
+    /// Takes one line of TDLib's log; runs in TDLib's threads.
+    fn log(&self, level: i32, line: &str) {
+        log::on_line(level, line);
+        if let Some((client_id, remark)) = Remark::read(line) {
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(route) = table.as_ref().and_then(|table| table.get(&client_id)) {
+                route.remarks.note(&remark);
+            }
+        }
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -112,17 +175,21 @@ impl Routes {
             late: read(&self.counts.late),
             unroutable: read(&self.counts.unroutable),
             not_understood: read(&self.counts.not_understood),
+            reshaped: read(&self.counts.reshaped),
         }
     }
 
     /// Hands one object to whom it is for; never waits.
     pub(crate) fn deliver(&self, bytes: Vec<u8>) {
         let len = bytes.len();
-        let Some(Routed { client_id, extra, object }) = Routed::read(bytes) else {
+        let Some(Routed { client_id, extra, object, reshaped }) = Routed::read(bytes) else {
             count(&self.counts.not_understood);
             warn!(bytes = len, "tdlib sent what is no object of its own");
             return;
         };
+        if reshaped {
+            count(&self.counts.reshaped);
+        }
         let closed = extra.is_none() && is_closed(&object);
         if !self.hand_over(client_id, extra, object) {
             count(&self.counts.unroutable);
@@ -206,6 +273,11 @@ impl Reader {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
         });
+        let routes = Arc::clone(&reader.routes);
+        library.set_log_message_callback(
+            log::MAX_LEVEL.into(),
+            Arc::new(move |level, line| routes.log(level, line)),
+        );
         let this = Arc::clone(&reader);
         thread::Builder::new().name("tdlib-reader".to_owned()).spawn(move || {
             let panicked = catch_unwind(AssertUnwindSafe(|| this.read(&*library))).is_err();

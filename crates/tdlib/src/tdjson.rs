@@ -1,4 +1,5 @@
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,9 +11,8 @@ pub const REQUIRED_VERSION: &str = "1.8.61";
 
 /// Is told each line of TDLib's log: its verbosity level (0 fatal, 1 error, 2 warning, …) and text.
 ///
-/// It has no context because C gives it none. It must not call TDLib; TDLib ends the process as
-/// soon as it returns from a line of level 0.
-pub type LogCallback = fn(level: i32, message: &str);
+/// It must not call TDLib; TDLib ends the process as soon as it returns from a line of level 0.
+pub type LogCallback = Arc<dyn Fn(i32, &str) + Send + Sync>;
 
 /// The C functions of libtdjson. Source: TDLib 1.8.61, `td_json_client.h`.
 ///

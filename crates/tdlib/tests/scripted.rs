@@ -1,4 +1,5 @@
 //! The whole crate over a scripted libtdjson: routing, deadlines, ends.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute only")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tdlib::methods::{Close, GetActiveSessions, GetMe, TerminateSession, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Client, Counters, LoadError, Tdlib, Update, Updates,
+    CallError, CancellationToken, Client, Counters, HiddenWaits, LoadError, Tdlib, Update, Updates,
     check_version,
 };
 use testkit::{Reply, Scripted};
@@ -18,7 +19,7 @@ const LONG: Duration = Duration::from_secs(10);
 fn start() -> (Arc<Scripted>, Tdlib, CancellationToken) {
     let scripted = Scripted::new();
     let failed = CancellationToken::new();
-    let tdlib = Tdlib::start(scripted.clone(), failed.clone()).unwrap();
+    let tdlib = Tdlib::start(Arc::<Scripted>::clone(&scripted), failed.clone()).unwrap();
     (scripted, tdlib, failed)
 }
 
@@ -180,12 +181,13 @@ async fn a_text_that_looks_like_an_address_is_delivered_as_text() {
 
 #[tokio::test]
 async fn another_shape_of_an_object_is_still_understood() {
-    let (scripted, _tdlib, client, mut updates) = open();
+    let (scripted, tdlib, client, mut updates) = open();
     let text = format!("{{ \"x\": 1, \"@client_id\": {}, \"@type\": \"updateOdd\" }}", client.id());
     scripted.send_bytes(text.as_bytes());
     let got = next(&mut updates).await;
     assert_eq!(got.kind(), "updateOdd");
     assert_eq!(got.json(), text);
+    assert_eq!(tdlib.counters().reshaped, 1);
 }
 
 #[tokio::test]
@@ -235,6 +237,21 @@ async fn a_state_that_only_names_the_last_one_closes_nothing() {
     next(&mut updates).await;
     scripted.answer("testSquareInt", square(1));
     assert!(client.call(TestSquareInt { x: 1 }, LONG).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_only_the_log_tells_is_kept_for_its_client() {
+    let (scripted, tdlib, client, _updates) = open();
+    let (other, _updates) = tdlib.client();
+    let head = format!("[ 2][t 4][1795299537.7][X.cpp:1][#{}][!X]\t", client.id());
+    let delay = format!("{head}Delay: [Query] [timeout:31.000000] because of FLOOD_WAIT_31");
+    scripted.log(2, &delay);
+    scripted.log(2, &delay);
+    scripted.log(2, &format!("{head}Lost authorization because of AUTH_KEY_DUPLICATED\n"));
+    let waits = HiddenWaits { count: 2, total: Duration::from_secs(62) };
+    assert_eq!((client.hidden_waits(), other.hidden_waits()), (waits, HiddenWaits::default()));
+    assert_eq!(client.lost_authorization(), Some("AUTH_KEY_DUPLICATED"));
+    assert_eq!(other.lost_authorization(), None);
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ impl Scripted {
 
     /// Writes a line into TDLib's log.
     pub fn log(&self, level: i32, message: &str) {
-        let callback = self.lock().log;
+        let callback = self.lock().log.clone();
         if let Some(callback) = callback {
             callback(level, message);
         }
