@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use crate::error::{CallError, TdError};
 use crate::methods::Method;
 use crate::object::Update;
-use crate::reader::{Counters, HiddenWaits, Opened, Reader, Remarks, Waiting};
+use crate::reader::Reader;
 use crate::request;
+use crate::routes::{Counters, HiddenWaits, Opened, Remarks, Waiting};
 use crate::tdjson::Tdjson;
 
 /// A running TDLib: its reader thread and the way to new clients. Clones share it.

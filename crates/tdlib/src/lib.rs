@@ -16,6 +16,7 @@ mod log;
 mod object;
 mod reader;
 mod request;
+mod routes;
 mod tdjson;
 
 pub mod methods;
@@ -26,7 +27,7 @@ pub use library::Library;
 pub use log::redact;
 pub use methods::Method;
 pub use object::Update;
-pub use reader::{Counters, HiddenWaits};
+pub use routes::{Counters, HiddenWaits};
 pub use runtime::CancellationToken;
 pub use tdjson::{LogCallback, REQUIRED_VERSION, Tdjson, check_version};
 pub use tdlib_rs::{enums, types};

@@ -1,3 +1,5 @@
+mod reply;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::CStr;
 use std::fmt::Write as _;
@@ -10,71 +12,10 @@ use tdlib::{LogCallback, REQUIRED_VERSION, Tdjson};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub use reply::{Reply, Request};
+
 /// The longest that [`Scripted::seen`] waits.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// One request that came in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The client that it came from.
-    pub client_id: i32,
-    /// Its method.
-    pub method: String,
-    /// Its fields, without `@type` and `@extra`.
-    pub fields: Value,
-    extra: Value,
-}
-
-/// What a request gets, and which updates come with it.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    before: Vec<Value>,
-    object: Option<Value>,
-    after: Vec<Value>,
-    held: bool,
-}
-
-impl Reply {
-    /// Answers with this object.
-    pub fn object(object: Value) -> Self {
-        Self { before: Vec::new(), object: Some(object), after: Vec::new(), held: false }
-    }
-
-    /// Answers `ok`.
-    pub fn ok() -> Self {
-        Self::object(json!({"@type": "ok"}))
-    }
-
-    /// Answers with a TDLib error.
-    pub fn error(code: i32, message: &str) -> Self {
-        Self::object(json!({"@type": "error", "code": code, "message": message}))
-    }
-
-    /// Never answers.
-    pub fn silent() -> Self {
-        Self { before: Vec::new(), object: None, after: Vec::new(), held: false }
-    }
-
-    /// Keeps the answer, and the updates with it, back until [`Scripted::release`].
-    #[must_use]
-    pub fn held(self) -> Self {
-        Self { held: true, ..self }
-    }
-
-    /// Sends an update before the answer.
-    #[must_use]
-    pub fn after_update(mut self, update: Value) -> Self {
-        self.before.push(update);
-        self
-    }
-
-    /// Sends an update after the answer.
-    #[must_use]
-    pub fn then_update(mut self, update: Value) -> Self {
-        self.after.push(update);
-        self
-    }
-}
 
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
