@@ -13,6 +13,6 @@ pub use load::{Fault, Faults, Sources};
 pub use ranges::Ranges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LogFormat, LogSettings, ProxySettings, PublisherSettings, QueueType, Settings,
-    TdlibSettings, TelegramSettings, WorkerSettings,
+    BrokerSettings, Credentials, LogFormat, LogSettings, ProxySettings, PublisherSettings,
+    QueueType, Settings, TdlibSettings, TelegramSettings, WorkerSettings,
 };

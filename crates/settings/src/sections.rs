@@ -13,7 +13,7 @@ pub use broker::{BrokerSettings, QueueType};
 pub use log::{LogFormat, LogSettings};
 pub use publisher::PublisherSettings;
 pub use tdlib::TdlibSettings;
-pub use telegram::{ProxySettings, TelegramSettings};
+pub use telegram::{Credentials, ProxySettings, TelegramSettings};
 pub use worker::WorkerSettings;
 
 use crate::load::Faults;

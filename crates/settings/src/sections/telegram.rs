@@ -37,6 +37,17 @@ pub struct ProxySettings {
     pub secret: SecretString,
 }
 
+/// What Telegram and the databases cannot do without; see the fields of [`TelegramSettings`].
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Application id.
+    pub api_id: i32,
+    /// Application hash. Secret.
+    pub api_hash: SecretString,
+    /// Master key of the databases. Secret.
+    pub master_key: SecretString,
+}
+
 impl Default for TelegramSettings {
     fn default() -> Self {
         Self {
@@ -52,6 +63,31 @@ impl Default for TelegramSettings {
 }
 
 impl TelegramSettings {
+    /// The credentials, which everything that opens accounts needs.
+    ///
+    /// # Errors
+    ///
+    /// Those that are not set.
+    pub fn credentials(&self) -> Result<Credentials, Faults> {
+        match (self.api_id, self.api_hash.clone(), self.master_key.clone()) {
+            (Some(api_id), Some(api_hash), Some(master_key)) => {
+                Ok(Credentials { api_id, api_hash, master_key })
+            }
+            (id, hash, key) => {
+                let mut faults = Faults::default();
+                let set = [
+                    ("telegram.api_id", id.is_some()),
+                    ("telegram.api_hash", hash.is_some()),
+                    ("telegram.master_key", key.is_some()),
+                ];
+                for (name, _) in set.into_iter().filter(|(_, set)| !set) {
+                    faults.add(name, "is required");
+                }
+                Err(faults)
+            }
+        }
+    }
+
     pub(crate) fn check(&self, faults: &mut Faults) {
         use secrecy::ExposeSecret;
 

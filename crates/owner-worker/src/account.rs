@@ -1,0 +1,396 @@
+//! One account: its TDLib client, its state, and the lanes of its commands.
+//!
+//! An [`Account`] is one task. It alone touches the client's updates, the state and the lanes;
+//! commands run inside it side by side as the lanes allow.
+
+mod authorization;
+mod directory;
+mod lane;
+mod opening;
+pub(crate) mod state;
+
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{AccountId, Epoch, ErrorCode, ErrorSource, Flow};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tdlib::methods::Close;
+use tdlib::{CallError, Update};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, warn};
+
+use crate::answer::{Address, Failure};
+use crate::commands::{Context, Entry, Lane as Kind, Needs, Prepared};
+use crate::ports::OnOutcome;
+use crate::worker::Shared;
+use lane::Lane;
+use opening::{OpenError, Session};
+use state::AccountState;
+
+/// Updates that are taken at once.
+const BATCH: usize = 256;
+
+/// How often waiting commands are looked at for deadlines that have passed.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// How long TDLib may take to close an account's databases before that is logged.
+const SLOW_CLOSE: Duration = Duration::from_secs(30);
+
+/// A checked command on its way to its account.
+pub(crate) struct Job {
+    pub(crate) entry: &'static Entry,
+    pub(crate) prepared: Prepared,
+    pub(crate) address: Address,
+    pub(crate) flow: Flow,
+    pub(crate) deadline: Timestamp,
+    pub(crate) done: OnOutcome,
+}
+
+enum Message {
+    Job(Job),
+    Close { grace: Duration, closed: oneshot::Sender<()> },
+}
+
+/// The way to an account's task.
+pub(crate) struct Handle {
+    mailbox: mpsc::UnboundedSender<Message>,
+}
+
+impl Handle {
+    /// Puts a command on its lane. An account that is closing drops it: it is left to redelivery.
+    pub(crate) fn submit(&self, job: Job) {
+        drop(self.mailbox.send(Message::Job(job)));
+    }
+
+    /// Closes the account; what has begun may take `grace` to finish.
+    pub(crate) fn close(&self, grace: Duration) -> impl Future<Output = ()> + use<> {
+        let (closed, wait) = oneshot::channel();
+        drop(self.mailbox.send(Message::Close { grace, closed }));
+        async move { drop(wait.await) }
+    }
+}
+
+/// What one of the account's own futures came to.
+enum Finished {
+    Opened(Result<Session, OpenError>),
+    Parameters(Result<(), CallError>),
+    Command(Flow, Kind),
+}
+
+/// Why the account's task woke up.
+enum Wake {
+    Message(Option<Message>),
+    Finished(Finished),
+    Updates(usize),
+    LogUp,
+    Timer,
+}
+
+/// What is to be done with the command at the front of a lane.
+enum Turn {
+    Run,
+    Wait,
+    Refuse(Failure),
+    /// The account is opened anew first.
+    Reopen,
+}
+
+/// The state of closing.
+struct Closing {
+    /// When what still runs is not waited for any longer.
+    finish_by: Instant,
+    /// Dropped when all is closed.
+    _closed: oneshot::Sender<()>,
+    /// TDLib has been told to close.
+    told: bool,
+}
+
+/// One account's task; see the module.
+pub(crate) struct Account {
+    id: AccountId,
+    epoch: Epoch,
+    shared: Arc<Shared>,
+    mailbox: mpsc::UnboundedReceiver<Message>,
+    log_up: watch::Receiver<bool>,
+    state: AccountState,
+    session: Option<Session>,
+    lanes: [Lane; 2],
+    tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
+    closing: Option<Closing>,
+    /// When waiting commands are looked at next.
+    next_sweep: Instant,
+}
+
+impl Account {
+    pub(crate) fn new(id: AccountId, epoch: Epoch, shared: Arc<Shared>) -> (Self, Handle) {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        let account = Self {
+            id,
+            epoch,
+            mailbox,
+            log_up: shared.sink.up(),
+            shared,
+            state: AccountState::Cold,
+            session: None,
+            lanes: Default::default(),
+            tasks: FuturesUnordered::new(),
+            closing: None,
+            next_sweep: Instant::now(),
+        };
+        (account, Handle { mailbox: sender })
+    }
+
+    /// Opens the account and serves it until it is closed.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut updates = Vec::with_capacity(BATCH);
+        self.open();
+        loop {
+            self.take_updates(&mut updates).await;
+            self.run_lanes();
+            if self.has_closed() {
+                return Ok(());
+            }
+            match self.wake(&mut updates).await {
+                Wake::Message(Some(message)) => self.on_message(message),
+                Wake::Message(None) => self.close(Duration::ZERO, oneshot::channel().0),
+                Wake::Finished(finished) => self.on_finished(finished),
+                Wake::Updates(0) => self.on_client_gone(),
+                Wake::Updates(_) => self.on_updates(&mut updates),
+                Wake::LogUp => {}
+                Wake::Timer => self.on_timer(),
+            }
+        }
+    }
+
+    /// What TDLib has said so far comes before the commands that follow: an account that has just
+    /// become ready is ready for the next command.
+    async fn take_updates(&mut self, updates: &mut Vec<Update>) {
+        if let Some(session) = self.session.as_mut().filter(|session| !session.updates.is_empty())
+            && session.updates.recv_many(updates, BATCH).await > 0
+        {
+            self.on_updates(updates);
+        }
+    }
+
+    async fn wake(&mut self, updates: &mut Vec<Update>) -> Wake {
+        let timer = self.next_timer();
+        let next_updates = async {
+            match &mut self.session {
+                Some(session) => session.updates.recv_many(updates, BATCH).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            message = self.mailbox.recv(), if !self.mailbox.is_closed() => Wake::Message(message),
+            Some(finished) = self.tasks.next() => Wake::Finished(finished),
+            number = next_updates => Wake::Updates(number),
+            Ok(()) = self.log_up.changed() => Wake::LogUp,
+            () = sleep_until(timer) => Wake::Timer,
+        }
+    }
+
+    fn next_timer(&self) -> Instant {
+        let far = Instant::now() + Duration::from_hours(1);
+        let sweep = self.lanes.iter().any(|lane| !lane.is_empty()).then_some(self.next_sweep);
+        let finish = self.closing.as_ref().filter(|closing| !closing.told);
+        let finish = finish.map(|closing| closing.finish_by);
+        [sweep, finish].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    fn open(&mut self) {
+        self.set_state(AccountState::Starting, None);
+        let opening = Session::open(Arc::clone(&self.shared), self.id, self.epoch);
+        self.tasks.push(opening.map(Finished::Opened).boxed());
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Job(_) if self.closing.is_some() => {}
+            Message::Job(job) => {
+                let lane = &mut self.lanes[lane_of(job.flow)];
+                if let Some(job) = lane.push(job) {
+                    let error = "too many commands wait for this account";
+                    let (code, source) = (ErrorCode::Busy, ErrorSource::Ownership);
+                    self.refuse(job, Failure::new(error, code, source, true));
+                }
+            }
+            Message::Close { grace, closed } => self.close(grace, closed),
+        }
+    }
+
+    fn on_finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Opened(Ok(session)) => {
+                let parameters = session.set_parameters(&self.shared, self.id);
+                self.tasks.push(parameters.map(Finished::Parameters).boxed());
+                self.session = Some(session);
+            }
+            Finished::Opened(Err(error)) => {
+                error!(account.id = %self.id, error = runtime::chain(&error), "account not opened");
+                self.set_state(AccountState::Failed, Some(&error.to_string()));
+            }
+            Finished::Parameters(Ok(())) => {}
+            Finished::Parameters(Err(error)) => {
+                error!(account.id = %self.id, error = ?error, "TDLib cannot open the account");
+                self.set_state(AccountState::Failed, Some(&error.to_string()));
+                self.tell_tdlib_to_close();
+            }
+            Finished::Command(flow, kind) => self.lanes[lane_of(flow)].ended(kind),
+        }
+    }
+
+    fn on_timer(&mut self) {
+        self.next_sweep = Instant::now() + SWEEP;
+        let now = self.shared.clock.now();
+        let expired: Vec<_> = self.lanes.iter_mut().flat_map(|lane| lane.expire(now)).collect();
+        for job in expired {
+            self.refuse(job, Failure::expired());
+        }
+        let overdue = |closing: &&mut Closing| closing.finish_by <= Instant::now();
+        if let Some(closing) = self.closing.as_mut().filter(overdue)
+            && !closing.told
+        {
+            closing.told = true;
+            self.tell_tdlib_to_close();
+        }
+    }
+
+    /// Begins what may begin, lane by lane.
+    fn run_lanes(&mut self) {
+        for index in 0..self.lanes.len() {
+            while let Some(turn) = self.lanes[index].front().map(|job| self.turn_of(job)) {
+                if matches!(turn, Turn::Wait) {
+                    break;
+                }
+                if matches!(turn, Turn::Reopen) {
+                    self.open();
+                    break;
+                }
+                let Some(job) = self.lanes[index].pop() else { break };
+                match turn {
+                    Turn::Refuse(failure) => self.refuse(job, failure),
+                    _ => self.begin(job),
+                }
+            }
+        }
+    }
+
+    fn turn_of(&self, job: &Job) -> Turn {
+        if self.state.passes() || self.closing.is_some() || !*self.log_up.borrow() {
+            return Turn::Wait;
+        }
+        if job.deadline <= self.shared.clock.now() {
+            return Turn::Refuse(Failure::expired());
+        }
+        let fits = match job.entry.needs {
+            Needs::Ready => self.state == AccountState::Ready,
+            Needs::Code => self.state == AccountState::WaitCode,
+            Needs::LoginStart if self.state == AccountState::SessionLost => {
+                // TDLib is still wiping the database when a session is still there.
+                return if self.session.is_some() { Turn::Wait } else { Turn::Reopen };
+            }
+            Needs::LoginStart => self.state.logging_in() || self.state == AccountState::Ready,
+        };
+        if fits && self.session.is_some() {
+            return Turn::Run;
+        }
+        let error = format!("account is not ready: {}", self.state.as_str());
+        Turn::Refuse(Failure::new(error, ErrorCode::NotReady, ErrorSource::Ownership, true))
+    }
+
+    fn begin(&mut self, job: Job) {
+        let Some(session) = &self.session else { return };
+        let (flow, kind) = (job.flow, job.entry.lane);
+        self.lanes[lane_of(flow)].begun(kind);
+        let ctx = Context::new(session.client.clone(), self.shared.config.timeout);
+        let running = carry_out(job, ctx, Arc::clone(&self.shared));
+        self.tasks.push(running.map(move |()| Finished::Command(flow, kind)).boxed());
+    }
+
+    fn refuse(&self, job: Job, failure: Failure) {
+        let at = self.shared.clock.now();
+        job.address.answer(&*self.shared.sink, at, Err(failure), job.done);
+    }
+
+    fn close(&mut self, grace: Duration, closed: oneshot::Sender<()>) {
+        self.mailbox.close();
+        for lane in &mut self.lanes {
+            lane.clear();
+        }
+        if self.session.is_none() {
+            // An opening that is under way has not told TDLib anything yet.
+            self.tasks.clear();
+        }
+        self.closing =
+            Some(Closing { finish_by: Instant::now() + grace, _closed: closed, told: false });
+    }
+
+    /// Goes on with closing: once nothing runs TDLib is told, and once it has closed all is done.
+    fn has_closed(&mut self) -> bool {
+        let idle = self.lanes.iter().all(Lane::is_idle);
+        let Some(closing) = &mut self.closing else { return false };
+        if self.session.is_some() {
+            if idle && !closing.told {
+                closing.told = true;
+                self.tell_tdlib_to_close();
+            }
+            return false;
+        }
+        // Dropping its sender is what tells whoever waits.
+        self.closing = None;
+        true
+    }
+
+    fn tell_tdlib_to_close(&mut self) {
+        let Some(session) = &self.session else { return };
+        match session.client.start(Close) {
+            Ok(mut answer) => {
+                let id = self.id;
+                let slow = async move {
+                    if let Err(CallError::Deadline) = answer.wait(SLOW_CLOSE).await {
+                        warn!(account.id = %id, "TDLib is slow to close the account");
+                    }
+                    Finished::Parameters(Ok(()))
+                };
+                self.tasks.push(slow.boxed());
+            }
+            Err(error) => {
+                warn!(account.id = %self.id, error = ?error, "TDLib cannot be told to close");
+            }
+        }
+    }
+}
+
+/// Runs a command to its answer; then to the end of what TDLib has not answered in time.
+async fn carry_out(job: Job, mut ctx: Context, shared: Arc<Shared>) {
+    let Job { entry, prepared, address, done, .. } = job;
+    let (begun, account) = (Instant::now(), address.account);
+    let run = AssertUnwindSafe(prepared.run(&mut ctx)).catch_unwind().await;
+    let result = match run {
+        Ok(result) => result.map_err(|error| Failure::of_run(entry, error)),
+        Err(_) => Err(Failure::internal()),
+    };
+    debug!(
+        account.id = %account,
+        command.name = entry.name,
+        command.id = address.command_id.as_ref().map(tracing::field::display),
+        duration_ms = begun.elapsed().as_millis(),
+        code = result.as_ref().err().map(|failure| tracing::field::debug(failure.info.code)),
+        "command run"
+    );
+    address.answer(&*shared.sink, shared.clock.now(), result, done);
+    ctx.settle_overdue().await;
+}
+
+fn lane_of(flow: Flow) -> usize {
+    match flow {
+        Flow::Hi => 0,
+        Flow::Lo => 1,
+    }
+}

@@ -1,0 +1,146 @@
+//! What TDLib says of the account: its authorization becomes the account's state, the rest events.
+
+use contracts::{Body, Event, EventMeta};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tdlib::Update;
+use tdlib::enums::AuthorizationState;
+use tracing::{error, info, warn};
+
+use super::Account;
+use super::state::AccountState;
+use crate::updates::{Class, class_of, event_of};
+
+#[derive(Serialize)]
+struct StateChange<'a> {
+    state: AccountState,
+    previous: AccountState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// What `code_required` tells; the phone number stays out of it.
+#[derive(Serialize)]
+struct CodeRequired<'a> {
+    /// How the code was sent: TDLib's `authenticationCodeType…` object.
+    r#type: &'a RawValue,
+    /// How the next one will be, or null.
+    next_type: Option<&'a RawValue>,
+    /// Seconds until another one can be asked for.
+    timeout: i32,
+}
+
+impl Account {
+    pub(super) fn on_updates(&mut self, updates: &mut Vec<Update>) {
+        let at = self.shared.clock.now();
+        for update in updates.drain(..) {
+            match class_of(update.kind()) {
+                _ if update.kind() == "updateAuthorizationState" => {
+                    self.on_authorization(update.json());
+                }
+                Class::Internal => {}
+                // Before the login there is nothing of an account's to tell.
+                _ if self.state.logging_in() => {}
+                Class::Passing if !*self.log_up.borrow() => {}
+                Class::Durable | Class::Passing => {
+                    let event = event_of(self.id, update, at);
+                    self.shared.sink.append(event, self.epoch, true, None);
+                }
+            }
+        }
+    }
+
+    fn on_authorization(&mut self, json: &str) {
+        #[derive(Deserialize)]
+        struct UpdateAuthorizationState<'a> {
+            #[serde(borrow)]
+            authorization_state: &'a RawValue,
+        }
+
+        let raw = serde_json::from_str(json)
+            .map(|UpdateAuthorizationState { authorization_state }| authorization_state);
+        let Ok((raw, state)) = raw.and_then(|raw| {
+            serde_json::from_str::<AuthorizationState>(raw.get()).map(|state| (raw, state))
+        }) else {
+            error!(account.id = %self.id, "an authorization state that this build does not know");
+            return self.set_state(AccountState::Failed, Some("unknown authorization state"));
+        };
+        let previous = self.state;
+        match (AccountState::of(&state), previous) {
+            // A lost session and a failure stay until somebody acts on them.
+            (
+                AccountState::Closing | AccountState::Cold,
+                AccountState::SessionLost | AccountState::Failed,
+            ) => {}
+            (AccountState::Cold, _) if self.closing.is_none() => {
+                self.set_state(AccountState::Failed, Some("TDLib closed the account by itself"));
+            }
+            (state, _) => self.set_state(state, None),
+        }
+        match self.state {
+            AccountState::WaitCode => self.tell_code_required(raw),
+            AccountState::Ready if previous.logging_in() => {
+                self.tell("authorized", r#"{"state":"ready"}"#.into());
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_code_required(&self, raw: &RawValue) {
+        #[derive(Deserialize)]
+        struct WaitCode<'a> {
+            #[serde(borrow)]
+            code_info: CodeInfo<'a>,
+        }
+        #[derive(Deserialize)]
+        struct CodeInfo<'a> {
+            #[serde(borrow)]
+            r#type: &'a RawValue,
+            #[serde(borrow)]
+            next_type: Option<&'a RawValue>,
+            timeout: i32,
+        }
+
+        let Ok(WaitCode { code_info }) = serde_json::from_str(raw.get()) else { return };
+        let CodeInfo { r#type, next_type, timeout } = code_info;
+        let told = serde_json::to_string(&CodeRequired { r#type, next_type, timeout });
+        self.tell("code_required", told.unwrap_or_default());
+    }
+
+    /// Goes into a state and tells it; the same state once more is not told.
+    pub(super) fn set_state(&mut self, state: AccountState, reason: Option<&str>) {
+        let previous = std::mem::replace(&mut self.state, state);
+        if state != AccountState::Starting
+            && let Some(session) = &mut self.session
+        {
+            session.permit = None;
+        }
+        if previous == state {
+            return;
+        }
+        info!(account.id = %self.id, state = state.as_str(), previous = previous.as_str(), "account state");
+        let change = StateChange { state, previous, reason };
+        self.tell("account_state", serde_json::to_string(&change).unwrap_or_default());
+    }
+
+    fn tell(&self, kind: &'static str, result: String) {
+        let event = Event {
+            account: self.id,
+            kind: kind.into(),
+            body: Body::Result(result.into_boxed_str()),
+            meta: EventMeta::at(self.shared.clock.now()),
+        };
+        self.shared.sink.append(event, self.epoch, true, None);
+    }
+
+    /// The client's last update has been taken: TDLib has closed the databases.
+    pub(super) fn on_client_gone(&mut self) {
+        self.session = None;
+        if self.closing.is_none()
+            && !matches!(self.state, AccountState::SessionLost | AccountState::Failed)
+        {
+            warn!(account.id = %self.id, "TDLib's client is gone");
+            self.set_state(AccountState::Failed, Some("TDLib's client is gone"));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! From what a command came to, to its event.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use contracts::{
+    AccountId, Body, CommandId, Epoch, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
+};
+use jiff::Timestamp;
+
+use crate::commands::{CommandError, Entry, Lane};
+use crate::ports::{EventSink, OnOutcome, Outcome};
+
+/// Whom an answer goes to, and what it is called.
+pub(crate) struct Address {
+    pub(crate) account: AccountId,
+    pub(crate) epoch: Epoch,
+    /// Whether the account is one of the installation's.
+    pub(crate) known: bool,
+    /// The command's name; the event's type is this, or this with `_error`.
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) command_id: Option<CommandId>,
+    pub(crate) correlation_id: Option<Arc<str>>,
+    pub(crate) trace_id: Option<Arc<str>>,
+}
+
+/// A failed command: the contract's error string and the same for programs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) error: Cow<'static, str>,
+    pub(crate) info: Box<ErrorInfo>,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        error: impl Into<Cow<'static, str>>,
+        code: ErrorCode,
+        source: ErrorSource,
+        retriable: bool,
+    ) -> Self {
+        Self { error: error.into(), info: Box::new(ErrorInfo::new(code, source, retriable)) }
+    }
+
+    pub(crate) fn invalid(error: impl Into<Cow<'static, str>>) -> Self {
+        Self { error: error.into(), info: Box::new(ErrorInfo::invalid_request()) }
+    }
+
+    pub(crate) fn expired() -> Self {
+        let error = "the deadline passed before the command was run";
+        Self::new(error, ErrorCode::Expired, ErrorSource::Transport, false)
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new("internal error", ErrorCode::Internal, ErrorSource::Internal, false)
+    }
+
+    pub(crate) fn outcome_unknown(why: &str) -> Self {
+        let error = format!("outcome unknown: {why}");
+        Self::new(error, ErrorCode::OutcomeUnknown, ErrorSource::Transport, false)
+    }
+
+    /// What a failed run of `entry` means for the publisher: a write that TDLib has may still take
+    /// effect, a read has changed nothing.
+    pub(crate) fn of_run(entry: &Entry, error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(failure) => failure,
+            CommandError::Td(error) => Self::of_tdlib(&error),
+            CommandError::Deadline if entry.lane == Lane::Write => {
+                Self::outcome_unknown("TDLib did not answer in time")
+            }
+            CommandError::Closed if entry.lane == Lane::Write => {
+                Self::outcome_unknown("the account was closed before TDLib answered")
+            }
+            CommandError::Deadline => Self::new(
+                "TDLib did not answer in time",
+                ErrorCode::Timeout,
+                ErrorSource::Transport,
+                true,
+            ),
+            CommandError::Closed => Self::new(
+                "the account was closed before TDLib answered",
+                ErrorCode::NotReady,
+                ErrorSource::Ownership,
+                true,
+            ),
+            CommandError::Internal => Self::internal(),
+        }
+    }
+
+    fn of_tdlib(error: &tdlib::TdError) -> Self {
+        let flood = error.code == 429;
+        let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
+        let retry_after = error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok());
+        let info = ErrorInfo {
+            tdlib_code: Some(error.code),
+            retry_after,
+            // TDLib asks not to show these to a person.
+            details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
+            ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
+        };
+        Self { error: error.message.clone().into(), info: Box::new(info) }
+    }
+}
+
+impl Address {
+    /// Puts the answer into the log, and tells the submitter once it is there.
+    pub(crate) fn answer(
+        self,
+        sink: &dyn EventSink,
+        at: Timestamp,
+        result: Result<Box<str>, Failure>,
+        done: OnOutcome,
+    ) {
+        self.store(sink, at, result, move |event| done(Outcome::Answered(event)));
+    }
+
+    /// The same for a message that is kept as a dead letter as well.
+    pub(crate) fn answer_dead_letter(
+        self,
+        sink: &dyn EventSink,
+        at: Timestamp,
+        failure: Failure,
+        done: OnOutcome,
+    ) {
+        let reason = failure.error.clone().into_owned();
+        self.store(sink, at, Err(failure), move |event| {
+            done(Outcome::DeadLetter { reason, event: Some(event) });
+        });
+    }
+
+    fn store(
+        self,
+        sink: &dyn EventSink,
+        at: Timestamp,
+        result: Result<Box<str>, Failure>,
+        told: impl FnOnce(bytes::Bytes) + Send + 'static,
+    ) {
+        let (kind, body) = match result {
+            Ok(json) => (self.name, Body::Result(json)),
+            Err(failure) => {
+                (format!("{}_error", self.name).into(), Body::Error(failure.error, failure.info))
+            }
+        };
+        let meta = EventMeta {
+            command_id: self.command_id,
+            correlation_id: self.correlation_id,
+            trace_id: self.trace_id,
+            occurred_at: at,
+        };
+        let event = Event { account: self.account, kind, body, meta };
+        let stored = Box::new(move |stored| match stored {
+            Ok(json) => told(json),
+            // Whoever owns the account now answers the redelivered command.
+            Err(error) => tracing::warn!(%error, "an answer was not stored"),
+        });
+        sink.append(event, self.epoch, self.known, Some(stored));
+    }
+}

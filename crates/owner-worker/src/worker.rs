@@ -1,0 +1,106 @@
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use contracts::{AccountId, Epoch, Shard, ShardCount};
+use futures_util::future::join_all;
+use runtime::{Clock, OnFailure, Stage};
+use settings::{Credentials, TelegramSettings};
+use tdlib::Tdlib;
+use tokio::sync::Semaphore;
+
+use crate::account::{Account, Handle};
+use crate::ports::EventSink;
+
+/// What the worker is made for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The store.
+    pub data_dir: PathBuf,
+    /// Every account of the installation.
+    pub accounts: BTreeSet<AccountId>,
+    /// Number of shards.
+    pub shard_count: ShardCount,
+    /// How the accounts present themselves.
+    pub telegram: TelegramSettings,
+    /// The application's id and hash, and the databases' master key.
+    pub credentials: Credentials,
+    /// Longest wait for one answer of TDLib; longer than the minute that TDLib waits in silence.
+    pub timeout: Duration,
+    /// Accounts that are opened at the same time.
+    pub opening: usize,
+}
+
+/// What all accounts of a process share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) tdlib: Tdlib,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) clock: Clock,
+    pub(crate) opening: Arc<Semaphore>,
+}
+
+/// The shards this process owns, and their accounts.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    stage: Stage,
+    shards: RwLock<HashMap<Shard, Owned>>,
+}
+
+/// One owned shard.
+pub(crate) struct Owned {
+    pub(crate) epoch: Epoch,
+    pub(crate) accounts: HashMap<AccountId, Handle>,
+}
+
+impl Worker {
+    /// A worker that owns nothing yet; its accounts run in `stage`.
+    pub fn new(
+        stage: Stage,
+        config: Config,
+        tdlib: Tdlib,
+        sink: Arc<dyn EventSink>,
+        clock: Clock,
+    ) -> Self {
+        let opening = Arc::new(Semaphore::new(config.opening.max(1)));
+        let shared = Arc::new(Shared { config, tdlib, sink, clock, opening });
+        Self { shared, stage, shards: RwLock::default() }
+    }
+
+    /// Takes a shard over under `epoch`: its accounts begin to open.
+    pub fn open_shard(&self, shard: Shard, epoch: Epoch) {
+        let count = self.shared.config.shard_count;
+        let ours = self.shared.config.accounts.iter().copied();
+        let ours = ours.filter(|account| count.shard_of(*account) == shard);
+        let accounts = ours
+            .map(|id| {
+                let (account, handle) = Account::new(id, epoch, Arc::clone(&self.shared));
+                self.stage.spawn("account", OnFailure::Log, account.run());
+                (id, handle)
+            })
+            .collect();
+        let owned = Owned { epoch, accounts };
+        self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, owned);
+    }
+
+    /// Closes a shard's accounts: what has begun is finished within `grace`, what waits is left to
+    /// redelivery, and TDLib has closed every database when this returns.
+    ///
+    /// The shard's requests are dropped undone from now on.
+    pub async fn close_shard(&self, shard: Shard, grace: Duration) {
+        let closed: Vec<_> = {
+            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            let handles = shards.get(&shard).map(|owned| owned.accounts.values());
+            handles.into_iter().flatten().map(|handle| handle.close(grace)).collect()
+        };
+        join_all(closed).await;
+        self.shards.write().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+    }
+
+    /// Runs `with` on an owned shard; `None` when it is not this worker's.
+    pub(crate) fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&Owned) -> T) -> Option<T> {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.get(&shard).map(with)
+    }
+}
