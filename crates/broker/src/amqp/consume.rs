@@ -1,0 +1,144 @@
+//! One queue, consumed for as long as it is wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::Names;
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
+};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Connection, Consumer};
+use runtime::CancellationToken;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::amqp::link::Links;
+use crate::amqp::settle::Settler;
+use crate::amqp::{wire, within};
+use crate::backoff::Backoff;
+use crate::delivery::{Delivery, Execute, Settled};
+use crate::error::Error;
+
+/// Deliveries that are taken from lapin at once.
+const CHUNK: usize = 64;
+
+/// What it takes to consume one queue.
+pub(crate) struct Consumption {
+    pub(crate) queue: String,
+    pub(crate) execute: Arc<dyn Execute>,
+    pub(crate) links: Links,
+    pub(crate) names: Names,
+    pub(crate) prefetch: u16,
+    pub(crate) timeout: Duration,
+    /// Ends it in good order.
+    pub(crate) stop: CancellationToken,
+    /// Ends it at once.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Consumption {
+    /// Consumes until `stop`, then until everything that was handed over is acknowledged; whether
+    /// nothing was left.
+    pub(crate) async fn run(mut self) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            let stop = self.stop.clone();
+            let Some(Some(connection)) = stop.run_until_cancelled(self.connection()).await else {
+                return true;
+            };
+            let served = tokio::select! {
+                served = self.serve(&connection, &mut backoff) => served,
+                () = self.kill.cancelled() => Err(Error::Grace),
+            };
+            let error = match served {
+                Ok(complete) => return complete,
+                Err(error) => runtime::chain(&error),
+            };
+            if self.stop.is_cancelled() {
+                warn!(queue = self.queue, error, "deliveries are left to be delivered again");
+                return false;
+            }
+            if connection.status().connected() {
+                warn!(queue = self.queue, error, "a consumer was lost; it will be set up again");
+            }
+            drop(connection);
+            stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;
+        }
+    }
+
+    /// The present connection, as soon as there is one; `None` once nobody keeps it any more.
+    async fn connection(&mut self) -> Option<Arc<Connection>> {
+        self.links.wait_for(Option::is_some).await.ok().and_then(|link| link.clone())
+    }
+
+    /// Consumes by one channel; `Ok` only after `stop`.
+    async fn serve(&self, connection: &Connection, backoff: &mut Backoff) -> Result<bool, Error> {
+        let (channel, consumer) = self.open(connection).await?;
+        backoff.reset();
+        debug!(queue = self.queue, "consuming");
+        let (done, settled) = mpsc::unbounded_channel();
+        let settler = Settler {
+            connection,
+            channel: &channel,
+            names: &self.names,
+            prefetch: self.prefetch,
+            timeout: self.timeout,
+            stop: self.stop.clone(),
+        };
+        // The reader owns the only sender but those in tickets: settling ends when no delivery can
+        // be settled any more.
+        let tag = consumer.tag();
+        let ((), (), complete) = tokio::try_join!(
+            self.cancel(&channel, tag),
+            self.read(consumer, done),
+            settler.run(settled)
+        )?;
+        // Closing is answered after everything before it: the acknowledgements have arrived.
+        within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await?;
+        Ok(complete)
+    }
+
+    async fn open(&self, connection: &Connection) -> Result<(Channel, Consumer), Error> {
+        let timeout = self.timeout;
+        let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
+        let limited = channel.basic_qos(self.prefetch, BasicQosOptions::default());
+        within(timeout, "setting the prefetch", limited).await?;
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+        within(timeout, "asking for confirms", confirming).await?;
+        let consuming = channel.basic_consume(
+            self.queue.as_str().into(),
+            ShortString::default(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = within(timeout, "consuming", consuming).await?;
+        Ok((channel, consumer))
+    }
+
+    async fn cancel(&self, channel: &Channel, tag: ShortString) -> Result<(), Error> {
+        self.stop.cancelled().await;
+        let cancelled = channel.basic_cancel(tag, BasicCancelOptions::default());
+        within(self.timeout, "cancelling a consumer", cancelled).await
+    }
+
+    /// Hands over what comes, until the consumer ends.
+    async fn read(
+        &self,
+        consumer: Consumer,
+        done: mpsc::UnboundedSender<Settled>,
+    ) -> Result<(), Error> {
+        let mut chunks = consumer.ready_chunks(CHUNK);
+        while let Some(chunk) = chunks.next().await {
+            for delivery in chunk {
+                let delivery = delivery
+                    .map_err(|source| Error::Failed { step: "taking a delivery", source })?;
+                let (tag, redelivered) = (delivery.delivery_tag, delivery.redelivered);
+                let message = wire::message(delivery);
+                self.execute.execute(Delivery::new(message, tag, redelivered, &done));
+            }
+        }
+        if self.stop.is_cancelled() { Ok(()) } else { Err(Error::Ended) }
+    }
+}

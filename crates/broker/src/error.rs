@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+/// Why the bus cannot be used as it is set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `broker.uri` is not an AMQP URI. The parser's own words may repeat the password.
+    #[error("broker.uri cannot be read")]
+    Uri,
+    /// The exchange exists, and belongs to another shard count.
+    #[error(
+        "exchange `{exchange}` belongs to an installation with another shard_count than {count}: set shard_count to \
+         that number (`rabbitmqctl list_exchanges name arguments` shows it), or choose another namespace"
+    )]
+    ShardCount {
+        /// The commands' exchange.
+        exchange: String,
+        /// The count that is set here.
+        count: u16,
+        /// What RabbitMQ said.
+        source: lapin::Error,
+    },
+    /// A queue or exchange exists with other arguments.
+    #[error(
+        "`{name}` exists with other arguments: set broker.queue_type to what it was declared with, or drain and \
+         delete it"
+    )]
+    Mismatch {
+        /// The queue or exchange.
+        name: String,
+        /// What RabbitMQ said.
+        source: lapin::Error,
+    },
+    /// RabbitMQ refused a step, or the connection broke in it.
+    #[error("{step} failed")]
+    Failed {
+        /// The step.
+        step: &'static str,
+        /// What lapin said.
+        source: lapin::Error,
+    },
+    /// RabbitMQ did not answer a step. A quorum queue without a leader answers nothing at all.
+    #[error("{step} was not answered within {after:?}")]
+    TimedOut {
+        /// The step.
+        step: &'static str,
+        /// `broker.timeout_ms`.
+        after: Duration,
+    },
+    /// RabbitMQ ended a consumer by itself: its queue was deleted, or the node of its leader went.
+    #[error("RabbitMQ ended the consumer")]
+    Ended,
+    /// RabbitMQ would not keep a dead letter or a forwarded message.
+    #[error("RabbitMQ did not take over a message")]
+    NotTaken,
+    /// Too many deliveries were left unsettled; the channel is given up so that they come again.
+    #[error("{count} deliveries were left unsettled")]
+    Abandoned {
+        /// How many.
+        count: usize,
+    },
+    /// The time to settle what was handed over is up.
+    #[error("the grace period is over")]
+    Grace,
+}
+
+/// Why a command was not published, or has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The command cannot be put into an envelope; nothing was sent.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// There was no connection in time; nothing was sent.
+    #[error("no connection to RabbitMQ")]
+    Unavailable,
+    /// No queue takes the command; it was not kept.
+    #[error("no queue takes the command")]
+    Unroutable,
+    /// RabbitMQ refused to keep it: a queue is full, or lost its disk.
+    #[error("RabbitMQ refused the command")]
+    Refused,
+    /// It was sent, and no confirm was seen: it may or may not be on the queue. Publish it again
+    /// with the same `command_id`.
+    #[error("RabbitMQ did not confirm the command")]
+    Unconfirmed,
+    /// It is on the queue, and no answer came in time.
+    #[error("no answer came in time")]
+    NoAnswer,
+}

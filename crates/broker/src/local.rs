@@ -1,0 +1,173 @@
+//! The bus inside one process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use contracts::{RoutingKey, Shard, ShardCount};
+use runtime::{OnFailure, Stage};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
+
+use crate::calls::Calls;
+use crate::delivery::{Delivery, Execute, How, Settled, Settlement};
+use crate::error::PublishError;
+use crate::message::Message;
+use crate::refusal::refusal;
+
+/// Queues, calls and subscriptions of the in-process bus.
+pub(crate) struct Hub {
+    stage: Stage,
+    count: ShardCount,
+    execute: Arc<dyn Execute>,
+    calls: Calls,
+    connected: watch::Sender<bool>,
+    shards: Mutex<HashMap<Shard, Feed>>,
+}
+
+/// One shard's queue.
+#[derive(Default)]
+struct Feed {
+    waiting: VecDeque<Message>,
+    open: Option<Open>,
+}
+
+/// A shard that is subscribed.
+struct Open {
+    tag: u64,
+    done: mpsc::UnboundedSender<Settled>,
+    /// Fires, with whether all was settled, when no ticket is left.
+    settled: oneshot::Receiver<bool>,
+}
+
+impl Hub {
+    pub(crate) fn new(stage: &Stage, count: ShardCount, execute: Arc<dyn Execute>) -> Self {
+        Self {
+            stage: stage.clone(),
+            count,
+            execute,
+            calls: Calls::default(),
+            connected: watch::Sender::new(true),
+            shards: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn count(&self) -> ShardCount {
+        self.count
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    pub(crate) fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.subscribe()
+    }
+
+    /// Hands the message over, or keeps it until its shard is subscribed.
+    pub(crate) fn publish(&self, message: Message) -> Result<(), PublishError> {
+        if self.stage.stopping().is_cancelled() {
+            return Err(PublishError::Unavailable);
+        }
+        let key: RoutingKey = message.key.parse().map_err(|_| PublishError::Unroutable)?;
+        // The lock is held across the hand-over: that is what keeps the order.
+        let mut shards = self.lock();
+        let feed = shards.entry(key.shard).or_default();
+        feed.waiting.push_back(message);
+        self.hand_over(feed);
+        Ok(())
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>, shard: Shard) {
+        let mut shards = self.lock();
+        let feed = shards.entry(shard).or_default();
+        if feed.open.is_some() {
+            return;
+        }
+        let (done, settlements) = mpsc::unbounded_channel();
+        let (finished, settled) = oneshot::channel();
+        let hub = Arc::clone(self);
+        self.stage.spawn("shard", OnFailure::Log, async move {
+            // Nobody waits for it unless the shard is unsubscribed.
+            finished.send(hub.settle(settlements).await).ok();
+            Ok(())
+        });
+        feed.open = Some(Open { tag: 0, done, settled });
+        self.hand_over(feed);
+    }
+
+    pub(crate) async fn unsubscribe(&self, shard: Shard, grace: Duration) -> bool {
+        let open = self.lock().get_mut(&shard).and_then(|feed| feed.open.take());
+        let Some(Open { settled, .. }) = open else { return true };
+        matches!(tokio::time::timeout(grace, settled).await, Ok(Ok(true)))
+    }
+
+    fn hand_over(&self, feed: &mut Feed) {
+        let Some(open) = &mut feed.open else { return };
+        for message in feed.waiting.drain(..) {
+            open.tag += 1;
+            self.execute.execute(Delivery::new(message, open.tag, false, &open.done));
+        }
+    }
+
+    /// Settles until no ticket is left, or the stage stops; whether nothing was left unsettled.
+    async fn settle(&self, mut settlements: mpsc::UnboundedReceiver<Settled>) -> bool {
+        let stopping = self.stage.stopping();
+        let mut complete = true;
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = settlements.recv() => next,
+                () = stopping.cancelled() => {
+                    self.lock().values_mut().for_each(|feed| feed.open = None);
+                    settlements.recv().await
+                }
+            };
+            match next {
+                Some(Settled { how: How::Abandoned, .. }) => complete = false,
+                Some(settled) => self.finish(settled),
+                None => return complete,
+            }
+        }
+    }
+
+    fn finish(&self, Settled { message, how, .. }: Settled) {
+        match how {
+            How::Abandoned => {}
+            How::Settled(Settlement::Answered { event }) => self.reply(&message, &event),
+            How::Settled(Settlement::DeadLetter { reason, event }) => {
+                self.bury(&message, &reason, event);
+            }
+            How::Settled(Settlement::Forward { .. }) if message.forwarded => {
+                self.bury(&message, "it was forwarded before", None);
+            }
+            How::Settled(Settlement::Forward { key }) => {
+                let message = Message { key: key.to_string(), forwarded: true, ..message };
+                // Stopping: what is unsettled is lost, as documented.
+                self.publish(message).ok();
+            }
+            How::Expired(key) => {
+                let message = Message { key: key.to_string(), expired: true, ..message };
+                self.publish(message).ok();
+            }
+        }
+    }
+
+    /// There is no dead-letter queue in memory: the log line is all that stays.
+    fn bury(&self, message: &Message, reason: &str, event: Option<Bytes>) {
+        warn!(reason, bytes = message.body.len(), "a command was put aside");
+        self.reply(message, &event.unwrap_or_else(|| refusal(message, reason)));
+    }
+
+    fn reply(&self, message: &Message, event: &Bytes) {
+        let properties = &message.properties;
+        if let (Some(_), Some(id)) = (&properties.reply_to, &properties.message_id) {
+            self.calls.answer(id, event);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Shard, Feed>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
