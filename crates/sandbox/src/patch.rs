@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -67,9 +68,11 @@ impl PatchedLibrary {
         for (scheme, url) in RECOVERY {
             redirect(&mut bytes, scheme, url)?;
         }
-        // `TempDir` makes the directory with mode 0700.
-        let directory =
-            tempfile::Builder::new().prefix("sandbox-").tempdir().map_err(PatchError::Write)?;
+        let directory = tempfile::Builder::new()
+            .prefix("sandbox-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(PatchError::Write)?;
         let path = directory.path().join(name);
         fs::write(&path, bytes).map_err(PatchError::Write)?;
         Ok(Self { path, _directory: directory })
@@ -160,7 +163,6 @@ mod tests {
 
     #[test]
     fn the_directory_is_private_and_goes_with_the_value() {
-        use std::os::unix::fs::PermissionsExt as _;
         let pem = RsaKey::generate().public_pem();
         let (patched, _) = patch(&library(&pem), &pem).unwrap();
         let directory = patched.path().parent().unwrap().to_owned();
