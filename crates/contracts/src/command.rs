@@ -142,7 +142,7 @@ impl<'a> Known<'a, '_> {
         Unreadable {
             error: error.into(),
             name: self.name.as_deref().map(str::to_owned).or(by_key),
-            account: self.account.or_else(|| self.key.map(|key| key.account)),
+            account: self.key.map_or(self.account, |key| Some(key.account)),
             id: self.id.clone().or_else(|| message_id.and_then(CommandId::new)),
             garbled,
         }

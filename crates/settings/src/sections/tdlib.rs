@@ -10,7 +10,8 @@ use crate::load::Faults;
 pub struct TdlibSettings {
     /// Path of libtdjson 1.8.61. Default: `.tdlib/libtdjson.so.1.8.61`, where `make tdlib` puts it.
     pub library: PathBuf,
-    /// TDLib's own log: 1 (errors) to 5. At 2 it tells of hidden flood waits. Default: 2.
+    /// TDLib's own log: 1 (errors) or 2 (warnings; they tell of hidden flood waits and lost
+    /// sessions). Above that it would write whole requests. Default: 2.
     pub log_level: u8,
     /// Longest wait for one answer of TDLib, in seconds: 70 to 600. TDLib itself waits out floods
     /// of up to 60 seconds in silence, so nothing shorter is sound. Default: 90.
@@ -25,8 +26,8 @@ impl Default for TdlibSettings {
 
 impl TdlibSettings {
     pub(crate) fn check(&self, faults: &mut Faults) {
-        if !(1..=5).contains(&self.log_level) {
-            faults.add("tdlib.log_level", "must be between 1 and 5");
+        if !(1..=2).contains(&self.log_level) {
+            faults.add("tdlib.log_level", "must be between 1 and 2");
         }
         if !(70..=600).contains(&self.timeout_s) {
             faults.add("tdlib.timeout_s", "must be between 70 and 600");
