@@ -102,7 +102,7 @@ impl Core {
     /// Sends updates to the sessions they are meant for.
     pub(crate) fn publish(&self, pushes: Vec<Push>) {
         for push in pushes {
-            let keys = lock(&self.world).keys_of(push.to, push.except);
+            let keys = lock(&self.world).keys_of(push.to);
             let body = push.updates.to_bytes();
             self.sessions.push(&self.clock, &body, |key| keys.contains(&key));
         }

@@ -8,6 +8,7 @@
 //! open it, `envelope` and `session` carry its messages, `dispatch` finds the method in `rpc`, and
 //! `model` holds the accounts that the methods work on. The model knows nothing of the wire.
 
+mod account;
 mod clock;
 mod connection;
 mod core;
@@ -26,6 +27,8 @@ mod session;
 mod sync;
 mod transport;
 
+pub use account::{AccountHandle, SessionView};
+pub use model::{BlockList, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, Reach, UserId};
 pub use options::Options;
 pub use patch::{PatchError, PatchedLibrary};
 pub use sandbox::{Error, Sandbox};

@@ -2,11 +2,19 @@
 //!
 //! A method is an `impl Handle for functions::<area>::<Method>` and a row in its area's `METHODS`.
 
-mod account;
-mod auth;
+mod blank;
+mod blocks;
+mod contacts;
+mod describe;
 mod help;
+mod login;
+mod peers;
+mod privacy;
+mod sessions;
+mod settings;
 mod updates;
-mod user;
+mod users;
+mod websites;
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -17,9 +25,23 @@ use grammers_tl_types::{
 };
 
 use crate::keys::KeyId;
-use crate::model::{Account, UserId, World};
+use crate::model::{Account, Audience, UserId, World};
+use describe::View;
 
-const AREAS: &[&[Entry]] = &[account::METHODS, auth::METHODS, help::METHODS, updates::METHODS];
+pub(crate) use sessions::log_out;
+
+const AREAS: &[&[Entry]] = &[
+    blocks::METHODS,
+    contacts::METHODS,
+    help::METHODS,
+    login::METHODS,
+    privacy::METHODS,
+    sessions::METHODS,
+    settings::METHODS,
+    updates::METHODS,
+    users::METHODS,
+    websites::METHODS,
+];
 
 /// The method with this constructor id.
 pub(crate) fn find(id: u32) -> Option<&'static Entry> {
@@ -40,6 +62,11 @@ impl RpcError {
     /// 400: the arguments do not fit.
     pub(crate) const fn bad_request(message: &'static str) -> Self {
         Self { code: 400, message: Cow::Borrowed(message) }
+    }
+
+    /// 406: the client must not show it.
+    pub(crate) const fn not_acceptable(message: &'static str) -> Self {
+        Self { code: 406, message: Cow::Borrowed(message) }
     }
 
     /// 401: the key is not, or no longer, logged in.
@@ -78,11 +105,9 @@ impl Caller {
     }
 }
 
-/// Updates for an account's sessions.
+/// Updates on their way.
 pub(crate) struct Push {
-    pub(crate) to: UserId,
-    /// The session that caused it, and so needs not be told.
-    pub(crate) except: Option<KeyId>,
+    pub(crate) to: Audience,
     pub(crate) updates: enums::Updates,
 }
 
@@ -101,6 +126,27 @@ impl Ctx<'_> {
     pub(crate) fn account(&mut self) -> Result<&mut Account, RpcError> {
         let key = self.caller.key;
         self.world.account_of(key).ok_or(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))
+    }
+
+    /// The caller's own user.
+    fn me(&mut self) -> Result<UserId, RpcError> {
+        Ok(self.account()?.user)
+    }
+
+    /// The world as the caller may see it.
+    fn view(&mut self) -> Result<View<'_>, RpcError> {
+        let viewer = self.me()?;
+        Ok(View { world: self.world, viewer })
+    }
+
+    /// Tells the caller's other sessions of an update, and of the users that it names.
+    fn tell_others(&mut self, update: enums::Update, users: &[UserId]) -> Result<(), RpcError> {
+        let now = self.now;
+        let view = self.view()?;
+        let to = Audience::Account { user: view.viewer, except: None };
+        let updates = view.updates(vec![update], users.iter().copied(), now);
+        self.pushes.push(Push { to: to.but(self.caller.key), updates });
+        Ok(())
     }
 }
 

@@ -106,6 +106,10 @@ impl Sandbox {
         self.core.unknown.all()
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Closes all connections and waits for them to end.
     pub async fn stop(self) {
         self.core.stop.cancel();

@@ -1,43 +1,79 @@
-use super::{Device, LoginSession, UserId, fleet_code, fleet_phone, fleet_user};
+use std::collections::BTreeMap;
 
-/// How long before the sandbox started the fleet's other session was made, in seconds.
-const OLD: i32 = 30 * 86_400;
+use super::{
+    Blocks, Device, GlobalPrivacy, LoginSession, Mailbox, Password, Privacy, UserId, Website,
+};
+use crate::keys::KeyId;
 
-/// A user who can log in.
+/// Days without a session after which an account is deleted, unless set otherwise.
+const ACCOUNT_TTL_DAYS: i32 = 365;
+/// Days without use after which a session ends, unless set otherwise.
+const SESSION_TTL_DAYS: i32 = 180;
+
+/// Someone in an account's contact list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contact {
+    /// They have the account in theirs, too.
+    pub(crate) mutual: bool,
+    pub(crate) close_friend: bool,
+}
+
+/// What belongs to a user who can log in.
+#[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) user: UserId,
-    /// Digits only, as Telegram returns it.
-    pub(crate) phone: String,
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
     /// The login code that is right.
     pub(crate) code: String,
+    pub(crate) password: Option<Password>,
     pub(crate) sessions: Vec<LoginSession>,
     /// Days after which a session that is not used ends.
     pub(crate) session_ttl_days: i32,
+    pub(crate) account_ttl_days: i32,
+    /// Seconds after which messages of new chats are deleted; 0 for never.
+    pub(crate) history_ttl_s: i32,
+    /// Telegram does not let a session younger than this end others; seconds, 0 to let it.
+    pub(crate) fresh_session_s: i32,
+    pub(crate) contacts: BTreeMap<UserId, Contact>,
+    pub(crate) blocks: Blocks,
+    pub(crate) privacy: Privacy,
+    pub(crate) global_privacy: GlobalPrivacy,
+    /// Whether its app configuration says that it may restrict new chats and charge for messages.
+    pub(crate) may_restrict_new_chats: bool,
+    pub(crate) websites: Vec<Website>,
+    pub(crate) mailbox: Mailbox,
 }
 
 impl Account {
-    /// Account `number` of the default fleet, with one session on a phone that is not here.
-    pub(crate) fn of_fleet(number: u32, now: i32) -> Self {
-        let old_phone = Device {
-            model: "Old Phone".to_owned(),
-            platform: "Android".to_owned(),
-            system_version: "SDK 34".to_owned(),
-            api_id: 6,
-            app_name: "Telegram Android".to_owned(),
-            app_version: "11.4.2".to_owned(),
-            ip: "203.0.113.7".to_owned(),
-            country: "Iceland".to_owned(),
-        };
+    /// A new account, which nobody is logged in to.
+    pub(crate) fn new(user: UserId, code: String) -> Self {
         Self {
-            user: fleet_user(number),
-            phone: fleet_phone(number).trim_start_matches('+').to_owned(),
-            first_name: "Account".to_owned(),
-            last_name: number.to_string(),
-            code: fleet_code(number),
-            sessions: vec![LoginSession::new(None, old_phone, now - OLD)],
-            session_ttl_days: 180,
+            user,
+            code,
+            password: None,
+            sessions: Vec::new(),
+            session_ttl_days: SESSION_TTL_DAYS,
+            account_ttl_days: ACCOUNT_TTL_DAYS,
+            history_ttl_s: 0,
+            fresh_session_s: 0,
+            contacts: BTreeMap::new(),
+            blocks: Blocks::default(),
+            privacy: Privacy::default(),
+            global_privacy: GlobalPrivacy { show_gift_button: true, ..GlobalPrivacy::default() },
+            may_restrict_new_chats: true,
+            websites: Vec::new(),
+            mailbox: Mailbox::default(),
         }
+    }
+
+    /// The session that `key` holds.
+    pub(crate) fn session_of(&mut self, key: KeyId) -> Option<&mut LoginSession> {
+        self.sessions.iter_mut().find(|session| session.key == Some(key))
+    }
+
+    /// Adds a session; it is unconfirmed when there are others to confirm it.
+    pub(crate) fn add_session(&mut self, key: Option<KeyId>, device: Device, now: i32) {
+        let mut session = LoginSession::new(key, device, now);
+        session.unconfirmed = !self.sessions.is_empty();
+        self.sessions.push(session);
     }
 }

@@ -24,11 +24,41 @@ pub(crate) struct LoginSession {
     pub(crate) device: Device,
     pub(crate) created: i32,
     pub(crate) active: i32,
+    /// Its code was right, its password has not come yet.
+    pub(crate) password_pending: bool,
+    /// No other session has said that it is the owner's.
+    pub(crate) unconfirmed: bool,
+    pub(crate) accepts_calls: bool,
+    pub(crate) accepts_secret_chats: bool,
 }
 
 impl LoginSession {
     pub(crate) fn new(key: Option<KeyId>, device: Device, now: i32) -> Self {
         let hash = i64::from_le_bytes(random()) | 1;
-        Self { hash, key, device, created: now, active: now }
+        Self {
+            hash,
+            key,
+            device,
+            created: now,
+            active: now,
+            password_pending: false,
+            unconfirmed: false,
+            accepts_calls: true,
+            accepts_secret_chats: true,
+        }
     }
+}
+
+/// A site an account has logged in to through a bot.
+#[derive(Clone, Debug)]
+pub(crate) struct Website {
+    pub(crate) hash: i64,
+    pub(crate) bot: super::UserId,
+    pub(crate) domain: String,
+    pub(crate) browser: String,
+    pub(crate) platform: String,
+    pub(crate) created: i32,
+    pub(crate) active: i32,
+    pub(crate) ip: String,
+    pub(crate) region: String,
 }

@@ -1,0 +1,168 @@
+//! What a test may ask of an account, and do to it, from outside Telegram's API.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::model::{
+    Account, BlockList, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, UserId, World,
+};
+use crate::rpc;
+use crate::sandbox::Sandbox;
+use crate::sync::lock;
+
+/// A session of an account, as its list has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionView {
+    /// What clients name it by (`session.id` in `TDLib`, where the caller's own is 0).
+    pub hash: i64,
+    /// The device's model.
+    pub device_model: String,
+    /// A client holds it; the fleet's other session is in the list only.
+    pub is_client: bool,
+    /// It takes calls.
+    pub accepts_calls: bool,
+    /// It takes secret chats.
+    pub accepts_secret_chats: bool,
+    /// No other session has confirmed it.
+    pub is_unconfirmed: bool,
+    /// Its code was right, its password has not come.
+    pub is_password_pending: bool,
+}
+
+/// One account of a running sandbox; a clone is the same one.
+#[derive(Clone)]
+pub struct AccountHandle {
+    core: Arc<Core>,
+    user: UserId,
+}
+
+impl fmt::Debug for AccountHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountHandle").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// The account with this phone number, however it is written; `None` when there is none (yet).
+    pub fn account(&self, phone: &str) -> Option<AccountHandle> {
+        let user = lock(&self.core().world).by_phone(phone)?.user;
+        Some(AccountHandle { core: Arc::clone(self.core()), user })
+    }
+}
+
+impl AccountHandle {
+    /// The account's user.
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// Its sessions, the oldest first.
+    pub fn sessions(&self) -> Vec<SessionView> {
+        let describe = |session: &crate::model::LoginSession| SessionView {
+            hash: session.hash,
+            device_model: session.device.model.clone(),
+            is_client: session.key.is_some(),
+            accepts_calls: session.accepts_calls,
+            accepts_secret_chats: session.accepts_secret_chats,
+            is_unconfirmed: session.unconfirmed,
+            is_password_pending: session.password_pending,
+        };
+        self.read(|account| account.sessions.iter().map(describe).collect())
+    }
+
+    /// Days after which a session that is not used ends.
+    pub fn session_ttl_days(&self) -> i32 {
+        self.read(|account| account.session_ttl_days)
+    }
+
+    /// Days without a session after which the account is deleted.
+    pub fn account_ttl_days(&self) -> i32 {
+        self.read(|account| account.account_ttl_days)
+    }
+
+    /// Seconds after which messages of new chats are deleted; 0 for never.
+    pub fn history_ttl_s(&self) -> i32 {
+        self.read(|account| account.history_ttl_s)
+    }
+
+    /// Whom it has blocked, the last one first.
+    pub fn blocked(&self, list: BlockList) -> Vec<Peer> {
+        self.read(|account| account.blocks.list(list).iter().map(|(peer, _)| *peer).collect())
+    }
+
+    /// The rules of a privacy key, in order; the last one fits everybody.
+    pub fn privacy(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
+        self.read(|account| account.privacy.rules(key))
+    }
+
+    /// Its global privacy settings.
+    pub fn global_privacy(&self) -> GlobalPrivacy {
+        self.read(|account| account.global_privacy)
+    }
+
+    /// Its contacts, by number.
+    pub fn contacts(&self) -> Vec<UserId> {
+        self.read(|account| account.contacts.keys().copied().collect())
+    }
+
+    /// Its close friends, by number.
+    pub fn close_friends(&self) -> Vec<UserId> {
+        let close = |account: &Account| {
+            let contacts = account.contacts.iter().filter(|(_, contact)| contact.close_friend);
+            contacts.map(|(id, _)| *id).collect()
+        };
+        self.read(close)
+    }
+
+    /// The groups it is in.
+    pub fn groups(&self) -> Vec<Peer> {
+        lock(&self.core.world).chats_of(self.user).map(crate::model::Chat::peer).collect()
+    }
+
+    /// The identifiers of the sites it is logged in to.
+    pub fn websites(&self) -> Vec<i64> {
+        self.read(|account| account.websites.iter().map(|site| site.hash).collect())
+    }
+
+    /// Sets the password that a login needs besides the code, or takes it off. It takes about a
+    /// second: hashing a password has to be slow.
+    pub fn set_password(&self, password: Option<(&str, &str)>) {
+        let password = password.map(|(password, hint)| Password::new(password, hint));
+        self.change(|account| account.password = password);
+    }
+
+    /// From now on a session younger than this must not end others, as on Telegram, where it is a
+    /// day; zero, the default, lets it.
+    pub fn protect_from_fresh_sessions(&self, age: Duration) {
+        let seconds = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
+        self.change(|account| account.fresh_session_s = seconds);
+    }
+
+    /// Whether the account may restrict new chats and charge for messages; it may by default. Its
+    /// clients learn it with their next app configuration.
+    pub fn let_restrict_new_chats(&self, allowed: bool) {
+        self.change(|account| account.may_restrict_new_chats = allowed);
+    }
+
+    /// Ends a session, as another device of the account would; whether there was one.
+    pub fn revoke(&self, session: i64) -> bool {
+        let ended = lock(&self.core.world).revoke(self.user, |candidate| candidate.hash == session);
+        self.core.publish(ended.iter().flatten().map(|key| rpc::log_out(*key)).collect());
+        !ended.is_empty()
+    }
+
+    fn read<T: Default>(&self, read: impl FnOnce(&Account) -> T) -> T {
+        self.world(|world, user| world.account(user).map(read)).unwrap_or_default()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Account)) {
+        self.world(|world, user| world.account_mut(user).map(change));
+    }
+
+    fn world<T>(&self, work: impl FnOnce(&mut World, UserId) -> T) -> T {
+        work(&mut lock(&self.core.world), self.user)
+    }
+}

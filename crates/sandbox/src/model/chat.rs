@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use super::person::access_hash;
+use super::{ChatId, Message, Peer, UserId};
+
+/// What a group is, and what follows from it.
+#[derive(Clone, Debug)]
+pub(crate) enum ChatKind {
+    /// Each member keeps its own copy of the messages.
+    Basic,
+    /// A supergroup: the messages are the group's.
+    Super(ChannelBox),
+}
+
+/// The messages of a supergroup and how many changes it has seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChannelBox {
+    pub(crate) pts: i32,
+    pub(crate) messages: BTreeMap<i32, Message>,
+}
+
+/// A group of users.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) id: ChatId,
+    pub(crate) kind: ChatKind,
+    pub(crate) title: String,
+    pub(crate) username: Option<String>,
+    pub(crate) created: i32,
+    pub(crate) creator: UserId,
+    /// The creator among them, each with the time it came.
+    pub(crate) members: BTreeMap<UserId, i32>,
+}
+
+impl Chat {
+    pub(crate) fn peer(&self) -> Peer {
+        match self.kind {
+            ChatKind::Basic => Peer::Group(self.id),
+            ChatKind::Super(_) => Peer::Channel(self.id),
+        }
+    }
+
+    pub(crate) fn has(&self, user: UserId) -> bool {
+        self.members.contains_key(&user)
+    }
+
+    /// What clients have to show to name a supergroup.
+    pub(crate) fn access_hash(&self) -> i64 {
+        access_hash(self.id.0)
+    }
+
+    pub(crate) fn channel(&self) -> Option<&ChannelBox> {
+        match &self.kind {
+            ChatKind::Basic => None,
+            ChatKind::Super(channel) => Some(channel),
+        }
+    }
+
+    pub(crate) fn channel_mut(&mut self) -> Option<&mut ChannelBox> {
+        match &mut self.kind {
+            ChatKind::Basic => None,
+            ChatKind::Super(channel) => Some(channel),
+        }
+    }
+}
+
+impl ChannelBox {
+    /// Adds a message, and gives its number.
+    pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> Message) -> i32 {
+        self.pts += 1;
+        let id = self.messages.last_key_value().map_or(0, |(id, _)| *id) + 1;
+        self.messages.insert(id, message(id));
+        id
+    }
+}

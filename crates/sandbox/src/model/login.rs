@@ -1,0 +1,134 @@
+//! What is under way before anyone is logged in: codes that were sent, QR codes that are shown.
+
+use std::collections::HashMap;
+
+use super::UserId;
+use crate::crypto::random;
+use crate::keys::KeyId;
+
+/// Seconds a code is good for.
+const CODE_LIFE: i32 = 300;
+/// Seconds a QR code is good for.
+const TOKEN_LIFE: i32 = 30;
+
+/// The way a code is sent; each is tried once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeWay {
+    App,
+    Sms,
+    Call,
+}
+
+impl CodeWay {
+    pub(crate) fn next(self) -> Option<Self> {
+        match self {
+            Self::App => Some(Self::Sms),
+            Self::Sms => Some(Self::Call),
+            Self::Call => None,
+        }
+    }
+}
+
+/// A login code that is on its way to a phone number.
+#[derive(Clone, Debug)]
+pub(crate) struct SentCode {
+    /// Ties the code to the request for it.
+    pub(crate) hash: String,
+    pub(crate) way: CodeWay,
+    expires: i32,
+    /// It was typed in, so that the number may be registered.
+    pub(crate) verified: bool,
+}
+
+impl SentCode {
+    pub(crate) fn new(way: CodeWay, now: i32) -> Self {
+        let hash = format!("{:016x}", u64::from_le_bytes(random()));
+        Self { hash, way, expires: now.saturating_add(CODE_LIFE), verified: false }
+    }
+
+    pub(crate) fn is_good(&self, hash: &str, now: i32) -> bool {
+        self.hash == hash && now < self.expires
+    }
+
+    /// Sends it the next way; whether there is one left.
+    pub(crate) fn send_again(&mut self, now: i32) -> bool {
+        let next = self.way.next();
+        if let Some(way) = next {
+            (self.way, self.expires) = (way, now.saturating_add(CODE_LIFE));
+        }
+        next.is_some()
+    }
+
+    pub(crate) fn expire(&mut self) {
+        self.expires = 0;
+    }
+}
+
+/// A QR code that some client shows.
+#[derive(Clone, Debug)]
+pub(crate) struct LoginToken {
+    pub(crate) key: KeyId,
+    pub(crate) expires: i32,
+    /// Whoever scanned it.
+    pub(crate) accepted: Option<UserId>,
+}
+
+/// The QR codes that are shown.
+#[derive(Debug, Default)]
+pub(crate) struct LoginTokens(HashMap<Vec<u8>, LoginToken>);
+
+impl LoginTokens {
+    /// A new QR code for `key`, in place of its old one.
+    pub(crate) fn issue(&mut self, key: KeyId, now: i32) -> (Vec<u8>, i32) {
+        self.0.retain(|_, token| token.key != key && now < token.expires);
+        let (name, expires) = (random::<32>().to_vec(), now.saturating_add(TOKEN_LIFE));
+        self.0.insert(name.clone(), LoginToken { key, expires, accepted: None });
+        (name, expires)
+    }
+
+    /// Whoever has scanned the QR code of `key`; that is told once.
+    pub(crate) fn take_accepted(&mut self, key: KeyId) -> Option<UserId> {
+        let mut taken = self.0.extract_if(|_, token| token.key == key && token.accepted.is_some());
+        taken.next().and_then(|(_, token)| token.accepted)
+    }
+
+    /// `user` scans a QR code; the client that shows it, or `None` when it is too old.
+    pub(crate) fn accept(&mut self, name: &[u8], user: UserId, now: i32) -> Option<KeyId> {
+        let token = self.0.get_mut(name).filter(|token| now < token.expires)?;
+        token.accepted = Some(user);
+        Some(token.key)
+    }
+
+    /// The QR code that `key` shows.
+    pub(crate) fn shown_by(&self, key: KeyId) -> Option<&[u8]> {
+        self.0.iter().find(|(_, token)| token.key == key).map(|(name, _)| &**name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_qr_code_is_accepted_in_its_time_and_told_once() {
+        let mut tokens = LoginTokens::default();
+        let (old, _) = tokens.issue(KeyId(1), 0);
+        let (name, expires) = tokens.issue(KeyId(1), 10);
+        assert_eq!(tokens.accept(&old, UserId(5), 11), None);
+        assert_eq!(tokens.accept(&name, UserId(5), expires), None);
+        assert_eq!(tokens.take_accepted(KeyId(1)), None);
+        assert_eq!(tokens.accept(&name, UserId(5), 11), Some(KeyId(1)));
+        assert_eq!(tokens.take_accepted(KeyId(1)), Some(UserId(5)));
+        assert_eq!(tokens.take_accepted(KeyId(1)), None);
+    }
+
+    #[test]
+    fn a_code_is_good_for_its_request_and_its_time() {
+        let mut code = SentCode::new(CodeWay::App, 0);
+        let hash = code.hash.clone();
+        assert!(code.is_good(&hash, CODE_LIFE - 1) && !code.is_good(&hash, CODE_LIFE));
+        assert!(!code.is_good("other", 0));
+        code.expire();
+        assert!(!code.is_good(&hash, 0));
+    }
+}

@@ -1,0 +1,146 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Peer, UserId};
+
+/// Changes that are remembered, for clients that were away.
+const REMEMBERED: usize = 10_000;
+
+/// A text message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Its number: in the account's mailbox, or in the supergroup.
+    pub(crate) id: i32,
+    pub(crate) from: UserId,
+    /// The dialog it is in, as its owner sees it.
+    pub(crate) peer: Peer,
+    pub(crate) date: i32,
+    pub(crate) text: String,
+    /// What its sender called it before it had a number; 0 when it came in.
+    pub(crate) random_id: i64,
+}
+
+/// One thing that happened in a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Arrived(Peer, i32),
+    Deleted(Vec<i32>),
+}
+
+/// An account's messages with users and in basic groups, numbered together.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    pub(crate) pts: i32,
+    last_id: i32,
+    pub(crate) dialogs: BTreeMap<Peer, Dialog>,
+    /// Each with the mailbox's number after it.
+    changes: VecDeque<(i32, Change)>,
+}
+
+/// The messages with one peer. Supergroups have one for its marks; the messages are theirs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dialog {
+    pub(crate) messages: BTreeMap<i32, Message>,
+    /// The last message the account has read.
+    pub(crate) read_inbox: i32,
+    /// The account's last message that the other side has read.
+    pub(crate) read_outbox: i32,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self { pts: 1, last_id: 0, dialogs: BTreeMap::new(), changes: VecDeque::new() }
+    }
+}
+
+impl Mailbox {
+    /// Puts a message into its dialog, and gives its number.
+    pub(crate) fn add(&mut self, mut message: Message) -> i32 {
+        self.last_id += 1;
+        message.id = self.last_id;
+        let (peer, id) = (message.peer, message.id);
+        self.dialogs.entry(peer).or_default().messages.insert(id, message);
+        self.note(Change::Arrived(peer, id), 1);
+        id
+    }
+
+    /// Removes messages by number, whatever dialog they are in; those that were there.
+    pub(crate) fn remove(&mut self, wanted: impl Fn(&Message) -> bool) -> Vec<i32> {
+        let mut removed = Vec::new();
+        for dialog in self.dialogs.values_mut() {
+            let gone = dialog.messages.extract_if(.., |_, message| wanted(message));
+            removed.extend(gone.map(|(id, _)| id));
+        }
+        if !removed.is_empty() {
+            self.note(Change::Deleted(removed.clone()), count(removed.len()));
+        }
+        removed
+    }
+
+    /// The message with this number.
+    pub(crate) fn message(&self, id: i32) -> Option<&Message> {
+        self.dialogs.values().find_map(|dialog| dialog.messages.get(&id))
+    }
+
+    /// The account has read the dialog up to `id`.
+    pub(crate) fn read_all(&mut self, peer: Peer, id: i32) {
+        let dialog = self.dialogs.entry(peer).or_default();
+        dialog.read_inbox = dialog.read_inbox.max(id);
+    }
+
+    /// What happened after `pts`; `None` when that is too long ago to know.
+    pub(crate) fn since(&self, pts: i32) -> Option<impl Iterator<Item = &(i32, Change)>> {
+        let known = match self.changes.front() {
+            Some((oldest, change)) => oldest - change.size(),
+            None => self.pts,
+        };
+        (known <= pts).then(|| self.changes.iter().filter(move |(after, _)| pts < *after))
+    }
+
+    fn note(&mut self, change: Change, size: i32) {
+        self.pts += size;
+        self.changes.push_back((self.pts, change));
+        if self.changes.len() > REMEMBERED {
+            self.changes.pop_front();
+        }
+    }
+}
+
+impl Change {
+    /// By how much it moves the mailbox's number.
+    pub(crate) fn size(&self) -> i32 {
+        match self {
+            Self::Arrived(..) => 1,
+            Self::Deleted(ids) => count(ids.len()),
+        }
+    }
+}
+
+/// A length as Telegram's schema has it.
+pub(crate) fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(peer: Peer) -> Message {
+        let text = "hello".to_owned();
+        Message { id: 0, from: UserId(1), peer, date: 0, text, random_id: 0 }
+    }
+
+    #[test]
+    fn changes_are_numbered_and_told_from_any_number_on() {
+        let peer = Peer::User(UserId(2));
+        let mut mailbox = Mailbox::default();
+        assert_eq!([mailbox.add(message(peer)), mailbox.add(message(peer))], [1, 2]);
+        assert_eq!(mailbox.pts, 3);
+        assert_eq!(mailbox.remove(|_| true), [1, 2]);
+        assert_eq!(mailbox.pts, 5);
+        let since = |pts| mailbox.since(pts).map(|changes| changes.cloned().collect::<Vec<_>>());
+        assert_eq!(since(2).unwrap()[0], (3, Change::Arrived(peer, 2)));
+        assert_eq!(since(3).unwrap(), [(5, Change::Deleted(vec![1, 2]))]);
+        assert!(since(5).unwrap().is_empty());
+        assert!(since(0).is_none());
+    }
+}

@@ -1,0 +1,64 @@
+use super::UserId;
+
+/// What a user asks of strangers who want to write to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing.
+    #[default]
+    Anyone,
+    /// A Premium subscription.
+    Premium,
+    /// This many Telegram Stars a message.
+    Paid(i64),
+}
+
+/// A user, whether or not they have an account to log in to.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) username: Option<String>,
+    /// Digits only; empty when there is none.
+    pub(crate) phone: String,
+    pub(crate) about: String,
+    pub(crate) bot: bool,
+    pub(crate) deleted: bool,
+    pub(crate) premium: bool,
+    /// For a user without an account; else the account's global privacy settings tell.
+    pub(crate) reach: Reach,
+}
+
+impl Person {
+    pub(crate) fn new(id: UserId, first_name: &str, last_name: &str) -> Self {
+        Self {
+            id,
+            first_name: first_name.to_owned(),
+            last_name: last_name.to_owned(),
+            username: None,
+            phone: String::new(),
+            about: String::new(),
+            bot: false,
+            deleted: false,
+            premium: false,
+            reach: Reach::Anyone,
+        }
+    }
+
+    /// Whether it is Telegram itself, which nobody can block or leave.
+    pub(crate) fn is_service(&self) -> bool {
+        self.id == SERVICE_USER
+    }
+
+    /// What clients have to show to name this user; made of the identifier, so that none is kept.
+    pub(crate) fn access_hash(&self) -> i64 {
+        access_hash(self.id.0)
+    }
+}
+
+/// The user Telegram's own messages come from.
+pub(crate) const SERVICE_USER: UserId = UserId(777_000);
+
+pub(crate) fn access_hash(id: i64) -> i64 {
+    id.wrapping_mul(0x5851_f42d_4c95_7f2d) | 1
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use super::{ChatId, UserId};
+
+/// What a privacy setting is about, by Telegram's names (`inputPrivacyKey…`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PrivacyKey {
+    StatusTimestamp,
+    ChatInvite,
+    PhoneCall,
+    PhoneP2P,
+    Forwards,
+    ProfilePhoto,
+    PhoneNumber,
+    AddedByPhone,
+    VoiceMessages,
+    About,
+    Birthday,
+    StarGiftsAutoSave,
+    NoPaidMessages,
+    SavedMusic,
+}
+
+/// One rule; the first that fits a user decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrivacyRule {
+    AllowAll,
+    AllowContacts,
+    AllowCloseFriends,
+    AllowPremium,
+    AllowBots,
+    AllowUsers(Vec<UserId>),
+    AllowChats(Vec<ChatId>),
+    RestrictAll,
+    RestrictContacts,
+    RestrictBots,
+    RestrictUsers(Vec<UserId>),
+    RestrictChats(Vec<ChatId>),
+}
+
+/// The rules an account has set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Privacy(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
+
+impl Privacy {
+    /// The rules of `key`; the last one fits everybody.
+    pub(crate) fn rules(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
+        self.0.get(&key).cloned().unwrap_or_else(|| vec![usual(key)])
+    }
+
+    /// Sets the rules of `key`; whom none of them fits is restricted, so that is said at the end.
+    pub(crate) fn set(&mut self, key: PrivacyKey, mut rules: Vec<PrivacyRule>) {
+        let closed = matches!(rules.last(), Some(PrivacyRule::AllowAll | PrivacyRule::RestrictAll));
+        if !closed {
+            rules.push(PrivacyRule::RestrictAll);
+        }
+        self.0.insert(key, rules);
+    }
+}
+
+/// What a new account has.
+fn usual(key: PrivacyKey) -> PrivacyRule {
+    match key {
+        PrivacyKey::PhoneNumber | PrivacyKey::Birthday => PrivacyRule::AllowContacts,
+        _ => PrivacyRule::AllowAll,
+    }
+}
+
+/// Settings that are one object on Telegram (`globalPrivacySettings`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GlobalPrivacy {
+    /// New chats from strangers go to the archive, muted.
+    pub archive_and_mute_new: bool,
+    /// Chats that are not muted stay in the archive.
+    pub keep_archived_unmuted: bool,
+    /// Chats in folders stay in the archive.
+    pub keep_archived_folders: bool,
+    /// Others do not see when their messages were read.
+    pub hide_read_marks: bool,
+    /// Strangers need a Premium subscription to write.
+    pub new_chats_require_premium: bool,
+    /// Strangers pay this many Telegram Stars a message; 0 when they do not.
+    pub message_price: i64,
+    /// The gift button is shown to the other side.
+    pub show_gift_button: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_no_rule_fits_is_restricted() {
+        let mut privacy = Privacy::default();
+        assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::AllowAll]);
+        privacy.set(PrivacyKey::About, Vec::new());
+        assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::RestrictAll]);
+        privacy.set(PrivacyKey::About, vec![PrivacyRule::AllowContacts]);
+        let rules = privacy.rules(PrivacyKey::About);
+        assert_eq!(rules, [PrivacyRule::AllowContacts, PrivacyRule::RestrictAll]);
+    }
+}

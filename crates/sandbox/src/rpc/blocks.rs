@@ -1,0 +1,96 @@
+//! Whom an account has blocked.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, RpcError, describe};
+use crate::model::{BlockList, Peer, UserId, count};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::contacts::Block>(),
+    Entry::of::<functions::contacts::GetBlocked>(),
+    Entry::of::<functions::contacts::Unblock>(),
+];
+
+/// The most that one page has.
+const MAX_PAGE: usize = 100;
+
+impl Handle for functions::contacts::Block {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let (now, list, peer) = (ctx.now, list(self.my_stories_from), whom(ctx, &self.id)?);
+        if ctx.account()?.blocks.block(list, peer, now) {
+            tell(ctx, peer)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Handle for functions::contacts::Unblock {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let (list, peer) = (list(self.my_stories_from), whom(ctx, &self.id)?);
+        if ctx.account()?.blocks.unblock(list, peer) {
+            tell(ctx, peer)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Handle for functions::contacts::GetBlocked {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let blocked = ctx.account()?.blocks.list(list(self.my_stories_from)).to_vec();
+        let offset = usize::try_from(self.offset).unwrap_or(0);
+        let limit = usize::try_from(self.limit).unwrap_or(0).min(MAX_PAGE);
+        let page: Vec<(Peer, i32)> = blocked.iter().skip(offset).take(limit).copied().collect();
+        let view = ctx.view()?;
+        let users = view.users(page.iter().filter_map(|(peer, _)| user(*peer)));
+        let chats = view.chats(page.iter().filter_map(|(peer, _)| peer.chat()));
+        let described = page.iter().map(|(peer, date)| {
+            let peer_id = describe::peer(*peer);
+            enums::PeerBlocked::Blocked(types::PeerBlocked { peer_id, date: *date })
+        });
+        let described = described.collect();
+        Ok(if page.len() == blocked.len() {
+            let all = types::contacts::Blocked { blocked: described, chats, users };
+            enums::contacts::Blocked::Blocked(all)
+        } else {
+            enums::contacts::Blocked::Slice(types::contacts::BlockedSlice {
+                count: count(blocked.len()),
+                blocked: described,
+                chats,
+                users,
+            })
+        })
+    }
+}
+
+fn list(stories: bool) -> BlockList {
+    if stories { BlockList::Stories } else { BlockList::Main }
+}
+
+/// Whom a call means; oneself cannot be blocked.
+fn whom(ctx: &mut Ctx<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
+    let me = ctx.me()?;
+    let peer = ctx.peer(peer)?;
+    match peer == Peer::User(me) {
+        true => Err(RpcError::bad_request("CONTACT_ID_INVALID")),
+        false => Ok(peer),
+    }
+}
+
+/// Tells the account's other sessions on which lists `peer` now is.
+fn tell(ctx: &mut Ctx<'_>, peer: Peer) -> Result<(), RpcError> {
+    let blocks = &ctx.account()?.blocks;
+    let update = types::UpdatePeerBlocked {
+        blocked: blocks.has(BlockList::Main, peer),
+        blocked_my_stories_from: blocks.has(BlockList::Stories, peer),
+        peer_id: describe::peer(peer),
+    };
+    let named: Vec<UserId> = user(peer).into_iter().collect();
+    ctx.tell_others(enums::Update::PeerBlocked(update), &named)
+}
+
+fn user(peer: Peer) -> Option<UserId> {
+    match peer {
+        Peer::User(user) => Some(user),
+        Peer::Group(_) | Peer::Channel(_) => None,
+    }
+}

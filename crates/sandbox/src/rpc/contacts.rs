@@ -1,0 +1,111 @@
+//! Whom an account knows.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, RpcError, describe};
+use crate::model::{ChatId, Contact, Peer, UserId};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::contacts::EditCloseFriends>(),
+    Entry::of::<functions::contacts::GetBirthdays>(),
+    Entry::of::<functions::contacts::GetContacts>(),
+    Entry::of::<functions::contacts::GetStatuses>(),
+    Entry::of::<functions::contacts::GetTopPeers>(),
+    Entry::of::<functions::contacts::ResolvePhone>(),
+    Entry::of::<functions::contacts::ResolveUsername>(),
+];
+
+impl Handle for functions::contacts::GetContacts {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let contacts = ctx.account()?.contacts.clone();
+        let users = ctx.view()?.users(contacts.keys().copied());
+        let describe = |(id, contact): (&UserId, &Contact)| {
+            enums::Contact::Contact(types::Contact { user_id: id.0, mutual: contact.mutual })
+        };
+        Ok(enums::contacts::Contacts::Contacts(types::contacts::Contacts {
+            contacts: contacts.iter().map(describe).collect(),
+            saved_count: 0,
+            users,
+        }))
+    }
+}
+
+impl Handle for functions::contacts::GetStatuses {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let status = |id: &UserId| {
+            let status = enums::UserStatus::Recently(types::UserStatusRecently { by_me: false });
+            enums::ContactStatus::Status(types::ContactStatus { user_id: id.0, status })
+        };
+        Ok(ctx.account()?.contacts.keys().map(status).collect())
+    }
+}
+
+impl Handle for functions::contacts::EditCloseFriends {
+    /// Takes the whole list; who is no contact cannot be a close friend, and is left out.
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let mut changed = Vec::new();
+        for (id, contact) in &mut ctx.account()?.contacts {
+            let close_friend = self.id.contains(&id.0);
+            if close_friend != contact.close_friend {
+                contact.close_friend = close_friend;
+                changed.push(*id);
+            }
+        }
+        for id in changed {
+            let update = types::UpdateUser { user_id: id.0 };
+            ctx.tell_others(enums::Update::User(update), &[id])?;
+        }
+        Ok(true)
+    }
+}
+
+impl Handle for functions::contacts::ResolveUsername {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let username = self.username.trim_start_matches('@');
+        let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if username.is_empty() || !username.chars().all(valid) {
+            return Err(RpcError::bad_request("USERNAME_INVALID"));
+        }
+        let found = ctx.world.by_username(username);
+        resolved(ctx, found.ok_or(RpcError::bad_request("USERNAME_NOT_OCCUPIED"))?)
+    }
+}
+
+impl Handle for functions::contacts::ResolvePhone {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let found = ctx.world.by_phone(&self.phone).map(|account| account.user);
+        let found = found.ok_or(RpcError::bad_request("PHONE_NOT_OCCUPIED"))?;
+        resolved(ctx, Peer::User(found))
+    }
+}
+
+fn resolved(ctx: &mut Ctx<'_>, peer: Peer) -> Result<enums::contacts::ResolvedPeer, RpcError> {
+    let user = match peer {
+        Peer::User(user) => Some(user),
+        Peer::Group(_) | Peer::Channel(_) => None,
+    };
+    let view = ctx.view()?;
+    let chats: Option<ChatId> = peer.chat();
+    Ok(enums::contacts::ResolvedPeer::Peer(types::contacts::ResolvedPeer {
+        peer: describe::peer(peer),
+        chats: view.chats(chats),
+        users: view.users(user),
+    }))
+}
+
+impl Handle for functions::contacts::GetTopPeers {
+    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        Ok(enums::contacts::TopPeers::Peers(types::contacts::TopPeers {
+            categories: Vec::new(),
+            chats: Vec::new(),
+            users: Vec::new(),
+        }))
+    }
+}
+
+impl Handle for functions::contacts::GetBirthdays {
+    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let none = types::contacts::ContactBirthdays { contacts: Vec::new(), users: Vec::new() };
+        Ok(enums::contacts::ContactBirthdays::Birthdays(none))
+    }
+}

@@ -1,0 +1,198 @@
+//! Getting in and out: codes, registration, logging out. QR codes, bots and passwords have files
+//! of their own.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Caller, Ctx, Entry, Handle, RpcError, sessions};
+use crate::model::{Account, CodeWay, Device, Person, SentCode, UserId, digits};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::auth::CancelCode>(),
+    Entry::of::<functions::auth::LogOut>(),
+    Entry::of::<functions::auth::ResendCode>(),
+    Entry::of::<functions::auth::SendCode>(),
+    Entry::of::<functions::auth::SignIn>(),
+    Entry::of::<functions::auth::SignUp>(),
+];
+
+const PHONE_NUMBER_INVALID: RpcError = RpcError::bad_request("PHONE_NUMBER_INVALID");
+const PHONE_CODE_EXPIRED: RpcError = RpcError::bad_request("PHONE_CODE_EXPIRED");
+/// Digits of a login code.
+const CODE_LENGTH: usize = 5;
+/// Digits of a phone number, from and to.
+const PHONE_LENGTH: (usize, usize) = (7, 15);
+
+impl Handle for functions::auth::SendCode {
+    const NEEDS_LOGIN: bool = false;
+
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let phone = digits(&self.phone_number);
+        if !(PHONE_LENGTH.0..=PHONE_LENGTH.1).contains(&phone.len()) {
+            return Err(PHONE_NUMBER_INVALID);
+        }
+        // Whoever has no session that could show the code gets a text message.
+        let account = ctx.world.by_phone(&phone);
+        let by_app = account.is_some_and(|account| !account.sessions.is_empty());
+        let code = SentCode::new(if by_app { CodeWay::App } else { CodeWay::Sms }, ctx.now);
+        let answer = describe(&code);
+        ctx.world.codes.insert(phone, code);
+        Ok(answer)
+    }
+}
+
+impl Handle for functions::auth::ResendCode {
+    const NEEDS_LOGIN: bool = false;
+
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let now = ctx.now;
+        let code = sent(ctx, &self.phone_number, &self.phone_code_hash)?;
+        if !code.send_again(now) {
+            return Err(RpcError::not_acceptable("SEND_CODE_UNAVAILABLE"));
+        }
+        Ok(describe(code))
+    }
+}
+
+impl Handle for functions::auth::CancelCode {
+    const NEEDS_LOGIN: bool = false;
+
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        sent(ctx, &self.phone_number, &self.phone_code_hash)?.expire();
+        Ok(true)
+    }
+}
+
+impl Handle for functions::auth::SignIn {
+    const NEEDS_LOGIN: bool = false;
+
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let phone = digits(&self.phone_number);
+        sent(ctx, &phone, &self.phone_code_hash)?;
+        let Some(typed) = self.phone_code.filter(|code| !code.is_empty()) else {
+            return Err(RpcError::bad_request("PHONE_CODE_EMPTY"));
+        };
+        let account = ctx.world.by_phone(&phone);
+        let user = account.map(|account| account.user);
+        if account.map_or_else(|| code_of_new(&phone), |account| account.code.clone()) != typed {
+            return Err(RpcError::bad_request("PHONE_CODE_INVALID"));
+        }
+        let Some(user) = user else {
+            sent(ctx, &phone, &self.phone_code_hash)?.verified = true;
+            let terms = types::auth::AuthorizationSignUpRequired { terms_of_service: None };
+            return Ok(enums::auth::Authorization::SignUpRequired(terms));
+        };
+        ctx.world.codes.remove(&phone);
+        admit(ctx, user)
+    }
+}
+
+impl Handle for functions::auth::SignUp {
+    const NEEDS_LOGIN: bool = false;
+
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let phone = digits(&self.phone_number);
+        if !sent(ctx, &phone, &self.phone_code_hash)?.verified {
+            return Err(RpcError::bad_request("PHONE_CODE_INVALID"));
+        }
+        if self.first_name.trim().is_empty() {
+            return Err(RpcError::bad_request("FIRSTNAME_INVALID"));
+        }
+        let user = ctx.world.next_user();
+        let mut person = Person::new(user, self.first_name.trim(), self.last_name.trim());
+        person.phone.clone_from(&phone);
+        ctx.world.add_person(person);
+        ctx.world.add_account(Account::new(user, code_of_new(&phone)));
+        ctx.world.codes.remove(&phone);
+        admit(ctx, user)
+    }
+}
+
+impl Handle for functions::auth::LogOut {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        ctx.world.forget_key(ctx.caller.key);
+        Ok(enums::auth::LoggedOut::Out(types::auth::LoggedOut { future_auth_token: None }))
+    }
+}
+
+/// The code that is on its way to a number, if it may still be used.
+fn sent<'a>(ctx: &'a mut Ctx<'_>, phone: &str, hash: &str) -> Result<&'a mut SentCode, RpcError> {
+    let now = ctx.now;
+    let code = ctx.world.codes.get_mut(&digits(phone));
+    code.filter(|code| code.is_good(hash, now)).ok_or(PHONE_CODE_EXPIRED)
+}
+
+/// The login code of a number nobody has an account with: its last digits.
+pub(crate) fn code_of_new(phone: &str) -> String {
+    let phone = digits(phone);
+    phone[phone.len().saturating_sub(CODE_LENGTH)..].to_owned()
+}
+
+fn describe(code: &SentCode) -> enums::auth::SentCode {
+    use enums::auth::{CodeType, SentCodeType};
+    let length = i32::try_from(CODE_LENGTH).unwrap_or_default();
+    let r#type = match code.way {
+        CodeWay::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
+        CodeWay::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
+        CodeWay::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
+    };
+    let next_type = code.way.next().map(|way| match way {
+        CodeWay::App | CodeWay::Sms => CodeType::Sms,
+        CodeWay::Call => CodeType::Call,
+    });
+    enums::auth::SentCode::Code(types::auth::SentCode {
+        r#type,
+        phone_code_hash: code.hash.clone(),
+        next_type,
+        timeout: None,
+    })
+}
+
+/// Lets the caller in, unless the account has a password: that has to come first.
+pub(super) fn admit(
+    ctx: &mut Ctx<'_>,
+    user: UserId,
+) -> Result<enums::auth::Authorization, RpcError> {
+    let account = ctx.world.account(user).ok_or(PHONE_NUMBER_INVALID)?;
+    if account.password.is_some() {
+        let device = device(ctx.caller);
+        ctx.world.await_password(ctx.caller.key, user, device, ctx.now);
+        return Err(RpcError::unauthorized("SESSION_PASSWORD_NEEDED"));
+    }
+    welcome(ctx, user)
+}
+
+/// Logs the caller in, and tells the account's other sessions.
+pub(super) fn welcome(
+    ctx: &mut Ctx<'_>,
+    user: UserId,
+) -> Result<enums::auth::Authorization, RpcError> {
+    let key = ctx.caller.key;
+    ctx.world.log_in(key, user, device(ctx.caller), ctx.now);
+    let session = ctx.account()?.session_of(key).filter(|session| session.unconfirmed);
+    if let Some(update) = session.map(|session| sessions::unconfirmed(session)) {
+        ctx.tell_others(update, &[])?;
+    }
+    let user = ctx.view()?.user(user);
+    Ok(enums::auth::Authorization::Authorization(types::auth::Authorization {
+        setup_password_required: false,
+        otherwise_relogin_days: None,
+        tmp_sessions: None,
+        future_auth_token: None,
+        user,
+    }))
+}
+
+/// The session list's entry for a client, as Telegram makes it of `initConnection`.
+fn device(caller: &Caller) -> Device {
+    let client = caller.client.clone();
+    Device {
+        model: client.device_model,
+        platform: "Desktop".to_owned(),
+        system_version: client.system_version,
+        api_id: client.api_id,
+        app_name: "Sandbox".to_owned(),
+        app_version: client.app_version,
+        ip: caller.address.to_string(),
+        country: "Loopback".to_owned(),
+    }
+}

@@ -1,0 +1,227 @@
+//! Who may see what: rules per key, and the settings that are one object.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, RpcError};
+use crate::model::{ChatId, GlobalPrivacy, PrivacyKey, PrivacyRule, UserId};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::account::GetGlobalPrivacySettings>(),
+    Entry::of::<functions::account::GetPrivacy>(),
+    Entry::of::<functions::account::SetGlobalPrivacySettings>(),
+    Entry::of::<functions::account::SetPrivacy>(),
+];
+
+/// The most users that the rules of one key name.
+const MAX_USERS: usize = 1000;
+/// The most groups that the rules of one key name.
+const MAX_CHATS: usize = 20;
+/// The highest price of a message, Telegram Stars.
+pub(super) const MAX_MESSAGE_PRICE: i64 = 10_000;
+
+/// Every key as a call names it, as the model does, and as an answer does.
+const KEYS: [(enums::InputPrivacyKey, PrivacyKey, enums::PrivacyKey); 14] = {
+    use enums::{InputPrivacyKey as Input, PrivacyKey as Output};
+    [
+        (Input::StatusTimestamp, PrivacyKey::StatusTimestamp, Output::StatusTimestamp),
+        (Input::ChatInvite, PrivacyKey::ChatInvite, Output::ChatInvite),
+        (Input::PhoneCall, PrivacyKey::PhoneCall, Output::PhoneCall),
+        (Input::PhoneP2P, PrivacyKey::PhoneP2P, Output::PhoneP2P),
+        (Input::Forwards, PrivacyKey::Forwards, Output::Forwards),
+        (Input::ProfilePhoto, PrivacyKey::ProfilePhoto, Output::ProfilePhoto),
+        (Input::PhoneNumber, PrivacyKey::PhoneNumber, Output::PhoneNumber),
+        (Input::AddedByPhone, PrivacyKey::AddedByPhone, Output::AddedByPhone),
+        (Input::VoiceMessages, PrivacyKey::VoiceMessages, Output::VoiceMessages),
+        (Input::About, PrivacyKey::About, Output::About),
+        (Input::Birthday, PrivacyKey::Birthday, Output::Birthday),
+        (Input::StarGiftsAutoSave, PrivacyKey::StarGiftsAutoSave, Output::StarGiftsAutoSave),
+        (Input::NoPaidMessages, PrivacyKey::NoPaidMessages, Output::NoPaidMessages),
+        (Input::SavedMusic, PrivacyKey::SavedMusic, Output::SavedMusic),
+    ]
+};
+
+impl Handle for functions::account::GetPrivacy {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let (key, _) = find(&self.key)?;
+        let rules = ctx.account()?.privacy.rules(key);
+        describe(ctx, &rules)
+    }
+}
+
+impl Handle for functions::account::SetPrivacy {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let (key, name) = find(&self.key)?;
+        let mut rules = Vec::new();
+        for rule in &self.rules {
+            rules.extend(understand(ctx, rule)?);
+        }
+        let users: usize = rules.iter().map(|rule| users_of(rule).len()).sum();
+        let chats: usize = rules.iter().map(|rule| chats_of(rule).len()).sum();
+        if MAX_USERS < users || MAX_CHATS < chats {
+            return Err(RpcError::bad_request("PRIVACY_TOO_LONG"));
+        }
+        let privacy = &mut ctx.account()?.privacy;
+        privacy.set(key, rules);
+        let rules = privacy.rules(key);
+        let update = types::UpdatePrivacy { key: name, rules: output(&rules) };
+        let users: Vec<UserId> = rules.iter().flat_map(users_of).copied().collect();
+        ctx.tell_others(enums::Update::Privacy(update), &users)?;
+        describe(ctx, &rules)
+    }
+}
+
+impl Handle for functions::account::GetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        Ok(global(ctx.account()?.global_privacy))
+    }
+}
+
+impl Handle for functions::account::SetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let enums::GlobalPrivacySettings::Settings(wanted) = self.settings;
+        let price = wanted.noncontact_peers_paid_stars.unwrap_or(0);
+        if !(0..=MAX_MESSAGE_PRICE).contains(&price) {
+            return Err(RpcError::bad_request("STARS_AMOUNT_INVALID"));
+        }
+        let account = ctx.account()?;
+        let restricts = wanted.new_noncontact_peers_require_premium || 0 < price;
+        if restricts && !account.may_restrict_new_chats {
+            return Err(RpcError {
+                code: 403,
+                ..RpcError::bad_request("PREMIUM_ACCOUNT_REQUIRED")
+            });
+        }
+        account.global_privacy = GlobalPrivacy {
+            archive_and_mute_new: wanted.archive_and_mute_new_noncontact_peers,
+            keep_archived_unmuted: wanted.keep_archived_unmuted,
+            keep_archived_folders: wanted.keep_archived_folders,
+            hide_read_marks: wanted.hide_read_marks,
+            new_chats_require_premium: wanted.new_noncontact_peers_require_premium,
+            message_price: price,
+            show_gift_button: wanted.display_gifts_button,
+        };
+        Ok(global(account.global_privacy))
+    }
+}
+
+fn find(wanted: &enums::InputPrivacyKey) -> Result<(PrivacyKey, enums::PrivacyKey), RpcError> {
+    let found = KEYS.into_iter().find(|(input, ..)| input == wanted);
+    found.map(|(_, key, name)| (key, name)).ok_or(RpcError::bad_request("PRIVACY_KEY_INVALID"))
+}
+
+/// A rule as the model has it. Users and groups that the caller cannot name are left out, as
+/// Telegram does, and a rule that is left without any with them.
+fn understand(
+    ctx: &mut Ctx<'_>,
+    rule: &enums::InputPrivacyRule,
+) -> Result<Option<PrivacyRule>, RpcError> {
+    use enums::InputPrivacyRule as Input;
+    Ok(match rule {
+        Input::InputPrivacyValueAllowAll => Some(PrivacyRule::AllowAll),
+        Input::InputPrivacyValueAllowContacts => Some(PrivacyRule::AllowContacts),
+        Input::InputPrivacyValueAllowPremium => Some(PrivacyRule::AllowPremium),
+        Input::InputPrivacyValueAllowBots => Some(PrivacyRule::AllowBots),
+        Input::InputPrivacyValueDisallowAll => Some(PrivacyRule::RestrictAll),
+        Input::InputPrivacyValueDisallowContacts => Some(PrivacyRule::RestrictContacts),
+        Input::InputPrivacyValueDisallowBots => Some(PrivacyRule::RestrictBots),
+        Input::InputPrivacyValueAllowCloseFriends => {
+            return Err(RpcError::bad_request("PRIVACY_VALUE_INVALID"));
+        }
+        Input::InputPrivacyValueAllowUsers(rule) => Some(known_users(ctx, &rule.users))
+            .filter(|users| !users.is_empty())
+            .map(PrivacyRule::AllowUsers),
+        Input::InputPrivacyValueDisallowUsers(rule) => Some(known_users(ctx, &rule.users))
+            .filter(|users| !users.is_empty())
+            .map(PrivacyRule::RestrictUsers),
+        Input::InputPrivacyValueAllowChatParticipants(rule) => Some(known_chats(ctx, &rule.chats)?)
+            .filter(|chats| !chats.is_empty())
+            .map(PrivacyRule::AllowChats),
+        Input::InputPrivacyValueDisallowChatParticipants(rule) => {
+            Some(known_chats(ctx, &rule.chats)?)
+                .filter(|chats| !chats.is_empty())
+                .map(PrivacyRule::RestrictChats)
+        }
+    })
+}
+
+fn known_users(ctx: &mut Ctx<'_>, users: &[enums::InputUser]) -> Vec<UserId> {
+    users.iter().filter_map(|user| ctx.user(user).ok()).collect()
+}
+
+fn known_chats(ctx: &mut Ctx<'_>, chats: &[i64]) -> Result<Vec<ChatId>, RpcError> {
+    let me = ctx.me()?;
+    let known = |id: &ChatId| ctx.world.chat(*id).is_some_and(|chat| chat.has(me));
+    Ok(chats.iter().map(|id| ChatId(*id)).filter(known).collect())
+}
+
+fn users_of(rule: &PrivacyRule) -> &[UserId] {
+    match rule {
+        PrivacyRule::AllowUsers(users) | PrivacyRule::RestrictUsers(users) => users,
+        _ => &[],
+    }
+}
+
+fn chats_of(rule: &PrivacyRule) -> &[ChatId] {
+    match rule {
+        PrivacyRule::AllowChats(chats) | PrivacyRule::RestrictChats(chats) => chats,
+        _ => &[],
+    }
+}
+
+fn describe(
+    ctx: &mut Ctx<'_>,
+    rules: &[PrivacyRule],
+) -> Result<enums::account::PrivacyRules, RpcError> {
+    let view = ctx.view()?;
+    Ok(enums::account::PrivacyRules::Rules(types::account::PrivacyRules {
+        rules: output(rules),
+        chats: view.chats(rules.iter().flat_map(chats_of).copied()),
+        users: view.users(rules.iter().flat_map(users_of).copied()),
+    }))
+}
+
+fn output(rules: &[PrivacyRule]) -> Vec<enums::PrivacyRule> {
+    use enums::PrivacyRule as Output;
+    let users = |users: &[UserId]| users.iter().map(|user| user.0).collect();
+    let chats = |chats: &[ChatId]| chats.iter().map(|chat| chat.0).collect();
+    let describe =
+        |rule: &PrivacyRule| match rule {
+            PrivacyRule::AllowAll => Output::PrivacyValueAllowAll,
+            PrivacyRule::AllowContacts => Output::PrivacyValueAllowContacts,
+            PrivacyRule::AllowCloseFriends => Output::PrivacyValueAllowCloseFriends,
+            PrivacyRule::AllowPremium => Output::PrivacyValueAllowPremium,
+            PrivacyRule::AllowBots => Output::PrivacyValueAllowBots,
+            PrivacyRule::RestrictAll => Output::PrivacyValueDisallowAll,
+            PrivacyRule::RestrictContacts => Output::PrivacyValueDisallowContacts,
+            PrivacyRule::RestrictBots => Output::PrivacyValueDisallowBots,
+            PrivacyRule::AllowUsers(ids) => {
+                Output::PrivacyValueAllowUsers(types::PrivacyValueAllowUsers { users: users(ids) })
+            }
+            PrivacyRule::RestrictUsers(ids) => {
+                Output::PrivacyValueDisallowUsers(types::PrivacyValueDisallowUsers {
+                    users: users(ids),
+                })
+            }
+            PrivacyRule::AllowChats(ids) => Output::PrivacyValueAllowChatParticipants(
+                types::PrivacyValueAllowChatParticipants { chats: chats(ids) },
+            ),
+            PrivacyRule::RestrictChats(ids) => Output::PrivacyValueDisallowChatParticipants(
+                types::PrivacyValueDisallowChatParticipants { chats: chats(ids) },
+            ),
+        };
+    rules.iter().map(describe).collect()
+}
+
+fn global(settings: GlobalPrivacy) -> enums::GlobalPrivacySettings {
+    let price = settings.message_price;
+    enums::GlobalPrivacySettings::Settings(types::GlobalPrivacySettings {
+        archive_and_mute_new_noncontact_peers: settings.archive_and_mute_new,
+        keep_archived_unmuted: settings.keep_archived_unmuted,
+        keep_archived_folders: settings.keep_archived_folders,
+        hide_read_marks: settings.hide_read_marks,
+        new_noncontact_peers_require_premium: settings.new_chats_require_premium,
+        display_gifts_button: settings.show_gift_button,
+        noncontact_peers_paid_stars: (0 < price).then_some(price),
+        disallowed_gifts: None,
+    })
+}

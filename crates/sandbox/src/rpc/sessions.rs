@@ -1,0 +1,169 @@
+//! Where an account is logged in.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, Push, RpcError};
+use crate::keys::KeyId;
+use crate::model::{Account, Audience, LoginSession};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::account::ChangeAuthorizationSettings>(),
+    Entry::of::<functions::account::GetAuthorizations>(),
+    Entry::of::<functions::account::ResetAuthorization>(),
+    Entry::of::<functions::account::SetAuthorizationTtl>(),
+    Entry::of::<functions::auth::ResetAuthorizations>(),
+];
+
+const HASH_INVALID: RpcError = RpcError::bad_request("HASH_INVALID");
+/// Days a session may be unused, at most.
+const MAX_TTL_DAYS: i32 = 366;
+
+impl Handle for functions::account::GetAuthorizations {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let key = ctx.caller.key;
+        let account = ctx.account()?;
+        let authorizations = account.sessions.iter().map(|session| describe(session, key));
+        let authorizations = types::account::Authorizations {
+            authorization_ttl_days: account.session_ttl_days,
+            authorizations: authorizations.collect(),
+        };
+        Ok(enums::account::Authorizations::Authorizations(authorizations))
+    }
+}
+
+impl Handle for functions::account::ResetAuthorization {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        check_age(ctx)?;
+        let own = Some(ctx.caller.key);
+        match end(ctx, |session| session.hash == self.hash && session.key != own)? {
+            0 => Err(HASH_INVALID),
+            _ => Ok(true),
+        }
+    }
+}
+
+impl Handle for functions::auth::ResetAuthorizations {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        check_age(ctx)?;
+        let own = Some(ctx.caller.key);
+        end(ctx, |session| session.key != own)?;
+        Ok(true)
+    }
+}
+
+impl Handle for functions::account::ChangeAuthorizationSettings {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let key = ctx.caller.key;
+        let session = named(ctx.account()?, self.hash, key).ok_or(HASH_INVALID)?;
+        if let Some(disabled) = self.call_requests_disabled {
+            session.accepts_calls = !disabled;
+        }
+        if let Some(disabled) = self.encrypted_requests_disabled {
+            session.accepts_secret_chats = !disabled;
+        }
+        if self.confirmed && session.unconfirmed {
+            session.unconfirmed = false;
+            let hash = session.hash;
+            ctx.tell_others(settled(hash), &[])?;
+        }
+        Ok(true)
+    }
+}
+
+impl Handle for functions::account::SetAuthorizationTtl {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        if !(1..=MAX_TTL_DAYS).contains(&self.authorization_ttl_days) {
+            return Err(RpcError::bad_request("TTL_DAYS_INVALID"));
+        }
+        ctx.account()?.session_ttl_days = self.authorization_ttl_days;
+        Ok(true)
+    }
+}
+
+/// Telegram may refuse that a session that has just logged in ends the others.
+fn check_age(ctx: &mut Ctx<'_>) -> Result<(), RpcError> {
+    let (key, now) = (ctx.caller.key, ctx.now);
+    let account = ctx.account()?;
+    let needed = account.fresh_session_s;
+    let age = account.session_of(key).map_or(0, |session| now - session.created);
+    match age < needed {
+        true => Err(RpcError::not_acceptable("FRESH_RESET_AUTHORISATION_FORBIDDEN")),
+        false => Ok(()),
+    }
+}
+
+/// Ends sessions; their clients are told to ask, and learn then that they are logged out.
+fn end(ctx: &mut Ctx<'_>, which: impl Fn(&LoginSession) -> bool) -> Result<usize, RpcError> {
+    let account = ctx.account()?;
+    let user = account.user;
+    let doomed = account.sessions.iter().filter(|session| which(session));
+    let unconfirmed: Vec<i64> =
+        doomed.filter(|session| session.unconfirmed).map(|session| session.hash).collect();
+    let ended = ctx.world.revoke(user, which);
+    ctx.pushes.extend(ended.iter().flatten().map(|key| log_out(*key)));
+    for hash in unconfirmed {
+        ctx.tell_others(settled(hash), &[])?;
+    }
+    Ok(ended.len())
+}
+
+/// What makes a client find out that its session is no more.
+pub(crate) fn log_out(key: KeyId) -> Push {
+    Push { to: Audience::Key(key), updates: enums::Updates::TooLong }
+}
+
+/// The session that a call means; 0 is the caller's own.
+fn named(account: &mut Account, hash: i64, key: KeyId) -> Option<&mut LoginSession> {
+    match hash {
+        0 => account.session_of(key),
+        _ => account.sessions.iter_mut().find(|session| session.hash == hash),
+    }
+}
+
+/// The news of a session that waits to be confirmed.
+pub(crate) fn unconfirmed(session: &LoginSession) -> enums::Update {
+    enums::Update::NewAuthorization(types::UpdateNewAuthorization {
+        unconfirmed: true,
+        hash: session.hash,
+        date: Some(session.created),
+        device: Some(session.device.model.clone()),
+        location: Some(session.device.country.clone()),
+    })
+}
+
+/// The news of a session that waits no longer.
+fn settled(hash: i64) -> enums::Update {
+    enums::Update::NewAuthorization(types::UpdateNewAuthorization {
+        unconfirmed: false,
+        hash,
+        date: None,
+        device: None,
+        location: None,
+    })
+}
+
+pub(super) fn describe(session: &LoginSession, caller: KeyId) -> enums::Authorization {
+    let device = session.device.clone();
+    let current = session.key == Some(caller);
+    enums::Authorization::Authorization(types::Authorization {
+        current,
+        official_app: false,
+        password_pending: session.password_pending,
+        encrypted_requests_disabled: !session.accepts_secret_chats,
+        call_requests_disabled: !session.accepts_calls,
+        unconfirmed: session.unconfirmed && !current,
+        // A client knows its own session by this number.
+        hash: if current { 0 } else { session.hash },
+        device_model: device.model,
+        platform: device.platform,
+        system_version: device.system_version,
+        api_id: device.api_id,
+        app_name: device.app_name,
+        app_version: device.app_version,
+        date_created: session.created,
+        date_active: session.active,
+        ip: device.ip,
+        country: device.country,
+        region: String::new(),
+    })
+}

@@ -1,0 +1,52 @@
+//! What an account has set for itself, apart from its privacy.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, RpcError};
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::account::GetAccountTtl>(),
+    Entry::of::<functions::account::SetAccountTtl>(),
+    Entry::of::<functions::messages::GetDefaultHistoryTtl>(),
+    Entry::of::<functions::messages::SetDefaultHistoryTtl>(),
+];
+
+/// Days an account may be without a session, from and to.
+const ACCOUNT_TTL_DAYS: (i32, i32) = (30, 730);
+/// The longest time messages may be kept before they are deleted, seconds.
+const MAX_HISTORY_TTL_S: i32 = 31_536_000;
+
+impl Handle for functions::account::GetAccountTtl {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let days = ctx.account()?.account_ttl_days;
+        Ok(enums::AccountDaysTtl::Ttl(types::AccountDaysTtl { days }))
+    }
+}
+
+impl Handle for functions::account::SetAccountTtl {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let enums::AccountDaysTtl::Ttl(ttl) = self.ttl;
+        if !(ACCOUNT_TTL_DAYS.0..=ACCOUNT_TTL_DAYS.1).contains(&ttl.days) {
+            return Err(RpcError::bad_request("TTL_DAYS_INVALID"));
+        }
+        ctx.account()?.account_ttl_days = ttl.days;
+        Ok(true)
+    }
+}
+
+impl Handle for functions::messages::GetDefaultHistoryTtl {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let period = ctx.account()?.history_ttl_s;
+        Ok(enums::DefaultHistoryTtl::Ttl(types::DefaultHistoryTtl { period }))
+    }
+}
+
+impl Handle for functions::messages::SetDefaultHistoryTtl {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        if !(0..=MAX_HISTORY_TTL_S).contains(&self.period) {
+            return Err(RpcError::bad_request("TTL_PERIOD_INVALID"));
+        }
+        ctx.account()?.history_ttl_s = self.period;
+        Ok(true)
+    }
+}

@@ -1,0 +1,56 @@
+//! Sites an account has logged in to.
+
+use grammers_tl_types::{enums, functions, types};
+
+use super::{Ctx, Entry, Handle, RpcError};
+use crate::model::Website;
+
+pub(super) const METHODS: &[Entry] = &[
+    Entry::of::<functions::account::GetWebAuthorizations>(),
+    Entry::of::<functions::account::ResetWebAuthorization>(),
+    Entry::of::<functions::account::ResetWebAuthorizations>(),
+];
+
+impl Handle for functions::account::GetWebAuthorizations {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let websites = ctx.account()?.websites.clone();
+        let users = ctx.view()?.users(websites.iter().map(|site| site.bot));
+        let authorizations = websites.into_iter().map(describe).collect();
+        let all = types::account::WebAuthorizations { authorizations, users };
+        Ok(enums::account::WebAuthorizations::Authorizations(all))
+    }
+}
+
+impl Handle for functions::account::ResetWebAuthorization {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let websites = &mut ctx.account()?.websites;
+        match websites.iter().position(|site| site.hash == self.hash) {
+            None => Err(RpcError::bad_request("HASH_INVALID")),
+            Some(place) => {
+                websites.remove(place);
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl Handle for functions::account::ResetWebAuthorizations {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        ctx.account()?.websites.clear();
+        Ok(true)
+    }
+}
+
+fn describe(site: Website) -> enums::WebAuthorization {
+    enums::WebAuthorization::Authorization(types::WebAuthorization {
+        hash: site.hash,
+        bot_id: site.bot.0,
+        domain: site.domain,
+        browser: site.browser,
+        platform: site.platform,
+        date_created: site.created,
+        date_active: site.active,
+        ip: site.ip,
+        region: site.region,
+    })
+}
