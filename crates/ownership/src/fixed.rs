@@ -7,7 +7,7 @@ use std::time::Duration;
 use contracts::{Epoch, Shard};
 use runtime::Clock;
 use rustix::fs::{FlockOperation, flock};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::{Lease, Ownership};
 
@@ -114,7 +114,7 @@ impl Fixed {
         let epoch =
             grow_epoch(&mut file, &self.clock).map_err(|error| Error::Epoch(path, error))?;
         self.held.insert(shard, file);
-        info!(%shard, %epoch, "shard owned");
+        debug!(%shard, %epoch, "shard owned");
         Ok(Some(Lease { shard, epoch }))
     }
 }
