@@ -99,7 +99,9 @@ impl Hub {
 
     pub(crate) async fn unsubscribe(&self, shard: Shard, grace: Duration) -> bool {
         let open = self.lock().get_mut(&shard).and_then(|feed| feed.open.take());
-        let Some(Open { settled, .. }) = open else { return true };
+        // The feed's own sender goes with `done`: what is left then are the tickets.
+        let Some(Open { settled, done, .. }) = open else { return true };
+        drop(done);
         matches!(tokio::time::timeout(grace, settled).await, Ok(Ok(true)))
     }
 
