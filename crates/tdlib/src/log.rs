@@ -86,7 +86,7 @@ impl<'a> Remark<'a> {
             return Some((client, Self::LostAuthorization(reason.trim_end())));
         }
         let (_, seconds) = text.strip_prefix("Delay: ")?.split_once("[timeout:")?;
-        let seconds = seconds.split([']', 's']).next()?.parse().ok()?;
+        let seconds = seconds.split(']').next()?.parse().ok()?;
         Some((client, Self::Delay(Duration::try_from_secs_f64(seconds).ok()?)))
     }
 }
@@ -148,10 +148,11 @@ mod tests {
 
     #[test]
     fn a_delay_and_a_lost_session_name_their_client() {
-        let head = "[ 2][t 4][1795299537.757779121][NetQueryDelayer.cpp:111][#12][!Delayer]\t";
-        let query = "[Query:[id:7][tl:0xa677244f]]";
-        let rest = "[total_timeout:31.000000] because of [Error : 420 : FLOOD_WAIT_31] from x";
-        let line = format!("{head}Delay: {query} [timeout:31.000000]{rest}\n");
+        let head =
+            "[ 2][t 4][1795299537.757779121][NetQueryDelayer.cpp:111][#12][!NetQueryDelayer]\t";
+        let query = "[Query:[id:281474976710656][tl:0xe320c158]]";
+        let rest = "because of [Error : 420 : FLOOD_WAIT_31] from Session:1:main::Connect";
+        let line = format!("{head}Delay: {query} [timeout:31][total_timeout:33] {rest}\n");
         assert_eq!(Remark::read(&line), Some((12, Remark::Delay(Duration::from_secs(31)))));
         let line = format!("{head}Lost authorization because of USER_DEACTIVATED_BAN\n");
         let lost = Remark::LostAuthorization("USER_DEACTIVATED_BAN");
@@ -164,7 +165,7 @@ mod tests {
             "",
             "Delay: [timeout:1.0]",
             "[ 2][t 4][#1]\tDelay: soon",
-            "[ 2][t 4][#1]\tDelay: [timeout:-1.0]",
+            "[ 2][t 4][#1]\tDelay: [timeout:-1]",
             "[ 2][t 4][#x]\tLost authorization because of X",
             "[ 1][t 0][Logging.cpp:160][&client]\tLost authorization because of X",
         ] {
