@@ -30,6 +30,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Accounts that are opened at the same time.
     pub opening: usize,
+    /// TDLib methods that `call_tdlib` may call.
+    pub call_tdlib_methods: BTreeSet<String>,
 }
 
 /// What all accounts of a process share.

@@ -8,6 +8,7 @@
 mod load;
 mod ranges;
 mod sections;
+mod words;
 
 pub use load::{Fault, Faults, Sources};
 pub use ranges::Ranges;
@@ -16,3 +17,4 @@ pub use sections::{
     BrokerSettings, Credentials, LogFormat, LogSettings, ProxySettings, PublisherSettings,
     QueueType, Settings, TdlibSettings, TelegramSettings, WorkerSettings,
 };
+pub use words::Words;

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn values_out_of_range_are_reported_together() {
         let faults = load(
-            "namespace = 'a b'\nshard_count = 4\n[worker]\nshards = '0-4'\naccounts = '0-2'\ngrace_s = 0\n\
+            "namespace = 'a b'\nshard_count = 4\n[worker]\nshards = '0-4'\naccounts = '0-2'\ngrace_s = 0\ncall_tdlib_methods = ['get me']\n\
              [broker]\nuri = 'http://user:hush@x'\nprefetch = 0\n[tdlib]\ntimeout_s = 5\n[log]\nfilter = 'a=b=c'",
             &[],
         )
@@ -215,6 +215,7 @@ mod tests {
         worker.accounts: must be between 1 and 9007199254740991
         worker.shards: must be between 0 and 3 (shard_count)
         worker.grace_s: must be between 1 and 600
+        worker.call_tdlib_methods: must be names of TDLib methods
         tdlib.timeout_s: must be between 70 and 600
         "#);
     }

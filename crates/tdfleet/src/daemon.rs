@@ -92,6 +92,12 @@ impl Daemon {
             credentials,
             timeout: Duration::from_secs(settings.tdlib.timeout_s),
             opening: settings.worker.opening.into(),
+            call_tdlib_methods: settings
+                .worker
+                .call_tdlib_methods
+                .iter()
+                .map(str::to_owned)
+                .collect(),
         };
         let sink = Arc::new(Log(log.clone()));
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), sink, Clock::system());

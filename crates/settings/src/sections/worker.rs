@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::load::Faults;
 use crate::ranges::Ranges;
+use crate::words::Words;
 
 /// `[worker]`: the accounts, and which of them this process owns.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +23,9 @@ pub struct WorkerSettings {
     /// Seconds that a shutdown may take before what still runs is left to redelivery: 1 to 600.
     /// Default: 60.
     pub grace_s: u64,
+    /// TDLib methods that the command `call_tdlib` may call, such as `getMe, getChats`.
+    /// Default: none.
+    pub call_tdlib_methods: Words,
 }
 
 impl Default for WorkerSettings {
@@ -32,6 +36,7 @@ impl Default for WorkerSettings {
             data_dir: PathBuf::from("data"),
             opening: 16,
             grace_s: 60,
+            call_tdlib_methods: Words::default(),
         }
     }
 }
@@ -55,6 +60,10 @@ impl WorkerSettings {
         }
         if !(1..=600).contains(&self.grace_s) {
             faults.add("worker.grace_s", "must be between 1 and 600");
+        }
+        let named = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !self.call_tdlib_methods.iter().all(named) {
+            faults.add("worker.call_tdlib_methods", "must be names of TDLib methods");
         }
     }
 }
