@@ -39,7 +39,7 @@ fn append(criterion: &mut Criterion) {
                             log.append(event, Epoch(1), true, None);
                         }
                         assert!(log.drain(Duration::from_mins(1)).await);
-                    })
+                    });
                 },
                 criterion::BatchSize::LargeInput,
             );

@@ -1,6 +1,7 @@
 //! What a place to keep logs must be able to do; the writer knows no more of Redis than this.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use contracts::{AccountId, Epoch, EventId};
 
@@ -36,6 +37,16 @@ pub(crate) struct Block {
     /// Tells two blocks that end at the same id apart. Only ever compared with one that the same
     /// process made.
     pub digest: u64,
+}
+
+impl Block {
+    pub(crate) fn new(prev: Option<EventId>, events: Vec<Stored>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for event in &events {
+            event.json.hash(&mut hasher);
+        }
+        Self { prev, events, digest: hasher.finish() }
+    }
 }
 
 /// How a call ended.

@@ -82,6 +82,7 @@ impl<S: Store> Writer<S> {
             let done = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                _ = tick.tick() => self.tick().await,
                 taken = self.jobs.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         return;
@@ -89,7 +90,6 @@ impl<S: Store> Writer<S> {
                     batch.drain(..).for_each(|job| self.books.take(job));
                     self.settle().await
                 }
-                _ = tick.tick() => self.tick().await,
             };
             if let Err(outage) = done {
                 self.report(&outage);
@@ -162,8 +162,8 @@ impl<S: Store> Writer<S> {
         true
     }
 
-    /// Connects, compares every account's head with what was stored, appends again what it lacks,
-    /// and then what was under way.
+    /// Connects, compares every account's head with what was stored, and carries out what was under
+    /// way; where the store has lost events before it, those come first after all.
     async fn attach(&mut self) -> Result<(), Outage> {
         self.store.connect().await?;
         let mut claims = self.books.claims();
@@ -172,8 +172,6 @@ impl<S: Store> Writer<S> {
             self.fly(claims).await?;
             claims = rest;
         }
-        let restores = self.books.restores();
-        self.fly(restores).await?;
         let held = std::mem::take(&mut self.held);
         self.fly(held).await?;
         self.settle().await

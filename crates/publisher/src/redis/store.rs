@@ -175,3 +175,106 @@ fn read_verdict(kind: &str, value: &str) -> Option<Verdict> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use contracts::{AccountId, Epoch};
+    use deadpool_redis::redis::Client;
+    use futures_util::StreamExt;
+    use servers::redis::RedisServer;
+
+    use settings::SecretString;
+
+    use super::*;
+    use crate::stored::Stored;
+
+    fn id(n: u64) -> EventId {
+        EventId { epoch: Epoch(7), n }
+    }
+
+    fn call(act: Act) -> Call {
+        Call { account: AccountId::new(1).unwrap(), epoch: Epoch(7), known: true, act }
+    }
+
+    /// Events `numbers` with `text` in them, after the one before them.
+    fn block(numbers: std::ops::RangeInclusive<u64>, text: &str) -> Block {
+        let before = |n: u64| (n > 1).then(|| id(n - 1));
+        let event = |n: u64| Stored {
+            account: AccountId::new(1).unwrap(),
+            id: id(n),
+            prev: before(n),
+            json: Bytes::from(format!("{n} {text}")),
+        };
+        Block::new(before(*numbers.start()), numbers.map(event).collect())
+    }
+
+    async fn store(server: &RedisServer) -> RedisStore {
+        let settings =
+            PublisherSettings { uri: server.uri().into(), ..PublisherSettings::default() };
+        let server = Server::new(&settings.uri, settings.timeout()).unwrap();
+        let mut store = RedisStore::new(server, settings, Names::default());
+        store.connect().await.unwrap();
+        store
+    }
+
+    async fn run(store: &mut RedisStore, act: Act) -> Verdict {
+        store.run(&[call(act)]).await.unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn the_same_block_twice_is_stored_and_published_once() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        let client = Client::open(server.uri()).unwrap();
+        let mut live = client.get_async_pubsub().await.unwrap();
+        live.subscribe("tdfleet:{1}:live").await.unwrap();
+        let again = || Act::Append(block(1..=2, "a"));
+        assert_eq!(run(&mut store, again()).await, Verdict::Stored { unheard: 0 });
+        assert_eq!(run(&mut store, again()).await, Verdict::Already);
+        let other = Act::Append(block(1..=2, "b"));
+        assert_eq!(run(&mut store, other).await, Verdict::Gap { last: Some(id(2)) });
+        let next = Act::Append(block(3..=3, "c"));
+        assert_eq!(run(&mut store, next).await, Verdict::Stored { unheard: 0 });
+        assert_eq!(run(&mut store, again()).await, Verdict::Gap { last: Some(id(3)) });
+        let live: Vec<String> =
+            live.on_message().take(3).map(|message| message.get_payload().unwrap()).collect().await;
+        assert_eq!(live, ["1 a", "2 a", "3 c"]);
+    }
+
+    #[tokio::test]
+    async fn a_restore_stores_what_is_lacking_and_may_leave_a_gap() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        run(&mut store, Act::Append(block(1..=2, "a"))).await;
+        let restore = || Act::Restore(block(2..=4, "a"));
+        assert_eq!(run(&mut store, restore()).await, Verdict::Stored { unheard: 2 });
+        assert_eq!(run(&mut store, restore()).await, Verdict::Stored { unheard: 0 });
+        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(4)) });
+        let far = Act::Restore(block(9..=9, "a"));
+        assert_eq!(run(&mut store, far).await, Verdict::Stored { unheard: 1 });
+        let nothing = Block::new(Some(id(20)), Vec::new());
+        assert_eq!(run(&mut store, Act::Restore(nothing)).await, Verdict::Stored { unheard: 0 });
+        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(20)) });
+    }
+
+    #[tokio::test]
+    async fn a_head_that_was_evicted_is_read_off_the_log() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        run(&mut store, Act::Append(block(1..=2, "a"))).await;
+        let client = Client::open(server.uri()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        cmd("DEL").arg("tdfleet:{1}:head").exec_async(&mut connection).await.unwrap();
+        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(2)) });
+    }
+
+    #[test]
+    fn a_password_never_shows() {
+        let uri = SecretString::from("redis://user:hunter2@redis.example:7000/0");
+        let server = Server::new(&uri, std::time::Duration::from_secs(1)).unwrap();
+        assert_eq!(server.place, "redis.example:7000");
+        let error = Server::new(&"redis://user:hunter2@:x".into(), server.timeout).err().unwrap();
+        assert!(!runtime::chain(&error).contains("hunter2"));
+    }
+}

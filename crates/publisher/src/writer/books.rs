@@ -152,6 +152,9 @@ impl Books {
             Verdict::Gap { last } => {
                 state.give_back(cargo);
                 state.found(epoch, last);
+                if state.behind.is_none() {
+                    warn!(account.id = %account, %epoch, "somebody else writes under this epoch");
+                }
             }
             Verdict::Refused(reason) => {
                 state.give_back(cargo);

@@ -1,6 +1,5 @@
 //! Events to the bytes of a batch: one buffer for all of it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -75,15 +74,5 @@ impl Draft {
         let block = Block::new(prev, events.collect());
         let call = Call { account, epoch, known, act: Act::Append(block) };
         Flight { call, cargo: Cargo::Appends(appends) }
-    }
-}
-
-impl Block {
-    pub(super) fn new(prev: Option<EventId>, events: Vec<Stored>) -> Self {
-        let mut hasher = DefaultHasher::new();
-        for event in &events {
-            event.json.hash(&mut hasher);
-        }
-        Self { prev, events, digest: hasher.finish() }
     }
 }

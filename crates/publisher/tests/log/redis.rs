@@ -3,12 +3,12 @@
 use contracts::Epoch;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, FromRedisValue, cmd};
-use publisher::{ClaimError, EventLog, NotStored};
+use publisher::{ClaimError, EventLog, NotStored, Start};
 use servers::redis::RedisServer;
 
 use crate::support::{
-    Place, SOON, account, all, append_all, check_chain, event, id, numbers, read_all, store,
-    until_connected,
+    Place, SOON, account, all, append_all, check_chain, event, id, next, next_n, numbers, read_all,
+    store, until_connected,
 };
 
 const LOG: &str = "tdfleet:{1}:log";
@@ -153,6 +153,35 @@ async fn a_lost_tail_is_appended_again_with_the_same_ids() {
     all.push(after);
     assert_eq!(read_all(&log, account(1)).await, all);
     assert_eq!(log.counters().restored, 3);
+}
+
+#[tokio::test]
+async fn two_workers_under_one_epoch_still_make_one_log() {
+    let (place, one_worker, _) = on_redis().await;
+    let other_worker = place.open();
+    for number in 0..10 {
+        let log = if number % 2 == 0 { &one_worker } else { &other_worker };
+        store(log, account(1), 7, number).await.unwrap();
+    }
+    let kept = read_all(&one_worker, account(1)).await;
+    check_chain(&kept);
+    assert_eq!(numbers(&kept), (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_follower_reads_what_was_not_published_from_the_log() {
+    let (place, log, mut cli) = on_redis().await;
+    let mut follower = log.follow([(account(1), Start::Beginning)]);
+    store(&log, account(1), 7, 0).await.unwrap();
+    next(&mut follower).await;
+    // One more event, of which only the log knows, and then one that is published.
+    let mut json = Vec::new();
+    event(account(1), 1).encode(id("7-2"), Some(id("7-1")), &mut json);
+    let json = String::from_utf8(json).unwrap();
+    cli.tell(&format!("XADD {LOG} 7-2 e {json}")).await;
+    cli.tell(&format!("HSET {HEAD} last 7-2")).await;
+    store(&place.open(), account(1), 7, 2).await.unwrap();
+    assert_eq!(numbers(&next_n(&mut follower, 2).await), [1, 2]);
 }
 
 #[tokio::test]
