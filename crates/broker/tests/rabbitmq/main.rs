@@ -1,0 +1,6 @@
+//! The bus on a real RabbitMQ, private to these tests.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
+
+mod delivery;
+mod outage;
+mod support;
