@@ -119,6 +119,22 @@ async fn killed_connections_neither_lose_nor_double_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_answers_too_late_gets_nothing_twice() {
+    let mut place = no_trimming(Place::on_redis());
+    place.settings.timeout_ms = 100;
+    let log = place.open();
+    let mut cli = Cli::to(place.server()).await;
+    let load = Load::start(&log);
+    for _ in 0..5 {
+        load.more(200).await;
+        // What was sent is carried out when the pause ends, long after it was sent again.
+        cli.tell("CLIENT PAUSE 400").await;
+    }
+    load.more(200).await;
+    check(&log, load).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_with_an_append_only_file_loses_nothing() {
     let mut place = no_trimming(Place::keeping());
     let log = place.open();
