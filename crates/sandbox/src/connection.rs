@@ -54,13 +54,14 @@ struct Connection {
 
 /// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
 pub(crate) async fn serve(core: Arc<Core>, id: ConnectionId, stream: TcpStream, peer: SocketAddr) {
-    let stop = core.stop.clone();
+    let close = core.connections.add(id, &core.stop);
     let ended = tokio::select! {
         biased;
-        () = stop.cancelled() => Ok(()),
+        () = close.cancelled() => Ok(()),
         ended = talk(Arc::clone(&core), id, stream, peer) => ended,
     };
     core.sessions.detach(id);
+    core.connections.remove(id);
     if let Err(error) = ended {
         debug!(connection = id, error = %error, "connection ended");
     }
@@ -111,6 +112,7 @@ impl Connection {
             return Ok(writer.send(&UNKNOWN_KEY.to_le_bytes()).await?);
         };
         let packet = envelope::open(&key, &frame.payload)?;
+        self.core.connections.identify(self.id, key_id);
         if frame.quick_ack {
             writer.send_quick_ack(packet.quick_ack).await?;
         }
@@ -129,7 +131,7 @@ impl Connection {
         let step = step.await.map_err(|_| ConnectionError::Interrupted)??;
         self.exchange = step.exchange;
         if let Some(key) = step.key {
-            self.core.keys.add(AuthKey::new(key, now));
+            self.core.keys.add(AuthKey::new(&key, now));
         }
         let id = self.core.clock.message_id(crate::clock::MessageKind::Answer);
         let length = u32::try_from(step.answer.len()).unwrap_or(u32::MAX);
@@ -190,7 +192,14 @@ impl Connection {
                 });
             }
             Reply::Never => {}
-            Reply::Disconnect => return Err(ConnectionError::Dropped),
+            Reply::Disconnect(done) => {
+                match done {
+                    Some(body) => answer(core, from.session, message.id, &body),
+                    None => core.sessions.forget(from.session, message.id),
+                }
+                core.publish(outcome.pushes);
+                return Err(ConnectionError::Dropped);
+            }
         }
         core.publish(outcome.pushes);
         Ok(())

@@ -1,15 +1,19 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::crypto::{RsaKey, random};
+use crate::faults::Faults;
 use crate::keys::{KeyId, KeyStore};
 use crate::model::World;
 use crate::options::Options;
-use crate::rpc::{self, Client};
+use crate::record::Record;
+use crate::rpc::Client;
 use crate::session::Sessions;
 use crate::sync::lock;
 use crate::transport::Secret;
@@ -24,7 +28,10 @@ pub(crate) struct Core {
     /// What each key's client last said of itself.
     pub(crate) clients: Mutex<HashMap<KeyId, Client>>,
     pub(crate) world: Mutex<World>,
-    pub(crate) unknown: Counts,
+    pub(crate) faults: Faults,
+    pub(crate) record: Record,
+    pub(crate) connections: Connections,
+    pub(crate) connections_made: AtomicU64,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -41,7 +48,10 @@ impl Core {
             sessions: Sessions::default(),
             clients: Mutex::default(),
             world: Mutex::new(world),
-            unknown: Counts::default(),
+            faults: Faults::default(),
+            record: Record::new(options.recorded_calls, options.hot_loop),
+            connections: Connections::default(),
+            connections_made: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -52,19 +62,5 @@ impl Core {
         self.keys.remove(key);
         lock(&self.clients).remove(&key);
         lock(&self.world).forget_key(key);
-    }
-}
-
-/// How often something was asked for, by the name of the method.
-#[derive(Default)]
-pub(crate) struct Counts(Mutex<BTreeMap<&'static str, u64>>);
-
-impl Counts {
-    pub(crate) fn count(&self, method: u32) {
-        *lock(&self.0).entry(rpc::name(method)).or_default() += 1;
-    }
-
-    pub(crate) fn all(&self) -> BTreeMap<&'static str, u64> {
-        lock(&self.0).clone()
     }
 }

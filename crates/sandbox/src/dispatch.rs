@@ -9,8 +9,10 @@ use grammers_tl_types::{
 
 use crate::core::Core;
 use crate::envelope::{GZIP_PACKED, constructor, gunzip};
+use crate::faults::Effect;
 use crate::keys::KeyId;
-use crate::model::Standing;
+use crate::model::{Standing, UserId, fleet_user};
+use crate::record;
 use crate::rpc::{self, Caller, Client, Ctx, Entry, Push, RpcError};
 use crate::session::SessionId;
 use crate::sync::lock;
@@ -30,7 +32,8 @@ pub(crate) enum Reply {
     Now(Vec<u8>),
     Later(Duration, Vec<u8>),
     Never,
-    Disconnect,
+    /// The connection ends; the answer, if it was run, waits for the next one.
+    Disconnect(Option<Vec<u8>>),
 }
 
 /// A call's reply, and what other sessions hear of it.
@@ -57,32 +60,80 @@ impl Deserializable for Rest {
     }
 }
 
-impl Core {
-    /// Runs one call.
-    pub(crate) fn call(&self, origin: &Origin, body: &[u8]) -> Outcome {
-        let result = match unwrap(body) {
-            Ok(call) => self.run(origin, call),
-            Err(_) => Err(RpcError::bad_request("INPUT_REQUEST_INVALID")),
-        };
-        let (body, pushes) = result.unwrap_or_else(|error| (error.to_bytes(), Vec::new()));
-        Outcome { reply: Reply::Now(body), pushes }
+impl Outcome {
+    fn error(error: &RpcError) -> Self {
+        Self { reply: Reply::Now(error.to_bytes()), pushes: Vec::new() }
     }
+}
 
-    fn run(&self, origin: &Origin, call: Call) -> Result<(Vec<u8>, Vec<Push>), RpcError> {
-        let mut clients = lock(&self.clients);
-        if let Some(client) = call.client {
-            clients.insert(origin.key, client);
-        }
-        let client = clients.get(&origin.key).cloned().unwrap_or_default();
-        drop(clients);
+impl Core {
+    /// Runs one call, unless a fault is in its way, and records it.
+    pub(crate) fn call(&self, origin: &Origin, body: &[u8]) -> Outcome {
+        let Ok(call) = unwrap(body) else {
+            return Outcome::error(&RpcError::bad_request("INPUT_REQUEST_INVALID"));
+        };
         if call.updates {
             self.sessions.subscribe(origin.session);
         }
-        let caller = Caller { key: origin.key, dc: origin.dc, address: origin.address, client };
-        let id = constructor(&call.body);
+        let method = constructor(&call.body);
+        let account = self.account_of(origin.key, &call.body);
+        let effect = self.faults.strike(account, rpc::name(method));
+        let caller = self.caller(origin, call.client);
+        let result = match effect.as_ref() {
+            Some(effect) if !effect.runs() => effect.error().map(Err),
+            _ => Some(self.run(&caller, &call.body)),
+        };
+        let outcome = match (&effect, &result) {
+            (Some(Effect::NoAnswer { .. } | Effect::Disconnect { .. }), _) | (_, None) => {
+                "no answer".to_owned()
+            }
+            (_, Some(Ok(_))) => "ok".to_owned(),
+            (_, Some(Err(error))) => format!("{} {}", error.code, error.message),
+        };
+        let entry = record::Entry { key: origin.key, account, method, body: call.body, outcome };
+        self.record.add(entry);
+        let (body, pushes) = match result {
+            Some(Ok((body, pushes))) => (Some(body), pushes),
+            Some(Err(error)) => (Some(error.to_bytes()), Vec::new()),
+            None => (None, Vec::new()),
+        };
+        let reply = match (effect, body) {
+            (Some(Effect::Disconnect { .. }), body) => Reply::Disconnect(body),
+            (Some(Effect::NoAnswer { .. }), _) | (_, None) => Reply::Never,
+            (Some(Effect::DelayMs(delay)), Some(body)) => {
+                Reply::Later(Duration::from_millis(delay), body)
+            }
+            (_, Some(body)) => Reply::Now(body),
+        };
+        Outcome { reply, pushes }
+    }
+
+    /// The fleet's number of the account that calls, or that a login is for.
+    fn account_of(&self, key: KeyId, body: &[u8]) -> Option<u32> {
+        let world = lock(&self.world);
+        let user = match world.standing(key) {
+            Standing::Member(user) => Some(user),
+            Standing::Guest | Standing::Revoked => {
+                login_phone(body).and_then(|phone| world.by_phone(&phone)).map(|found| found.user)
+            }
+        };
+        user.and_then(fleet_number)
+    }
+
+    fn caller(&self, origin: &Origin, client: Option<Client>) -> Caller {
+        let mut clients = lock(&self.clients);
+        if let Some(client) = client {
+            clients.insert(origin.key, client);
+        }
+        let client = clients.get(&origin.key).cloned().unwrap_or_default();
+        Caller { key: origin.key, dc: origin.dc, address: origin.address, client }
+    }
+
+    fn run(&self, caller: &Caller, body: &[u8]) -> Result<(Vec<u8>, Vec<Push>), RpcError> {
+        let id = constructor(body);
         let entry = rpc::find(id);
         let mut world = lock(&self.world);
-        match world.standing(origin.key) {
+        match world.standing(caller.key) {
             Standing::Revoked => return Err(RpcError::unauthorized("SESSION_REVOKED")),
             Standing::Guest if entry.is_some_and(Entry::needs_login) => {
                 return Err(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"));
@@ -90,12 +141,12 @@ impl Core {
             Standing::Guest | Standing::Member(_) => {}
         }
         let Some(entry) = entry else {
-            self.unknown.count(id);
+            self.record.count_unknown(id);
             return Err(RpcError::bad_request("SANDBOX_NOT_IMPLEMENTED"));
         };
         let now = self.clock.now();
-        let mut ctx = Ctx { world: &mut world, caller: &caller, now, pushes: Vec::new() };
-        let answer = entry.run(&mut ctx, &call.body)?;
+        let mut ctx = Ctx { world: &mut world, caller, now, pushes: Vec::new() };
+        let answer = entry.run(&mut ctx, body)?;
         Ok((answer, ctx.pushes))
     }
 
@@ -106,6 +157,28 @@ impl Core {
             let body = push.updates.to_bytes();
             self.sessions.push(&self.clock, &body, |key| keys.contains(&key));
         }
+    }
+}
+
+/// The number a user has in the fleet, if it has one.
+pub(crate) fn fleet_number(user: UserId) -> Option<u32> {
+    u32::try_from(user.0 - fleet_user(0).0).ok().filter(|number| 0 < *number)
+}
+
+/// The phone number a login is for: before it, that is all there is to know a client by.
+fn login_phone(body: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::from_slice(body.get(4..)?);
+    match constructor(body) {
+        functions::auth::SendCode::CONSTRUCTOR_ID => {
+            Some(functions::auth::SendCode::deserialize(&mut cursor).ok()?.phone_number)
+        }
+        functions::auth::ResendCode::CONSTRUCTOR_ID => {
+            Some(functions::auth::ResendCode::deserialize(&mut cursor).ok()?.phone_number)
+        }
+        functions::auth::SignIn::CONSTRUCTOR_ID => {
+            Some(functions::auth::SignIn::deserialize(&mut cursor).ok()?.phone_number)
+        }
+        _ => None,
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Salt {
 }
 
 impl AuthKey {
-    pub(crate) fn new(key: NewKey, now: i32) -> Self {
+    pub(crate) fn new(key: &NewKey, now: i32) -> Self {
         Self {
             id: KeyId(u64::from_le_bytes(take(&sha1(&[&key.bytes]), 12))),
             bytes: key.bytes,
@@ -90,6 +90,11 @@ impl KeyStore {
         lock(&self.keys).get(&id).cloned()
     }
 
+    /// All keys there are.
+    pub(crate) fn all(&self) -> Vec<KeyId> {
+        lock(&self.keys).keys().copied().collect()
+    }
+
     pub(crate) fn remove(&self, id: KeyId) {
         lock(&self.keys).remove(&id);
     }
@@ -101,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_salt_is_accepted_for_an_hour_and_no_longer() {
-        let key = AuthKey::new(NewKey { bytes: [7; 256], salt: 42, expires_in: None }, 36_000);
+        let key = AuthKey::new(&NewKey { bytes: [7; 256], salt: 42, expires_in: None }, 36_000);
         let salt = key.current_salt(36_000);
         assert!(key.accepts(42, 36_000) && key.accepts(salt, 36_000 + SALT_PERIOD));
         assert!(!key.accepts(42, 39_600) && !key.accepts(salt, 36_000 + 2 * SALT_PERIOD));

@@ -8,10 +8,21 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Accounts of the default fleet, numbered from 1. Default: 1.
     pub accounts: u32,
+    /// How many of the last calls are kept for [`Sandbox::calls`]. Default: 100,000.
+    ///
+    /// [`Sandbox::calls`]: crate::Sandbox::calls
+    pub recorded_calls: usize,
+    /// Calls of one method by one client within five seconds that count as a loop. Default: 100.
+    pub hot_loop: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), accounts: 1 }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            accounts: 1,
+            recorded_calls: 100_000,
+            hot_loop: 100,
+        }
     }
 }

@@ -164,6 +164,7 @@ pub(crate) struct Entry {
     id: u32,
     needs_login: bool,
     run: fn(&mut Ctx<'_>, &[u8]) -> Result<Vec<u8>, RpcError>,
+    describe: fn(&[u8]) -> String,
 }
 
 impl Entry {
@@ -171,7 +172,17 @@ impl Entry {
     where
         M::Return: Serializable,
     {
-        Self { id: M::CONSTRUCTOR_ID, needs_login: M::NEEDS_LOGIN, run: run::<M> }
+        Self {
+            id: M::CONSTRUCTOR_ID,
+            needs_login: M::NEEDS_LOGIN,
+            run: run::<M>,
+            describe: describe::<M>,
+        }
+    }
+
+    /// The arguments in `body`, for people.
+    pub(crate) fn describe(&self, body: &[u8]) -> String {
+        (self.describe)(body)
     }
 
     pub(crate) fn needs_login(&self) -> bool {
@@ -188,10 +199,16 @@ fn run<M: Handle>(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError>
 where
     M::Return: Serializable,
 {
-    let arguments = body.get(4..).unwrap_or_default();
-    let method = M::deserialize(&mut Cursor::from_slice(arguments))
-        .map_err(|_| RpcError::bad_request("INPUT_REQUEST_INVALID"))?;
+    let method: M = decode(body).ok_or(RpcError::bad_request("INPUT_REQUEST_INVALID"))?;
     Ok(method.handle(ctx)?.to_bytes())
+}
+
+fn describe<M: Handle>(body: &[u8]) -> String {
+    decode::<M>(body).map_or_else(String::new, |method| format!("{method:?}"))
+}
+
+fn decode<M: Deserializable>(body: &[u8]) -> Option<M> {
+    M::deserialize(&mut Cursor::from_slice(body.get(4..)?)).ok()
 }
 
 /// The name of a method, such as `auth.sendCode`.

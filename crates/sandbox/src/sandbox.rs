@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::SocketAddr;
@@ -6,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tracing::{debug, info};
+use tracing::info;
 
-use crate::connection;
 use crate::core::Core;
+use crate::listener;
 use crate::model;
 use crate::options::Options;
 use crate::patch::{PatchError, PatchedLibrary};
@@ -67,7 +66,8 @@ impl Sandbox {
         for byte in core.secret {
             write!(secret, "{byte:02x}").map_err(|_| Error::Key)?;
         }
-        core.tasks.spawn(accept(Arc::clone(&core), listener));
+        core.tasks.spawn(listener::run(Arc::clone(&core), listener, address));
+        core.connections.admit(true).await;
         info!(%address, "sandbox started");
         Ok(Self { core, address, secret })
     }
@@ -101,11 +101,6 @@ impl Sandbox {
         model::fleet_code(account)
     }
 
-    /// Methods that were called and that the sandbox does not know, with their counts.
-    pub fn unknown_methods(&self) -> BTreeMap<&'static str, u64> {
-        self.core.unknown.all()
-    }
-
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -115,23 +110,6 @@ impl Sandbox {
         self.core.stop.cancel();
         self.core.tasks.close();
         self.core.tasks.wait().await;
-    }
-}
-
-async fn accept(core: Arc<Core>, listener: TcpListener) {
-    for id in 0.. {
-        let accepted = core.stop.run_until_cancelled(listener.accept()).await;
-        match accepted {
-            None => return,
-            Some(Ok((stream, peer))) => {
-                core.tasks.spawn(connection::serve(Arc::clone(&core), id, stream, peer));
-            }
-            // The client has gone, or there are too many open files: others may still come.
-            Some(Err(error)) => {
-                debug!(%error, "cannot accept a connection");
-                tokio::task::yield_now().await;
-            }
-        }
     }
 }
 

@@ -115,11 +115,10 @@ fn states(from: &Sender<'_>, requests: &[i64]) -> Vec<u8> {
 
 fn destroy_session(from: &Sender<'_>, request: i64, session_id: i64) {
     let known = from.core.sessions.destroy(SessionId { session: session_id, ..from.session });
-    let answer = match known {
-        true => enums::DestroySessionRes::DestroySessionOk(types::DestroySessionOk { session_id }),
-        false => {
-            enums::DestroySessionRes::DestroySessionNone(types::DestroySessionNone { session_id })
-        }
+    let answer = if known {
+        enums::DestroySessionRes::DestroySessionOk(types::DestroySessionOk { session_id })
+    } else {
+        enums::DestroySessionRes::DestroySessionNone(types::DestroySessionNone { session_id })
     };
     from.answer(request, false, answer.to_bytes());
 }

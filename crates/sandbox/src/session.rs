@@ -45,7 +45,7 @@ pub(crate) enum Familiarity {
 
 struct Session {
     key: Arc<AuthKey>,
-    session: i64,
+    number: i64,
     contents: i32,
     link: Option<(ConnectionId, Outbox)>,
     /// What the client has not acknowledged, by message id.
@@ -57,10 +57,10 @@ struct Session {
 }
 
 impl Session {
-    fn new(key: Arc<AuthKey>, session: i64) -> Self {
+    fn new(key: Arc<AuthKey>, number: i64) -> Self {
         Self {
             key,
-            session,
+            number,
             contents: 0,
             link: None,
             unacked: BTreeMap::new(),
@@ -90,7 +90,7 @@ impl Session {
         if let Some((_, outbox)) = &self.link {
             let salt = self.key.current_salt(clock.now());
             // A connection that has just ended: the message stays unacknowledged.
-            outbox.send(seal(&self.key, salt, self.session, message)).ok();
+            outbox.send(seal(&self.key, salt, self.number, message)).ok();
         }
     }
 }
@@ -112,10 +112,8 @@ impl Sessions {
         clock: &Clock,
     ) -> Familiarity {
         let mut all = lock(&self.all);
-        let familiarity = match all.contains_key(&id) {
-            true => Familiarity::Known,
-            false => Familiarity::New,
-        };
+        let known = all.contains_key(&id);
+        let familiarity = if known { Familiarity::Known } else { Familiarity::New };
         let session = all.entry(id).or_insert_with(|| Session::new(Arc::clone(key), id.session));
         if session.link.as_ref().is_none_or(|(known, _)| *known != connection) {
             session.link = Some((connection, outbox.clone()));
@@ -173,6 +171,13 @@ impl Sessions {
         true
     }
 
+    /// Has never seen the client's message `request`.
+    pub(crate) fn forget(&self, id: SessionId, request: i64) {
+        if let Some(session) = lock(&self.all).get_mut(&id) {
+            session.taken.remove(&request);
+        }
+    }
+
     /// What became of the client's messages, in their order; answers not acknowledged go out again.
     pub(crate) fn progress(
         &self,
@@ -202,13 +207,18 @@ impl Sessions {
     /// The client has these messages of the server.
     pub(crate) fn acknowledge(&self, id: SessionId, messages: &[i64]) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
-            messages.iter().for_each(|message| drop(session.unacked.remove(message)));
+            session.unacked.retain(|id, _| !messages.contains(id));
         }
     }
 
     /// Forgets a session; whether it was known.
     pub(crate) fn destroy(&self, id: SessionId) -> bool {
         lock(&self.all).remove(&id).is_some()
+    }
+
+    /// Forgets all sessions.
+    pub(crate) fn clear(&self) {
+        lock(&self.all).clear();
     }
 
     /// Sends updates to this session from now on.

@@ -61,8 +61,7 @@ impl RsaKey {
         let (lines, rest) = text.as_bytes().as_chunks::<64>();
         for line in lines.iter().map(<[u8; 64]>::as_slice).chain((!rest.is_empty()).then_some(rest))
         {
-            line.iter().for_each(|byte| pem.push(char::from(*byte)));
-            pem.push('\n');
+            pem.extend(line.iter().copied().map(char::from).chain(['\n']));
         }
         pem.push_str("-----END RSA PUBLIC KEY-----");
         pem

@@ -151,7 +151,6 @@ fn parameters(directory: &Path) -> Value {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests have no settings; this is their one input")]
 fn stock_library() -> PathBuf {
     let path = std::env::var_os("TDFLEET_TDLIB_LIBRARY");
     path.expect("TDFLEET_TDLIB_LIBRARY is the path of libtdjson: run `make tdlib`").into()

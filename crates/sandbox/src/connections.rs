@@ -1,0 +1,91 @@
+//! The connections there are now, to be closed from outside.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::keys::KeyId;
+use crate::session::ConnectionId;
+use crate::sync::lock;
+
+struct Open {
+    close: CancellationToken,
+    keys: HashSet<KeyId>,
+}
+
+/// All open connections, and whether new ones are taken.
+pub(crate) struct Connections {
+    open: Mutex<HashMap<ConnectionId, Open>>,
+    /// Whether clients shall be let in.
+    wanted: watch::Sender<bool>,
+    /// Whether the listeners are there.
+    listening: watch::Sender<usize>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            open: Mutex::default(),
+            wanted: watch::Sender::new(true),
+            listening: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Connections {
+    /// A new connection; it has to end when the token is cancelled.
+    pub(crate) fn add(&self, id: ConnectionId, stop: &CancellationToken) -> CancellationToken {
+        let close = stop.child_token();
+        let open = Open { close: close.clone(), keys: HashSet::new() };
+        lock(&self.open).insert(id, open);
+        close
+    }
+
+    pub(crate) fn remove(&self, id: ConnectionId) {
+        lock(&self.open).remove(&id);
+    }
+
+    /// Notes that packets of `key` come on a connection.
+    pub(crate) fn identify(&self, id: ConnectionId, key: KeyId) {
+        if let Some(open) = lock(&self.open).get_mut(&id) {
+            open.keys.insert(key);
+        }
+    }
+
+    /// Closes the connections that carry one of the keys `which` accepts; how many.
+    pub(crate) fn close(&self, which: impl Fn(KeyId) -> bool) -> usize {
+        let open = lock(&self.open);
+        let chosen = open.values().filter(|open| open.keys.iter().any(|key| which(*key)));
+        chosen.map(|open| open.close.cancel()).count()
+    }
+
+    /// Closes all connections; how many.
+    pub(crate) fn close_all(&self) -> usize {
+        lock(&self.open).values().map(|open| open.close.cancel()).count()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.open).len()
+    }
+
+    /// Lets clients in or not, from when this returns: the ports are then open or closed.
+    pub(crate) async fn admit(&self, admit: bool) {
+        self.wanted.send_replace(admit);
+        let settled = |listening: &usize| (0 < *listening) == admit;
+        // The sender is ours, so it cannot be gone.
+        self.listening.subscribe().wait_for(settled).await.ok();
+    }
+
+    pub(crate) fn wanted(&self) -> watch::Receiver<bool> {
+        self.wanted.subscribe()
+    }
+
+    /// A listener was opened, or closed.
+    pub(crate) fn set_listening(&self, listening: bool) {
+        self.listening.send_modify(|count| {
+            *count = if listening { *count + 1 } else { count.saturating_sub(1) };
+        });
+    }
+}

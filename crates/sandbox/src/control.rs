@@ -1,0 +1,129 @@
+//! What a test does to a running sandbox, and what it asks of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::dispatch::fleet_number;
+use crate::faults::{Fault, FaultId};
+use crate::keys::KeyId;
+use crate::model::Standing;
+use crate::record::{Call, HotLoop};
+use crate::sandbox::Sandbox;
+use crate::sync::lock;
+
+/// Faults.
+impl Sandbox {
+    /// Makes something go wrong from now on.
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        self.core().faults.add(fault)
+    }
+
+    /// Takes one fault back; `false` when it is over already.
+    pub fn remove_fault(&self, fault: FaultId) -> bool {
+        self.core().faults.remove(fault)
+    }
+
+    /// Takes all faults back.
+    pub fn clear_faults(&self) {
+        self.core().faults.clear();
+    }
+
+    /// The faults that are not over.
+    pub fn faults(&self) -> Vec<(FaultId, Fault)> {
+        self.core().faults.all()
+    }
+
+    /// Closes the connections of an account, or all of them; how many there were.
+    ///
+    /// TDLib connects again at once.
+    pub fn drop_connections(&self, account: Option<u32>) -> usize {
+        match account {
+            None => self.core().connections.close_all(),
+            Some(account) => self.core().connections.close(|key| self.belongs(key, account)),
+        }
+    }
+
+    /// Closes all connections and the port, so that new ones are refused.
+    pub async fn refuse_connections(&self) {
+        self.core().connections.admit(false).await;
+        self.core().connections.close_all();
+    }
+
+    /// Opens the port again after [`Sandbox::refuse_connections`].
+    pub async fn admit_connections(&self) {
+        self.core().connections.admit(true).await;
+    }
+
+    /// Is away for so long, as a data centre that restarts: sessions and what was not acknowledged
+    /// are forgotten, keys and accounts are not.
+    pub async fn restart(&self, away: Duration) {
+        self.refuse_connections().await;
+        self.core().sessions.clear();
+        tokio::time::sleep(away).await;
+        self.admit_connections().await;
+    }
+
+    /// Forgets the keys of an account, or all of them: the clients that hold them are told that
+    /// they are unknown, and have to log in again.
+    pub fn lose_keys(&self, account: Option<u32>) {
+        for key in self.core().keys.all() {
+            if account.is_none_or(|account| self.belongs(key, account)) {
+                self.core().forget_key(key);
+            }
+        }
+        self.drop_connections(account);
+    }
+
+    /// Moves the sandbox's clock by so many seconds. TDLib follows it forwards, not backwards.
+    pub fn shift_clock(&self, seconds: i64) {
+        self.core().clock.shift(seconds);
+    }
+
+    fn belongs(&self, key: KeyId, account: u32) -> bool {
+        match lock(&self.core().world).standing(key) {
+            Standing::Member(user) => fleet_number(user) == Some(account),
+            Standing::Guest | Standing::Revoked => false,
+        }
+    }
+}
+
+/// What happened.
+impl Sandbox {
+    /// The recorded calls, oldest first: of one account or all, of one method or all.
+    pub fn calls(&self, account: Option<u32>, method: Option<&str>) -> Vec<Call> {
+        self.core().record.calls(account, method)
+    }
+
+    /// How many calls [`Sandbox::calls`] would give.
+    pub fn count_calls(&self, account: Option<u32>, method: Option<&str>) -> usize {
+        self.core().record.count(account, method)
+    }
+
+    /// Waits until there are `times` such calls.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn wait_for_calls(&self, account: Option<u32>, method: Option<&str>, times: usize) {
+        let mut changes = self.core().record.changes();
+        while self.count_calls(account, method) < times {
+            // The sender lives as long as the sandbox.
+            changes.changed().await.ok();
+        }
+    }
+
+    /// Clients that called a method in a loop; a test should find none.
+    pub fn hot_loops(&self) -> Vec<HotLoop> {
+        self.core().record.hot_loops()
+    }
+
+    /// Methods that were called and that the sandbox does not know, with their counts.
+    pub fn unknown_methods(&self) -> BTreeMap<&'static str, u64> {
+        self.core().record.unknown()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.core().connections.count()
+    }
+}

@@ -1,0 +1,277 @@
+//! Faults on demand: what a test wants to go wrong, for whom, and how often.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::rpc::RpcError;
+use crate::sync::lock;
+
+/// Something that shall go wrong when a client calls a method.
+///
+/// It begins as "every call of every account, until it is removed"; each builder narrows it:
+///
+/// ```
+/// use sandbox::Fault;
+/// let flood = Fault::flood_wait(31).account(1).method("messages.sendMessage").times(1);
+/// ```
+///
+/// Over HTTP the same is
+/// `{"account": 1, "method": "messages.sendMessage", "times": 1, "effect": {"flood_wait": 31}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The account of the fleet it strikes; every client if absent.
+    #[serde(default)]
+    pub account: Option<u32>,
+    /// The method it strikes, as Telegram names it, such as `messages.sendMessage`; all if absent.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// How many calls it lets pass first. Default: 0.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many calls it strikes; until it is removed if absent.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// How many milliseconds it lasts; until it is removed if absent.
+    #[serde(default)]
+    pub lasts_ms: Option<u64>,
+    /// What goes wrong.
+    pub effect: Effect,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// It is not run; the answer is this error.
+    Error {
+        /// Telegram's code, such as 400.
+        code: i32,
+        /// Telegram's message, such as `CHAT_ID_INVALID`.
+        message: String,
+    },
+    /// It is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
+    FloodWait(u32),
+    /// It is run, and its answer is held back for so many milliseconds.
+    DelayMs(u64),
+    /// No answer ever comes; the connection stays.
+    NoAnswer {
+        /// Whether it is run all the same. Default: not.
+        #[serde(default)]
+        runs: bool,
+    },
+    /// The connection is closed instead of an answer.
+    Disconnect {
+        /// Whether it is run before that. Default: not.
+        #[serde(default)]
+        runs: bool,
+    },
+}
+
+impl Fault {
+    /// A fault with this effect, for all calls.
+    pub fn new(effect: Effect) -> Self {
+        Self { account: None, method: None, skip: 0, times: None, lasts_ms: None, effect }
+    }
+
+    /// The answer is this error.
+    pub fn error(code: i32, message: &str) -> Self {
+        Self::new(Effect::Error { code, message: message.to_owned() })
+    }
+
+    /// The answer is a flood wait of so many seconds. TDLib waits out short ones by itself.
+    pub fn flood_wait(seconds: u32) -> Self {
+        Self::new(Effect::FloodWait(seconds))
+    }
+
+    /// The answer comes so much later.
+    pub fn delay(delay: Duration) -> Self {
+        Self::new(Effect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The method is not run and never answered.
+    pub fn no_answer() -> Self {
+        Self::new(Effect::NoAnswer { runs: false })
+    }
+
+    /// The method is not run, and the connection is closed.
+    pub fn disconnect() -> Self {
+        Self::new(Effect::Disconnect { runs: false })
+    }
+
+    /// Only for this account of the fleet.
+    #[must_use]
+    pub fn account(self, account: u32) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// Only for this method, such as `messages.sendMessage`.
+    #[must_use]
+    pub fn method(self, method: &str) -> Self {
+        Self { method: Some(method.to_owned()), ..self }
+    }
+
+    /// Lets so many calls pass first.
+    #[must_use]
+    pub fn skip(self, calls: u32) -> Self {
+        Self { skip: calls, ..self }
+    }
+
+    /// Strikes so many calls and is gone.
+    #[must_use]
+    pub fn times(self, calls: u32) -> Self {
+        Self { times: Some(calls), ..self }
+    }
+
+    /// Is gone after so long.
+    #[must_use]
+    pub fn lasts(self, time: Duration) -> Self {
+        Self { lasts_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), ..self }
+    }
+
+    fn hits(&self, account: Option<u32>, method: &str) -> bool {
+        (self.account.is_none() || self.account == account)
+            && self.method.as_deref().is_none_or(|wanted| wanted == method)
+    }
+}
+
+impl Effect {
+    /// Whether the method is run.
+    pub(crate) fn runs(&self) -> bool {
+        match self {
+            Self::Error { .. } | Self::FloodWait(_) => false,
+            Self::DelayMs(_) => true,
+            Self::NoAnswer { runs } | Self::Disconnect { runs } => *runs,
+        }
+    }
+
+    /// The error it answers with.
+    pub(crate) fn error(&self) -> Option<RpcError> {
+        match self {
+            Self::Error { code, message } => {
+                Some(RpcError { code: *code, message: message.clone().into() })
+            }
+            Self::FloodWait(seconds) => {
+                Some(RpcError { code: 420, message: format!("FLOOD_WAIT_{seconds}").into() })
+            }
+            Self::DelayMs(_) | Self::NoAnswer { .. } | Self::Disconnect { .. } => None,
+        }
+    }
+}
+
+/// A fault that was asked for, to remove it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FaultId(pub u64);
+
+struct Armed {
+    id: FaultId,
+    fault: Fault,
+    since: Instant,
+    seen: u32,
+}
+
+impl Armed {
+    fn is_over(&self) -> bool {
+        let late =
+            self.fault.lasts_ms.is_some_and(|ms| Duration::from_millis(ms) < self.since.elapsed());
+        let used = self.seen.saturating_sub(self.fault.skip);
+        late || self.fault.times.is_some_and(|times| times <= used)
+    }
+}
+
+/// All faults that were asked for and are not over.
+#[derive(Default)]
+pub(crate) struct Faults {
+    armed: Mutex<Vec<Armed>>,
+    last: AtomicU64,
+}
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault) -> FaultId {
+        let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        lock(&self.armed).push(Armed { id, fault, since: Instant::now(), seen: 0 });
+        id
+    }
+
+    /// Removes one; `false` when it is over already.
+    pub(crate) fn remove(&self, id: FaultId) -> bool {
+        let mut armed = lock(&self.armed);
+        armed.retain(|armed| !armed.is_over());
+        let before = armed.len();
+        armed.retain(|armed| armed.id != id);
+        armed.len() < before
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.armed).clear();
+    }
+
+    pub(crate) fn all(&self) -> Vec<(FaultId, Fault)> {
+        let armed = lock(&self.armed);
+        let live = armed.iter().filter(|armed| !armed.is_over());
+        live.map(|armed| (armed.id, armed.fault.clone())).collect()
+    }
+
+    /// What happens to this call: the oldest fault that hits it decides.
+    pub(crate) fn strike(&self, account: Option<u32>, method: &str) -> Option<Effect> {
+        let mut armed = lock(&self.armed);
+        armed.retain(|armed| !armed.is_over());
+        armed.iter_mut().filter(|armed| armed.fault.hits(account, method)).find_map(|armed| {
+            armed.seen += 1;
+            (armed.fault.skip < armed.seen).then(|| armed.fault.effect.clone())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEND: &str = "messages.sendMessage";
+
+    fn check(fault: Fault, calls: &[(Option<u32>, &str)]) -> Vec<bool> {
+        let faults = Faults::default();
+        faults.add(fault);
+        calls.iter().map(|(account, method)| faults.strike(*account, method).is_some()).collect()
+    }
+
+    #[test]
+    fn a_fault_strikes_only_whom_it_is_meant_for() {
+        let fault = Fault::flood_wait(30).account(2).method(SEND);
+        let calls = [(Some(1), SEND), (Some(2), "help.getConfig"), (None, SEND), (Some(2), SEND)];
+        assert_eq!(check(fault, &calls), [false, false, false, true]);
+    }
+
+    #[test]
+    fn it_lets_some_pass_strikes_some_and_is_gone() {
+        let fault = Fault::error(400, "X").skip(1).times(2);
+        assert_eq!(check(fault, &[(None, SEND); 5]), [false, true, true, false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_gone_after_its_time() {
+        let faults = Faults::default();
+        let id = faults.add(Fault::no_answer().lasts(Duration::from_secs(1)));
+        assert!(faults.strike(None, SEND).is_some());
+        tokio::time::advance(Duration::from_millis(1001)).await;
+        assert!(faults.strike(None, SEND).is_none());
+        assert!(faults.all().is_empty() && !faults.remove(id));
+    }
+
+    #[test]
+    fn the_oldest_of_two_decides_until_it_is_removed() {
+        let faults = Faults::default();
+        let first = faults.add(Fault::flood_wait(1));
+        faults.add(Fault::flood_wait(2));
+        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(1)));
+        assert!(faults.remove(first));
+        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(2)));
+        faults.clear();
+        assert!(faults.strike(None, SEND).is_none());
+    }
+}

@@ -1,0 +1,72 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use crate::connection;
+use crate::core::Core;
+
+/// How long to wait before trying again what the operating system refused.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Takes clients on `address`, beginning with `listener`, except while they are not wanted: then
+/// the port is closed.
+pub(crate) async fn run(core: Arc<Core>, listener: TcpListener, address: SocketAddr) {
+    let stop = core.stop.clone();
+    let taking = take(&core, listener, address);
+    stop.run_until_cancelled(taking).await;
+}
+
+async fn take(core: &Arc<Core>, listener: TcpListener, address: SocketAddr) {
+    let mut wanted = core.connections.wanted();
+    let mut open = Some(listener);
+    core.connections.set_listening(true);
+    loop {
+        let Some(listener) = &open else {
+            until(&mut wanted, true).await;
+            open = Some(bind(address).await);
+            core.connections.set_listening(true);
+            continue;
+        };
+        tokio::select! {
+            biased;
+            () = until(&mut wanted, false) => {
+                open = None;
+                core.connections.set_listening(false);
+            }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let id = core.connections_made.fetch_add(1, Ordering::Relaxed);
+                    core.tasks.spawn(connection::serve(Arc::clone(core), id, stream, peer));
+                }
+                // The client has gone, or there are too many open files: others may still come.
+                Err(error) => {
+                    debug!(%error, "cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn until(wanted: &mut watch::Receiver<bool>, state: bool) {
+    // The sender lives as long as the sandbox.
+    drop(wanted.wait_for(|wanted| *wanted == state).await);
+}
+
+/// Opens the port again.
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => {
+                warn!(%error, %address, "the sandbox's port is taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What was called: to assert on, to read, and to notice a client that loops.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::keys::KeyId;
+use crate::rpc;
+use crate::sync::lock;
+
+/// Time within which calls are counted to find a loop.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// One call of a method.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Unix time at which it came, in milliseconds.
+    pub at_ms: u64,
+    /// The account of the fleet that called; absent before login, and for users beyond the fleet.
+    pub account: Option<u32>,
+    /// The method, as Telegram names it, such as `messages.sendMessage`.
+    pub method: &'static str,
+    /// Its arguments, decoded, in Rust's debug form; empty for a method the sandbox does not know.
+    pub arguments: String,
+    /// What became of it: `ok`, an error such as `420 FLOOD_WAIT_31`, or `no answer`.
+    pub outcome: String,
+}
+
+/// A method that one client called more often than a sane one would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HotLoop {
+    /// The account of the fleet that called, if it is one.
+    pub account: Option<u32>,
+    /// The method.
+    pub method: &'static str,
+    /// The most calls within five seconds.
+    pub calls: u32,
+}
+
+/// A call as it is kept: decoded only when somebody looks.
+pub(crate) struct Entry {
+    pub(crate) key: KeyId,
+    pub(crate) account: Option<u32>,
+    pub(crate) method: u32,
+    pub(crate) body: Vec<u8>,
+    pub(crate) outcome: String,
+}
+
+#[derive(Default)]
+struct Window {
+    times: VecDeque<Instant>,
+    most: u32,
+    account: Option<u32>,
+}
+
+/// The record of all calls.
+pub(crate) struct Record {
+    calls: Mutex<VecDeque<(u64, Entry)>>,
+    windows: Mutex<HashMap<(KeyId, u32), Window>>,
+    unknown: Mutex<BTreeMap<&'static str, u64>>,
+    total: watch::Sender<u64>,
+    limit: usize,
+    hot: u32,
+}
+
+impl Record {
+    /// A record of the last `limit` calls, which takes `hot` calls in five seconds for a loop.
+    pub(crate) fn new(limit: usize, hot: u32) -> Self {
+        Self {
+            calls: Mutex::default(),
+            windows: Mutex::default(),
+            unknown: Mutex::default(),
+            total: watch::Sender::new(0),
+            limit,
+            hot,
+        }
+    }
+
+    pub(crate) fn add(&self, entry: Entry) {
+        self.watch_rate(&entry);
+        let mut calls = lock(&self.calls);
+        calls.push_back((Clock::unix_ms(), entry));
+        if self.limit < calls.len() {
+            calls.pop_front();
+        }
+        drop(calls);
+        self.total.send_modify(|total| *total += 1);
+    }
+
+    pub(crate) fn count_unknown(&self, method: u32) {
+        *lock(&self.unknown).entry(rpc::name(method)).or_default() += 1;
+    }
+
+    pub(crate) fn unknown(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.unknown).clone()
+    }
+
+    fn watch_rate(&self, entry: &Entry) {
+        let mut windows = lock(&self.windows);
+        let window = windows.entry((entry.key, entry.method)).or_default();
+        let now = Instant::now();
+        window.account = entry.account;
+        window.times.push_back(now);
+        while window.times.front().is_some_and(|time| WINDOW < now.duration_since(*time)) {
+            window.times.pop_front();
+        }
+        let calls = u32::try_from(window.times.len()).unwrap_or(u32::MAX);
+        if window.most < self.hot && self.hot <= calls {
+            tracing::warn!(
+                account = entry.account,
+                method = rpc::name(entry.method),
+                calls,
+                "a client calls a method in a loop"
+            );
+        }
+        window.most = window.most.max(calls);
+    }
+
+    pub(crate) fn hot_loops(&self) -> Vec<HotLoop> {
+        let windows = lock(&self.windows);
+        let hot = windows.iter().filter(|(_, window)| self.hot <= window.most);
+        hot.map(|((_, method), window)| HotLoop {
+            account: window.account,
+            method: rpc::name(*method),
+            calls: window.most,
+        })
+        .collect()
+    }
+
+    /// The calls that `wanted` chooses, oldest first.
+    pub(crate) fn calls(&self, account: Option<u32>, method: Option<&str>) -> Vec<Call> {
+        let calls = lock(&self.calls);
+        let chosen = calls.iter().filter(|(_, entry)| matches(entry, account, method));
+        chosen
+            .map(|(at_ms, entry)| Call {
+                at_ms: *at_ms,
+                account: entry.account,
+                method: rpc::name(entry.method),
+                arguments: rpc::find(entry.method)
+                    .map_or_else(String::new, |method| method.describe(&entry.body)),
+                outcome: entry.outcome.clone(),
+            })
+            .collect()
+    }
+
+    /// How many calls [`Record::calls`] would give.
+    pub(crate) fn count(&self, account: Option<u32>, method: Option<&str>) -> usize {
+        lock(&self.calls).iter().filter(|(_, entry)| matches(entry, account, method)).count()
+    }
+
+    /// Changes whenever a call was added.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.total.subscribe()
+    }
+}
+
+fn matches(entry: &Entry, account: Option<u32>, method: Option<&str>) -> bool {
+    (account.is_none() || entry.account == account)
+        && method.is_none_or(|method| rpc::name(entry.method) == method)
+}
+
+#[cfg(test)]
+mod tests {
+    use grammers_tl_types::{Identifiable as _, Serializable as _, functions};
+
+    use super::*;
+
+    fn config(account: u32) -> Entry {
+        Entry {
+            key: KeyId(u64::from(account)),
+            account: Some(account),
+            method: functions::help::GetConfig::CONSTRUCTOR_ID,
+            body: functions::help::GetConfig {}.to_bytes(),
+            outcome: "ok".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_last_calls_are_kept_and_found_by_account_and_method() {
+        let record = Record::new(2, 100);
+        for account in [1, 2, 2] {
+            record.add(config(account));
+        }
+        assert_eq!(record.count(None, None), 2);
+        assert_eq!(record.count(Some(1), None), 0);
+        let calls = record.calls(Some(2), Some("help.getConfig"));
+        assert_eq!(calls.len(), 2);
+        assert_eq!(calls[0].arguments, "GetConfig");
+        assert_eq!(record.count(None, Some("help.getAppConfig")), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_is_noticed_and_steady_calling_is_not() {
+        let record = Record::new(100, 10);
+        for _ in 0..30 {
+            record.add(config(1));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!(record.hot_loops().is_empty());
+        (0..10).for_each(|_| record.add(config(2)));
+        let found = HotLoop { account: Some(2), method: "help.getConfig", calls: 10 };
+        assert_eq!(record.hot_loops(), [found]);
+    }
+}
