@@ -165,3 +165,30 @@ impl Store for MemoryStore {
         Ok(calls.iter().map(|call| self.carry_out(&mut logs, call)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn logs_of_accounts_that_nobody_runs_expire_first() {
+        let memory = Memory::new();
+        let settings = PublisherSettings::default();
+        let wait = Duration::from_secs(settings.unknown_expiry_s + 1);
+        let mut store = MemoryStore::new(Arc::clone(&memory), settings);
+        let [known, unknown] = [1, 2].map(|id| AccountId::new(id).unwrap());
+        let id = EventId::first(Epoch(7));
+        let append = |account| {
+            let event = Stored { account, id, prev: None, json: Bytes::new() };
+            let act = Act::Append(Block::new(None, vec![event]));
+            Call { account, epoch: Epoch(7), known: account == known, act }
+        };
+        store.run(&[append(known), append(unknown)]).await.unwrap();
+        assert_eq!((memory.newest(known), memory.newest(unknown)), (Some(id), Some(id)));
+        tokio::time::advance(wait).await;
+        store.run(&[]).await.unwrap();
+        assert_eq!((memory.newest(known), memory.newest(unknown)), (Some(id), None));
+    }
+}

@@ -42,3 +42,32 @@ impl Recent {
         missing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use contracts::Epoch;
+
+    use super::*;
+
+    fn event(account: AccountId, n: u64, bytes: usize) -> Stored {
+        let id = EventId { epoch: Epoch(7), n };
+        Stored { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) }
+    }
+
+    #[test]
+    fn the_oldest_go_when_the_space_is_used_up() {
+        let [one, two] = [1, 2].map(|id| AccountId::new(id).unwrap());
+        let mut recent = Recent::default();
+        for n in 1..=20 {
+            recent.push(event(one, n, 1 << 20));
+        }
+        recent.push(event(two, 1, 1));
+        let last = Some(EventId { epoch: Epoch(7), n: 18 });
+        let missing = recent.after(&HashMap::from([(one, last)]));
+        assert_eq!(missing.keys().collect::<Vec<_>>(), [&one]);
+        assert_eq!(missing[&one].iter().map(|event| event.id.n).collect::<Vec<_>>(), [19, 20]);
+        let all = recent.after(&HashMap::from([(one, None), (two, None)]));
+        assert_eq!((all[&one].len(), all[&two].len()), (15, 1));
+    }
+}

@@ -3,7 +3,7 @@
 use contracts::Epoch;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, FromRedisValue, cmd};
-use publisher::{ClaimError, EventLog, NotStored, Start};
+use publisher::{ClaimError, EventLog, Followed, NotStored, Start};
 use servers::redis::RedisServer;
 
 use crate::support::{
@@ -182,6 +182,21 @@ async fn a_follower_reads_what_was_not_published_from_the_log() {
     cli.tell(&format!("HSET {HEAD} last 7-2")).await;
     store(&place.open(), account(1), 7, 2).await.unwrap();
     assert_eq!(numbers(&next_n(&mut follower, 2).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_log_that_began_anew_tells_of_the_gap() {
+    let (place, old_owner, mut cli) = on_redis().await;
+    let one = account(1);
+    let seen = store(&old_owner, one, 7, 0).await.unwrap();
+    let mut follower = old_owner.follow([(one, Start::Beginning)]);
+    next(&mut follower).await;
+    cli.tell("FLUSHALL").await;
+    let anew = store(&place.open(), one, 8, 1).await.unwrap();
+    assert_eq!(anew.prev, None);
+    let gap = Followed::Gap { account: one, after: seen.id, next: anew.id };
+    assert_eq!(follower.next().await, Some(gap));
+    assert_eq!(next(&mut follower).await, anew);
 }
 
 #[tokio::test]
