@@ -1,0 +1,148 @@
+//! Who may import whom. ARCHITECTURE.md tells why; here it is data.
+
+use crate::manifests::{Dependency, Manifests, Package};
+
+/// A crate of the workspace and the ones it may import.
+const CRATES: &[(&str, &[&str])] = &[
+    ("contracts", &[]),
+    ("runtime", &[]),
+    ("settings", &["runtime"]),
+    ("tdlib", &["runtime"]),
+    ("broker", &["contracts", "runtime", "settings"]),
+    ("publisher", &["contracts", "runtime", "settings"]),
+    ("ownership", &["contracts", "runtime", "settings"]),
+    ("owner-worker", &["contracts", "runtime", "settings", "tdlib"]),
+    (
+        "tdfleet",
+        &[
+            "broker",
+            "contracts",
+            "owner-worker",
+            "ownership",
+            "publisher",
+            "runtime",
+            "settings",
+            "tdlib",
+        ],
+    ),
+    ("sandbox", &["contracts"]),
+    ("testkit", &["contracts", "tdlib"]),
+    ("servers", &[]),
+    ("xtask", &[]),
+];
+
+/// An import that only this build of a crate has: by a cargo feature.
+const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
+
+/// What tests may import beside what their crate does.
+const FOR_TESTS: &[&str] = &["contracts", "sandbox", "servers", "testkit"];
+
+/// And one crate's tests alone.
+const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
+
+/// Libraries that only these crates may name: the rest does not know what is behind them.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("lapin", &["broker"]),
+    ("deadpool-redis", &["publisher", "ownership"]),
+    ("libloading", &["tdlib"]),
+    ("tdlib-rs", &["tdlib", "owner-worker"]),
+    ("grammers-tl-types", &["sandbox"]),
+    ("config", &["settings"]),
+    ("clap", &["tdfleet"]),
+];
+
+/// The crate with the end-to-end tests, which speak to a worker as any client would.
+const END_TO_END: &str = "tdfleet";
+
+pub(crate) fn check(manifests: &Manifests) -> Vec<String> {
+    let mut findings = Vec::new();
+    for package in &manifests.packages {
+        let Some((_, imports)) = CRATES.iter().find(|(name, _)| *name == package.name) else {
+            findings.push(format!("{}: has no row in xtask/src/edges.rs", package.name));
+            continue;
+        };
+        let refused = package.dependencies.iter().filter(|dependency| match dependency.path {
+            Some(_) => !may_import(package, imports, dependency),
+            None => !may_name(package, dependency),
+        });
+        findings.extend(
+            refused
+                .map(|dependency| format!("{} must not import {}", package.name, dependency.name)),
+        );
+    }
+    findings
+}
+
+fn may_import(package: &Package, imports: &[&str], dependency: &Dependency) -> bool {
+    let pair = (package.name.as_str(), dependency.name.as_str());
+    imports.contains(&pair.1)
+        || (dependency.optional && OPTIONAL.contains(&pair))
+        || (dependency.is_for_tests()
+            && (FOR_TESTS.contains(&pair.1) || FOR_TESTS_OF.contains(&pair)))
+}
+
+fn may_name(package: &Package, dependency: &Dependency) -> bool {
+    let mut rules = LIBRARIES.iter().filter(|(library, _)| *library == dependency.name);
+    let end_to_end = package.name == END_TO_END && dependency.is_for_tests();
+    end_to_end || rules.all(|(_, crates)| crates.contains(&package.name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::manifests::Kind;
+
+    fn check_one(package: &str, dependency: &str, kind: Option<Kind>, ours: bool) -> Vec<String> {
+        let dependency = Dependency {
+            name: dependency.to_owned(),
+            kind,
+            optional: false,
+            path: ours.then(Default::default),
+        };
+        let package = Package {
+            name: package.to_owned(),
+            manifest_path: PathBuf::default(),
+            dependencies: vec![dependency],
+        };
+        check(&Manifests { packages: vec![package] })
+    }
+
+    #[test]
+    fn an_arrow_outside_the_table_is_found() {
+        assert!(check_one("broker", "contracts", None, true).is_empty());
+        assert_eq!(
+            check_one("broker", "publisher", None, true),
+            ["broker must not import publisher"]
+        );
+    }
+
+    #[test]
+    fn only_tests_import_what_is_for_tests() {
+        assert!(check_one("broker", "servers", Some(Kind::Dev), true).is_empty());
+        assert_eq!(check_one("broker", "servers", None, true).len(), 1);
+        assert_eq!(check_one("broker", "tdlib", Some(Kind::Dev), true).len(), 1);
+        assert_eq!(check_one("tdfleet", "sandbox", None, true).len(), 1);
+    }
+
+    #[test]
+    fn a_library_belongs_to_its_crates() {
+        assert!(check_one("broker", "lapin", None, false).is_empty());
+        assert!(check_one("tdfleet", "lapin", Some(Kind::Dev), false).is_empty());
+        assert_eq!(check_one("tdfleet", "lapin", None, false).len(), 1);
+        assert!(check_one("broker", "serde", None, false).is_empty());
+        assert_eq!(
+            check_one("publisher", "lapin", None, false),
+            ["publisher must not import lapin"]
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_row_is_found() {
+        assert_eq!(
+            check_one("stranger", "serde", None, false),
+            ["stranger: has no row in xtask/src/edges.rs"]
+        );
+    }
+}
