@@ -82,6 +82,11 @@ impl fmt::Display for CommandId {
     }
 }
 
+/// A new trace id as W3C Trace Context has them: 32 hexadecimal digits.
+pub fn random_trace_id() -> Arc<str> {
+    uuid::Uuid::new_v4().simple().to_string().into()
+}
+
 /// The fencing token: grows each time a shard changes its owner, and never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -18,7 +18,7 @@ pub mod shard;
 pub use command::{Command, CommandMeta, Field, Properties, Unreadable};
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
 pub use event::{Body, Event, EventMeta, SCHEMA_VERSION};
-pub use ids::{AccountId, CommandId, Epoch, EventId};
+pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
 pub use names::Names;
 pub use route::{Flow, RoutingKey};
 pub use shard::{Shard, ShardCount};

@@ -4,31 +4,33 @@
 //! commands run inside it side by side as the lanes allow.
 
 mod authorization;
+mod closing;
 mod directory;
 mod lane;
 mod opening;
 pub(crate) mod state;
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{AccountId, Epoch, ErrorCode, ErrorSource, Flow};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use tdlib::methods::Close;
 use tdlib::{CallError, Update};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use crate::answer::{Address, Failure};
-use crate::commands::{Context, Entry, Lane as Kind, Needs, Prepared};
+use crate::commands::{Common, Context, Entry, Lane as Kind, Needs, Prepared};
 use crate::ports::OnOutcome;
 use crate::worker::Shared;
+use closing::Closing;
 use lane::Lane;
 use opening::{OpenError, Session};
 use state::AccountState;
@@ -38,9 +40,6 @@ const BATCH: usize = 256;
 
 /// How often waiting commands are looked at for deadlines that have passed.
 const SWEEP: Duration = Duration::from_millis(500);
-
-/// How long TDLib may take to close an account's databases before that is logged.
-const SLOW_CLOSE: Duration = Duration::from_secs(30);
 
 /// A checked command on its way to its account.
 pub(crate) struct Job {
@@ -54,12 +53,13 @@ pub(crate) struct Job {
 
 enum Message {
     Job(Job),
-    Close { grace: Duration, closed: oneshot::Sender<()> },
+    Close { grace: Duration },
 }
 
 /// The way to an account's task.
 pub(crate) struct Handle {
     mailbox: mpsc::UnboundedSender<Message>,
+    ended: SharedFuture<oneshot::Receiver<Infallible>>,
 }
 
 impl Handle {
@@ -68,11 +68,11 @@ impl Handle {
         drop(self.mailbox.send(Message::Job(job)));
     }
 
-    /// Closes the account; what has begun may take `grace` to finish.
+    /// Closes the account and waits until TDLib has closed it; what has begun may take `grace` to
+    /// finish. Closing it again may shorten that.
     pub(crate) fn close(&self, grace: Duration) -> impl Future<Output = ()> + use<> {
-        let (closed, wait) = oneshot::channel();
-        drop(self.mailbox.send(Message::Close { grace, closed }));
-        async move { drop(wait.await) }
+        drop(self.mailbox.send(Message::Close { grace }));
+        self.ended.clone().map(drop)
     }
 }
 
@@ -101,21 +101,11 @@ enum Turn {
     Reopen,
 }
 
-/// The state of closing.
-struct Closing {
-    /// When what still runs is not waited for any longer.
-    finish_by: Instant,
-    /// Dropped when all is closed.
-    _closed: oneshot::Sender<()>,
-    /// TDLib has been told to close.
-    told: bool,
-}
-
 /// One account's task; see the module.
 pub(crate) struct Account {
     id: AccountId,
-    epoch: Epoch,
     shared: Arc<Shared>,
+    common: Arc<Common>,
     mailbox: mpsc::UnboundedReceiver<Message>,
     log_up: watch::Receiver<bool>,
     state: AccountState,
@@ -125,14 +115,17 @@ pub(crate) struct Account {
     closing: Option<Closing>,
     /// When waiting commands are looked at next.
     next_sweep: Instant,
+    /// Dropped with the task, however that ends: that is what tells whoever waits.
+    _ended: oneshot::Sender<Infallible>,
 }
 
 impl Account {
     pub(crate) fn new(id: AccountId, epoch: Epoch, shared: Arc<Shared>) -> (Self, Handle) {
         let (sender, mailbox) = mpsc::unbounded_channel();
+        let (ending, ended) = oneshot::channel();
         let account = Self {
             id,
-            epoch,
+            common: Arc::new(Common::new(epoch)),
             mailbox,
             log_up: shared.sink.up(),
             shared,
@@ -142,8 +135,9 @@ impl Account {
             tasks: FuturesUnordered::new(),
             closing: None,
             next_sweep: Instant::now(),
+            _ended: ending,
         };
-        (account, Handle { mailbox: sender })
+        (account, Handle { mailbox: sender, ended: ended.shared() })
     }
 
     /// Opens the account and serves it until it is closed.
@@ -158,7 +152,7 @@ impl Account {
             }
             match self.wake(&mut updates).await {
                 Wake::Message(Some(message)) => self.on_message(message),
-                Wake::Message(None) => self.close(Duration::ZERO, oneshot::channel().0),
+                Wake::Message(None) => self.close(Duration::ZERO),
                 Wake::Finished(finished) => self.on_finished(finished),
                 Wake::Updates(0) => self.on_client_gone(),
                 Wake::Updates(_) => self.on_updates(&mut updates),
@@ -180,6 +174,8 @@ impl Account {
 
     async fn wake(&mut self, updates: &mut Vec<Update>) -> Wake {
         let timer = self.next_timer();
+        // Once closing, a mailbox that nobody can write to has nothing more to say.
+        let listens = self.closing.is_none() || !self.mailbox.is_closed();
         let next_updates = async {
             match &mut self.session {
                 Some(session) => session.updates.recv_many(updates, BATCH).await,
@@ -187,7 +183,7 @@ impl Account {
             }
         };
         tokio::select! {
-            message = self.mailbox.recv(), if !self.mailbox.is_closed() => Wake::Message(message),
+            message = self.mailbox.recv(), if listens => Wake::Message(message),
             Some(finished) = self.tasks.next() => Wake::Finished(finished),
             number = next_updates => Wake::Updates(number),
             Ok(()) = self.log_up.changed() => Wake::LogUp,
@@ -198,14 +194,13 @@ impl Account {
     fn next_timer(&self) -> Instant {
         let far = Instant::now() + Duration::from_hours(1);
         let sweep = self.lanes.iter().any(|lane| !lane.is_empty()).then_some(self.next_sweep);
-        let finish = self.closing.as_ref().filter(|closing| !closing.told);
-        let finish = finish.map(|closing| closing.finish_by);
+        let finish = self.closing.as_ref().and_then(Closing::finish_by);
         [sweep, finish].into_iter().flatten().min().unwrap_or(far)
     }
 
     fn open(&mut self) {
         self.set_state(AccountState::Starting, None);
-        let opening = Session::open(Arc::clone(&self.shared), self.id, self.epoch);
+        let opening = Session::open(Arc::clone(&self.shared), self.id, self.common.epoch);
         self.tasks.push(opening.map(Finished::Opened).boxed());
     }
 
@@ -220,13 +215,14 @@ impl Account {
                     self.refuse(job, Failure::new(error, code, source, true));
                 }
             }
-            Message::Close { grace, closed } => self.close(grace, closed),
+            Message::Close { grace } => self.close(grace),
         }
     }
 
     fn on_finished(&mut self, finished: Finished) {
         match finished {
             Finished::Opened(Ok(session)) => {
+                self.common.first_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());
                 self.session = Some(session);
@@ -252,13 +248,7 @@ impl Account {
         for job in expired {
             self.refuse(job, Failure::expired());
         }
-        let overdue = |closing: &&mut Closing| closing.finish_by <= Instant::now();
-        if let Some(closing) = self.closing.as_mut().filter(overdue)
-            && !closing.told
-        {
-            closing.told = true;
-            self.tell_tdlib_to_close();
-        }
+        self.close_if_overdue();
     }
 
     /// Begins what may begin, lane by lane.
@@ -308,7 +298,8 @@ impl Account {
         let Some(session) = &self.session else { return };
         let (flow, kind) = (job.flow, job.entry.lane);
         self.lanes[lane_of(flow)].begun(kind);
-        let ctx = Context::new(session.client.clone(), self.shared.config.timeout);
+        let (shared, common) = (Arc::clone(&self.shared), Arc::clone(&self.common));
+        let ctx = Context::new(session.client.clone(), shared, common, job.deadline);
         let running = carry_out(job, ctx, Arc::clone(&self.shared));
         self.tasks.push(running.map(move |()| Finished::Command(flow, kind)).boxed());
     }
@@ -317,69 +308,21 @@ impl Account {
         let at = self.shared.clock.now();
         job.address.answer(&*self.shared.sink, at, Err(failure), job.done);
     }
-
-    fn close(&mut self, grace: Duration, closed: oneshot::Sender<()>) {
-        self.mailbox.close();
-        for lane in &mut self.lanes {
-            lane.clear();
-        }
-        if self.session.is_none() {
-            // An opening that is under way has not told TDLib anything yet.
-            self.tasks.clear();
-        }
-        self.closing =
-            Some(Closing { finish_by: Instant::now() + grace, _closed: closed, told: false });
-    }
-
-    /// Goes on with closing: once nothing runs TDLib is told, and once it has closed all is done.
-    fn has_closed(&mut self) -> bool {
-        let idle = self.lanes.iter().all(Lane::is_idle);
-        let Some(closing) = &mut self.closing else { return false };
-        if self.session.is_some() {
-            if idle && !closing.told {
-                closing.told = true;
-                self.tell_tdlib_to_close();
-            }
-            return false;
-        }
-        // Dropping its sender is what tells whoever waits.
-        self.closing = None;
-        true
-    }
-
-    fn tell_tdlib_to_close(&mut self) {
-        let Some(session) = &self.session else { return };
-        match session.client.start(Close) {
-            Ok(mut answer) => {
-                let id = self.id;
-                let slow = async move {
-                    if let Err(CallError::Deadline) = answer.wait(SLOW_CLOSE).await {
-                        warn!(account.id = %id, "TDLib is slow to close the account");
-                    }
-                    Finished::Parameters(Ok(()))
-                };
-                self.tasks.push(slow.boxed());
-            }
-            Err(error) => {
-                warn!(account.id = %self.id, error = ?error, "TDLib cannot be told to close");
-            }
-        }
-    }
 }
 
 /// Runs a command to its answer; then to the end of what TDLib has not answered in time.
-async fn carry_out(job: Job, mut ctx: Context, shared: Arc<Shared>) {
+async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let Job { entry, prepared, address, done, .. } = job;
     let (begun, account) = (Instant::now(), address.account);
-    let run = AssertUnwindSafe(prepared.run(&mut ctx)).catch_unwind().await;
+    let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let result = match run {
-        Ok(result) => result.map_err(|error| Failure::of_run(entry, error)),
+        Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.handed_over())),
         Err(_) => Err(Failure::internal()),
     };
     debug!(
         account.id = %account,
         command.name = entry.name,
-        command.id = address.command_id.as_ref().map(tracing::field::display),
+        command.id = %address.ids.command,
         duration_ms = begun.elapsed().as_millis(),
         code = result.as_ref().err().map(|failure| tracing::field::debug(failure.info.code)),
         "command run"

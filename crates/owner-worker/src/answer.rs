@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use contracts::{
     AccountId, Body, CommandId, Epoch, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
+    random_trace_id,
 };
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
-use crate::commands::{CommandError, Entry, Lane};
+use crate::commands::CommandError;
 use crate::ports::{EventSink, OnOutcome, Outcome};
 
 /// Whom an answer goes to, and what it is called.
@@ -19,9 +21,30 @@ pub(crate) struct Address {
     pub(crate) known: bool,
     /// The command's name; the event's type is this, or this with `_error`.
     pub(crate) name: Cow<'static, str>,
-    pub(crate) command_id: Option<CommandId>,
-    pub(crate) correlation_id: Option<Arc<str>>,
-    pub(crate) trace_id: Option<Arc<str>>,
+    pub(crate) ids: Ids,
+}
+
+/// The ids that an answer gives back.
+pub(crate) struct Ids {
+    pub(crate) command: CommandId,
+    correlation: Arc<str>,
+    trace: Arc<str>,
+}
+
+impl Ids {
+    /// Those that were given; the others are made up, so that every answer has all three.
+    pub(crate) fn filled(
+        command: Option<CommandId>,
+        correlation: Option<Arc<str>>,
+        trace: Option<Arc<str>>,
+    ) -> Self {
+        let command = command.unwrap_or_else(CommandId::random);
+        Self {
+            correlation: correlation.unwrap_or_else(|| command.as_str().into()),
+            trace: trace.unwrap_or_else(random_trace_id),
+            command,
+        }
+    }
 }
 
 /// A failed command: the contract's error string and the same for programs.
@@ -59,16 +82,19 @@ impl Failure {
         Self::new(error, ErrorCode::OutcomeUnknown, ErrorSource::Transport, false)
     }
 
-    /// What a failed run of `entry` means for the publisher: a write that TDLib has may still take
-    /// effect, a read has changed nothing.
-    pub(crate) fn of_run(entry: &Entry, error: CommandError) -> Self {
+    /// What a failed run means for the publisher: what TDLib has been handed may still take effect,
+    /// anything else has changed nothing.
+    pub(crate) fn of_run(error: CommandError, handed_over: bool) -> Self {
         match error {
             CommandError::Refused(failure) => failure,
             CommandError::Td(error) => Self::of_tdlib(&error),
-            CommandError::Deadline if entry.lane == Lane::Write => {
+            CommandError::Partly(done, error) => {
+                Self::of_run(*error, handed_over).with_detail("updated_fields", done.into())
+            }
+            CommandError::Deadline if handed_over => {
                 Self::outcome_unknown("TDLib did not answer in time")
             }
-            CommandError::Closed if entry.lane == Lane::Write => {
+            CommandError::Closed if handed_over => {
                 Self::outcome_unknown("the account was closed before TDLib answered")
             }
             CommandError::Deadline => Self::new(
@@ -85,6 +111,15 @@ impl Failure {
             ),
             CommandError::Internal => Self::internal(),
         }
+    }
+
+    /// Adds a member to `details`.
+    pub(crate) fn with_detail(mut self, name: &str, value: Value) -> Self {
+        let details = self.info.details.get_or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(details) = details {
+            details.insert(name.to_owned(), value);
+        }
+        self
     }
 
     fn of_tdlib(error: &tdlib::TdError) -> Self {
@@ -142,9 +177,9 @@ impl Address {
             }
         };
         let meta = EventMeta {
-            command_id: self.command_id,
-            correlation_id: self.correlation_id,
-            trace_id: self.trace_id,
+            command_id: Some(self.ids.command),
+            correlation_id: Some(self.ids.correlation),
+            trace_id: Some(self.ids.trace),
             occurred_at: at,
         };
         let event = Event { account: self.account, kind, body, meta };

@@ -6,7 +6,7 @@ use contracts::{Command, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, U
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Job;
-use crate::answer::{Address, Failure};
+use crate::answer::{Address, Failure, Ids};
 use crate::commands;
 use crate::ports::{OnOutcome, Outcome};
 use crate::worker::{Owned, Worker};
@@ -50,7 +50,7 @@ impl Worker {
     ) {
         let account = command.account;
         let shard = self.shared.config.shard_count.shard_of(account);
-        let submitted = self.with_shard(shard, |owned| match check(owned, &command, request, at) {
+        let submitted = self.with_shard(shard, |owned| match self.check(owned, &command, request, at) {
             Ok((entry, prepared)) => {
                 let deadline = command.meta.deadline.unwrap_or(at + DEFAULT_DEADLINE);
                 let flow = request.key.map_or(Flow::Hi, |key| key.flow);
@@ -71,6 +71,40 @@ impl Worker {
         }
     }
 
+    /// The contract's checks that need neither TDLib nor the account's state, in its order.
+    fn check(
+        &self,
+        owned: &Owned,
+        command: &Command<'_>,
+        request: &Request<'_>,
+        at: Timestamp,
+    ) -> Result<(&'static commands::Entry, commands::Prepared), Failure> {
+        let Some(entry) = commands::find(&command.name) else {
+            let error = format!("Unsupported command: {}", shown(&command.name));
+            let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
+            return Err(Failure::new(error, code, source, false));
+        };
+        if !owned.accounts.contains_key(&command.account) {
+            let error = format!("unknown account: {}", command.account);
+            let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
+            return Err(Failure::new(error, code, source, false));
+        }
+        let prepared = entry.prepare(&command.fields, &self.shared.config)?;
+        if command.meta.expected_owner_epoch.is_some_and(|epoch| epoch != owned.epoch.0) {
+            let error = format!("the account's owner has epoch {}", owned.epoch);
+            return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));
+        }
+        if request.expired || command.meta.deadline.is_some_and(|deadline| deadline <= at) {
+            return Err(Failure::expired());
+        }
+        if request.redelivered && !entry.idempotent {
+            return Err(Failure::outcome_unknown("it was delivered before"));
+        }
+        Ok((entry, prepared))
+    }
+
+    /// Whom the answer goes to.
+
     fn refuse_unreadable(
         &self,
         unreadable: Unreadable,
@@ -88,15 +122,9 @@ impl Worker {
         let owner =
             self.with_shard(shard, |owned| (owned.epoch, owned.accounts.contains_key(&account)));
         let Some((epoch, known)) = owner else { return };
-        let address = Address {
-            account,
-            epoch,
-            known,
-            name,
-            command_id: unreadable.id,
-            correlation_id: request.properties.correlation_id.as_deref().map(Into::into),
-            trace_id: None,
-        };
+        let correlation_id = request.properties.correlation_id.as_deref().map(Into::into);
+        let ids = Ids::filled(unreadable.id, correlation_id, None);
+        let address = Address { account, epoch, known, name, ids };
         if unreadable.garbled {
             address.answer_dead_letter(&*self.shared.sink, at, failure, done);
         } else {
@@ -105,46 +133,13 @@ impl Worker {
     }
 }
 
-/// The contract's checks that need neither TDLib nor the account's state, in its order.
-fn check(
-    owned: &Owned,
-    command: &Command<'_>,
-    request: &Request<'_>,
-    at: Timestamp,
-) -> Result<(&'static commands::Entry, commands::Prepared), Failure> {
-    let Some(entry) = commands::find(&command.name) else {
-        let error = format!("Unsupported command: {}", shown(&command.name));
-        let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
-        return Err(Failure::new(error, code, source, false));
-    };
-    if !owned.accounts.contains_key(&command.account) {
-        let error = format!("unknown account: {}", command.account);
-        let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
-        return Err(Failure::new(error, code, source, false));
-    }
-    let prepared = entry.prepare(&command.fields)?;
-    if command.meta.expected_owner_epoch.is_some_and(|epoch| epoch != owned.epoch.0) {
-        let error = format!("the account's owner has epoch {}", owned.epoch);
-        return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));
-    }
-    if request.expired || command.meta.deadline.is_some_and(|deadline| deadline <= at) {
-        return Err(Failure::expired());
-    }
-    if request.redelivered && !entry.idempotent {
-        return Err(Failure::outcome_unknown("it was delivered before"));
-    }
-    Ok((entry, prepared))
-}
-
 fn address(owned: &Owned, command: Command<'_>, name: Cow<'static, str>) -> Address {
     Address {
         account: command.account,
         epoch: owned.epoch,
         known: owned.accounts.contains_key(&command.account),
         name,
-        command_id: command.id,
-        correlation_id: command.meta.correlation_id,
-        trace_id: command.meta.trace_id,
+        ids: Ids::filled(command.id, command.meta.correlation_id, command.meta.trace_id),
     }
 }
 

@@ -1,0 +1,196 @@
+//! What is no command, or not one for now: exactly one answer each, and the worker goes on.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::BasicProperties;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::support::{World, routing_key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_message_gets_one_answer_and_the_worker_goes_on() {
+    let world = World::start(1).await;
+    let _worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+    backend.listen(77).await;
+
+    let key = routing_key(1, "get_active_sessions");
+    let unknown = routing_key(77, "get_active_sessions");
+    let strange = routing_key(1, "make_coffee");
+    let code = routing_key(1, "send_code");
+    let cases: &[(&str, &str, &str, &str)] = &[
+        (&key, r#"{"userbot_id": 1}"#, "command is required", "get_active_sessions"),
+        (
+            &key,
+            r#"{"action": 5, "userbot_id": 1}"#,
+            "action must be a string",
+            "get_active_sessions",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions"}"#,
+            "userbot_id is required",
+            "get_active_sessions",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions", "userbot_id": "1"}"#,
+            "userbot_id must be an integer",
+            "get_active_sessions",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions", "userbot_id": 77}"#,
+            "userbot_id does not match the routing key",
+            "get_active_sessions",
+        ),
+        (
+            &strange,
+            r#"{"action": "make_coffee", "userbot_id": 1}"#,
+            "Unsupported command: make_coffee",
+            "make_coffee",
+        ),
+        (
+            &unknown,
+            r#"{"action": "get_active_sessions", "userbot_id": 77}"#,
+            "unknown account: 77",
+            "get_active_sessions",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions", "userbot_id": 1, "colour": "red"}"#,
+            "unknown field: colour",
+            "get_active_sessions",
+        ),
+        (&code, r#"{"action": "send_code", "userbot_id": 1}"#, "code is required", "send_code"),
+        (
+            &code,
+            r#"{"action": "send_code", "userbot_id": 1, "code": 12345}"#,
+            "code must be a string",
+            "send_code",
+        ),
+        (
+            &code,
+            r#"{"action": "send_code", "userbot_id": 1, "code": "12345"}"#,
+            "account is not ready: ready",
+            "send_code",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions", "userbot_id": 1, "_meta": {"deadline": "2020-01-01T00:00:00Z"}}"#,
+            "the deadline passed before the command was run",
+            "get_active_sessions",
+        ),
+        (
+            &key,
+            r#"{"action": "get_active_sessions", "userbot_id": 1, "_meta": {"expected_owner_epoch": 1}}"#,
+            "the account's owner has epoch ",
+            "get_active_sessions",
+        ),
+    ];
+    for (number, (key, body, error, command)) in cases.iter().enumerate() {
+        let id = format!("case-{number}");
+        let properties = BasicProperties::default()
+            .with_message_id(id.as_str().into())
+            .with_correlation_id("mine".into());
+        backend.publish(key, body.as_bytes(), properties).await;
+        let event = backend.answer(command).await;
+        let payload = &event["payload"];
+        let told = payload["error"].as_str().unwrap_or_default();
+        assert!(told.starts_with(error), "{body}\n{event}");
+        assert_eq!(payload["type"], format!("{command}_error"), "{event}");
+        assert_eq!(payload["_meta"]["command_id"], id, "{event}");
+        assert_eq!(payload["_meta"]["correlation_id"], "mine", "{event}");
+        assert!(payload.get("result").is_none() && payload["error_info"]["code"].is_string());
+    }
+    let answer = backend.call(1, "get_active_sessions", json!({})).await;
+    assert!(answer["payload"]["result"].is_object(), "the worker is unharmed: {answer}");
+    for (account, number) in [(1, cases.len() - 1), (77, 1)] {
+        let answers = backend.answers(account, number).await;
+        let cases = answers.iter().filter(|event| is_case(event)).count();
+        assert_eq!(cases, number, "one answer each: {answers:#?}");
+    }
+}
+
+fn is_case(event: &Value) -> bool {
+    let id = event["payload"]["_meta"]["command_id"].as_str();
+    id.is_some_and(|id| id.starts_with("case-"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_answered_and_kept_as_a_dead_letter_with_its_reason() {
+    let world = World::start(1).await;
+    let _worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    let (queue, mut replies) = backend.reply_queue().await;
+
+    let body = br#"{"action": "send_code", "code": "24680", oops"#;
+    let properties = || {
+        BasicProperties::default()
+            .with_message_id("garbled".into())
+            .with_reply_to(queue.as_str().into())
+    };
+    backend.publish(&routing_key(1, "send_code"), body, properties()).await;
+    let event = backend.answer("send_code").await;
+    let error = "command is not valid JSON at line 1 column 42";
+    assert_eq!(event["payload"]["error"], error, "{event}");
+    let reply = timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&reply.data).unwrap(), event);
+
+    // Nothing tells whom this one is for: not the key, not the body.
+    backend.publish("nowhere", b"?", properties()).await;
+    let reply = timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+    let reply: Value = serde_json::from_slice(&reply.data).unwrap();
+    assert!(reply["payload"]["error"].is_string(), "{reply}");
+
+    let mut kept = Vec::new();
+    let all = async {
+        while kept.len() < 2 {
+            match backend.take("tdfleet.dead-letters").await {
+                Some(letter) => kept.push(letter),
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), all).await.expect("two dead letters");
+    let reason = |properties: &BasicProperties| {
+        let headers = properties.headers().as_ref().expect("headers");
+        let reason = headers.inner().get("x-tdfleet-reason").expect("a reason");
+        reason.as_long_string().expect("a text").to_string()
+    };
+    assert_eq!((reason(&kept[0].0).as_str(), kept[0].1.as_slice()), (error, body.as_slice()));
+    assert_eq!(kept[1].1, b"?");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_by_a_wrong_key_finds_its_shard_and_its_reply_queue() {
+    let world = World::start(1).await;
+    let _worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+    let (queue, mut replies) = backend.reply_queue().await;
+
+    let body = br#"{"action": "get_active_sessions", "userbot_id": 1}"#;
+    let right = routing_key(1, "get_active_sessions");
+    let shard: u16 = right[8..11].parse().unwrap();
+    let wrong = format!("cmd_hi.s{:03}.acc.1.get_active_sessions", (shard + 1) % 4);
+    for (number, key) in [wrong.as_str(), "get_active_sessions"].into_iter().enumerate() {
+        let id = format!("lost-{number}");
+        let properties = BasicProperties::default()
+            .with_message_id(id.as_str().into())
+            .with_reply_to(queue.as_str().into());
+        backend.publish(key, body, properties).await;
+        let event = backend.answer("get_active_sessions").await;
+        assert!(event["payload"]["result"].is_object(), "{event}");
+        assert_eq!(event["payload"]["_meta"]["command_id"], id);
+        let reply =
+            timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&reply.data).unwrap(), event);
+    }
+}

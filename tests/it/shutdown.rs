@@ -1,0 +1,134 @@
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const COMMANDS: usize = 200;
+
+/// The ids of the answers, once each.
+fn answered(answers: &[Value]) -> BTreeSet<&str> {
+    let ids = answers.iter().filter_map(|event| event["payload"]["_meta"]["command_id"].as_str());
+    let ids: Vec<_> = ids.filter(|id| id.starts_with("cmd-")).collect();
+    let unique: BTreeSet<_> = ids.iter().copied().collect();
+    assert_eq!(ids.len(), unique.len(), "a command has two answers");
+    unique
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
+    let world = World::start(1).await;
+    let mut worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+    let before = backend.answers(1, 2).await.len();
+
+    for number in 0..COMMANDS {
+        let id = format!("cmd-{number}");
+        backend.send(1, "get_active_sessions", json!({}), Some(&id)).await;
+        if number == COMMANDS / 2 {
+            worker.terminate();
+        }
+    }
+    let status = worker.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}\n{}", worker.log());
+    let log = backend.log(1).await;
+    let (_, last) = log.last().unwrap();
+    assert_eq!(last["payload"]["result"]["state"], "cold", "TDLib was closed: {last}");
+
+    // The next worker finds a closed database: the account is ready without a login.
+    let mut next = world.worker();
+    let answers = backend.answers(1, before + COMMANDS).await;
+    assert_eq!(answered(&answers).len(), COMMANDS);
+    let failed = answers.iter().find(|event| event["payload"]["error"].is_string());
+    assert_eq!(failed, None);
+    let states: Vec<_> = backend.log(1).await.into_iter().map(|(_, event)| event).collect();
+    let wait_phone =
+        states.iter().filter(|event| event["payload"]["result"]["state"] == "wait_phone").count();
+    assert_eq!(wait_phone, 1, "only the first worker logged in");
+    next.terminate();
+    assert!(next.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigkill_loses_no_command() {
+    let world = World::start(1).await;
+    let mut worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+
+    for number in 0..COMMANDS {
+        let id = format!("cmd-{number}");
+        backend.send(1, "get_active_sessions", json!({}), Some(&id)).await;
+        if number == COMMANDS / 2 {
+            worker.kill9();
+        }
+    }
+    assert_eq!(worker.ended().await.signal(), Some(9));
+    let _next = world.worker();
+    let all = async {
+        loop {
+            let log: Vec<_> = backend.log(1).await.into_iter().map(|(_, event)| event).collect();
+            let ids: BTreeSet<_> = log
+                .iter()
+                .filter_map(|event| event["payload"]["_meta"]["command_id"].as_str())
+                .filter(|id| id.starts_with("cmd-"))
+                .map(str::to_owned)
+                .collect();
+            if ids.len() == COMMANDS {
+                return log;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let log = tokio::time::timeout(std::time::Duration::from_secs(60), all).await;
+    let log = log.expect("every command is answered");
+    let ids: Vec<_> =
+        log.iter().map(|event| event["payload"]["_meta"]["event_id"].clone()).collect();
+    let unique: BTreeSet<_> = ids.iter().map(Value::to_string).collect();
+    assert_eq!(ids.len(), unique.len(), "event ids are given once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_process_at_once() {
+    let world = World::without_servers(1).await;
+    let mut worker = world.worker();
+    // With no Redis the account cannot be opened, and with no RabbitMQ nothing can be settled:
+    // draining takes its time or not, the second signal does not wait for it.
+    worker.logged("account state").await;
+    worker.terminate();
+    worker.logged("shutting down").await;
+    worker.terminate();
+    let status = worker.ended().await;
+    assert!(status.signal() == Some(9) || status.code().is_some(), "{status}\n{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_never_own_one_shard_of_a_store() {
+    let world = World::start(1).await;
+    let mut first = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+    let mut second = world.worker();
+    second.logged("another process owns the shard").await;
+    assert!(!second.log().contains("account state"), "{}", second.log());
+    first.terminate();
+    assert!(first.ended().await.success());
+    // The second takes over: the account is ready there, and its epoch is larger.
+    second.logged("state=\"ready\"").await;
+    let answer = backend.call(1, "get_active_sessions", json!({})).await;
+    assert!(answer["payload"]["result"].is_object(), "{answer}");
+    let epochs: BTreeSet<_> = backend
+        .log(1)
+        .await
+        .into_iter()
+        .map(|(id, _)| id.split('-').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(epochs.len(), 2, "{epochs:?}");
+    second.terminate();
+    assert!(second.ended().await.success());
+}

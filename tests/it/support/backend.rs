@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use deadpool_redis::redis;
+use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::world::SHARDS;
+
+/// Longest wait for an event.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A backend service as anyone could write it: an AMQP channel, a Redis connection.
+pub(crate) struct Backend {
+    _connection: Connection,
+    pub(crate) channel: Channel,
+    redis: MultiplexedConnection,
+    live: PubSub,
+}
+
+/// The routing key of a command, by the rule of the documents: CRC-32 of the decimal id.
+pub(crate) fn routing_key(account: u32, command: &str) -> String {
+    let mut crc = u32::MAX;
+    for byte in account.to_string().bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    format!("cmd_hi.s{:03}.acc.{account}.{command}", !crc % u32::from(SHARDS))
+}
+
+impl Backend {
+    pub(crate) async fn connect(amqp: &str, redis: &str) -> Self {
+        let connection = Connection::connect(amqp, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let client = redis::Client::open(redis).unwrap();
+        let live = client.get_async_pubsub().await.unwrap();
+        let redis = client.get_multiplexed_async_connection().await.unwrap();
+        Self { _connection: connection, channel, redis, live }
+    }
+
+    /// Subscribes to an account's live events.
+    pub(crate) async fn listen(&mut self, account: u32) {
+        self.live.subscribe(format!("tdfleet:{{{account}}}:live")).await.unwrap();
+    }
+
+    /// Publishes a body as it is, and waits for RabbitMQ's confirm.
+    pub(crate) async fn publish(&self, key: &str, body: &[u8], properties: BasicProperties) {
+        let exchange = "tdfleet.commands".into();
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let properties = properties.with_delivery_mode(2);
+        let confirm =
+            self.channel.basic_publish(exchange, key.into(), options, body, properties).await;
+        let confirm = timeout(PATIENCE, confirm.unwrap()).await.expect("a confirm").unwrap();
+        assert!(matches!(confirm, Confirmation::Ack(None)), "not taken: {confirm:?}");
+    }
+
+    /// Publishes a command, in the seeds' own form.
+    pub(crate) async fn send(&self, account: u32, action: &str, fields: Value, id: Option<&str>) {
+        let mut body = json!({"action": action, "userbot_id": account});
+        if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+            body.extend(fields);
+            body.extend(id.map(|id| ("command_id".to_owned(), id.into())));
+        }
+        let key = routing_key(account, action);
+        self.publish(&key, body.to_string().as_bytes(), BasicProperties::default()).await;
+    }
+
+    /// Publishes a command and waits for the answer on the live channel.
+    pub(crate) async fn call(&mut self, account: u32, action: &str, fields: Value) -> Value {
+        self.send(account, action, fields, None).await;
+        self.answer(action).await
+    }
+
+    /// The next live event that answers `command`, with a result or an error.
+    pub(crate) async fn answer(&mut self, command: &str) -> Value {
+        let error = format!("{command}_error");
+        self.live_event(|event| {
+            let kind = &event["payload"]["type"];
+            kind == command || *kind == error
+        })
+        .await
+    }
+
+    /// The next live event that `wanted` is true for; others are passed over.
+    pub(crate) async fn live_event(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut messages = self.live.on_message();
+        let search = async {
+            loop {
+                let message = messages.next().await.expect("the subscription goes on");
+                let event = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        };
+        timeout(PATIENCE, search).await.expect("no such event came")
+    }
+
+    /// The account's log, oldest first: stream ids with their events.
+    pub(crate) async fn log(&mut self, account: u32) -> Vec<(String, Value)> {
+        let key = format!("tdfleet:{{{account}}}:log");
+        let mut range = redis::cmd("XRANGE");
+        range.arg(key).arg("-").arg("+");
+        let entries: Vec<(String, Vec<(String, Vec<u8>)>)> =
+            range.query_async(&mut self.redis).await.unwrap();
+        let event = |fields: Vec<(String, Vec<u8>)>| {
+            let [(name, json)] = fields.as_slice() else { panic!("one field") };
+            assert_eq!(name, "e");
+            serde_json::from_slice(json).unwrap()
+        };
+        entries.into_iter().map(|(id, fields)| (id, event(fields))).collect()
+    }
+
+    /// Waits until the account's log holds `number` answers to commands, and gives them.
+    pub(crate) async fn answers(&mut self, account: u32, number: usize) -> Vec<Value> {
+        let search = async {
+            loop {
+                let log = self.log(account).await;
+                let answers: Vec<Value> = log
+                    .into_iter()
+                    .map(|(_, event)| event)
+                    .filter(|event| event["payload"]["_meta"]["command_id"].is_string())
+                    .collect();
+                if answers.len() >= number {
+                    return answers;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, search).await.expect("the answers do not come")
+    }
+
+    /// Whether a queue has been declared; a channel that asked for a missing one is closed.
+    pub(crate) async fn has_queue(&self, queue: &str) -> bool {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.is_ok()
+    }
+
+    /// A queue of its own to be answered in.
+    pub(crate) async fn reply_queue(&self) -> (String, lapin::Consumer) {
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue =
+            self.channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
+        let name = queue.name().as_str().to_owned();
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = self
+            .channel
+            .basic_consume(name.as_str().into(), "".into(), options, FieldTable::default())
+            .await
+            .unwrap();
+        (name, consumer)
+    }
+
+    /// Takes a message out of a queue; its properties and its body.
+    pub(crate) async fn take(&self, queue: &str) -> Option<(BasicProperties, Vec<u8>)> {
+        let options = lapin::options::BasicGetOptions { no_ack: true };
+        let got = self.channel.basic_get(queue.into(), options).await.unwrap()?;
+        Some((got.delivery.properties, got.delivery.data))
+    }
+}
