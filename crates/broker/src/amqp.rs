@@ -1,10 +1,14 @@
 //! The bus on RabbitMQ: AMQP 0-9-1 by lapin.
 //!
-//! Two connections at most: one consumes, one publishes. Each is kept by a task of its own
+//! A connection either consumes or publishes, never both. Each is kept by a task of its own
 //! ([`link`]) that connects, declares the topology, watches, and does the same again after a fault;
 //! whoever uses it follows a `watch` of the present link. lapin's own recovery stays off: it would
 //! replay channels under our tickets.
+//!
+//! lapin logs every message that RabbitMQ returns, body and all, as `lapin::returned_messages`: the
+//! log filter must keep that target off.
 
+mod commands;
 mod consume;
 mod intake;
 mod link;
@@ -16,8 +20,8 @@ mod wire;
 
 use std::time::Duration;
 
+pub(crate) use commands::Commands;
 pub(crate) use intake::Intake;
-pub(crate) use outlet::Outlet;
 
 use crate::error::Error;
 
@@ -31,7 +35,7 @@ async fn within<T>(
     answer: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, Error> {
     match tokio::time::timeout(timeout, answer).await {
-        Ok(answer) => answer.map_err(|source| Error::Failed { step, source }),
+        Ok(answer) => answer.map_err(|error| Error::Failed { step, source: error.into() }),
         Err(_) => Err(Error::TimedOut { step, after: timeout }),
     }
 }

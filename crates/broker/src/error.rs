@@ -17,7 +17,7 @@ pub enum Error {
         /// The count that is set here.
         count: u16,
         /// What RabbitMQ said.
-        source: lapin::Error,
+        source: Said,
     },
     /// A queue or exchange exists with other arguments.
     #[error(
@@ -28,15 +28,15 @@ pub enum Error {
         /// The queue or exchange.
         name: String,
         /// What RabbitMQ said.
-        source: lapin::Error,
+        source: Said,
     },
     /// RabbitMQ refused a step, or the connection broke in it.
     #[error("{step} failed")]
     Failed {
         /// The step.
         step: &'static str,
-        /// What lapin said.
-        source: lapin::Error,
+        /// What was said of it.
+        source: Said,
     },
     /// RabbitMQ did not answer a step. A quorum queue without a leader answers nothing at all.
     #[error("{step} was not answered within {after:?}")]
@@ -49,6 +49,9 @@ pub enum Error {
     /// RabbitMQ ended a consumer by itself: its queue was deleted, or the node of its leader went.
     #[error("RabbitMQ ended the consumer")]
     Ended,
+    /// The connection answered nothing, and another takes its place.
+    #[error("the connection was given up")]
+    GivenUp,
     /// RabbitMQ would not keep a dead letter or a forwarded message.
     #[error("RabbitMQ did not take over a message")]
     NotTaken,
@@ -61,6 +64,17 @@ pub enum Error {
     /// The time to settle what was handed over is up.
     #[error("the grace period is over")]
     Grace,
+}
+
+/// What RabbitMQ, or the library that talks to it, said of a failure. It repeats no URI.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(pub(crate) Box<lapin::Error>);
+
+impl From<lapin::Error> for Said {
+    fn from(error: lapin::Error) -> Self {
+        Self(Box::new(error))
+    }
 }
 
 /// Why a command was not published, or has no answer.

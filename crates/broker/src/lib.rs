@@ -27,6 +27,6 @@ mod sorter;
 
 pub use bus::Bus;
 pub use delivery::{Delivery, Execute, Settlement, Ticket};
-pub use error::{Error, PublishError};
+pub use error::{Error, PublishError, Said};
 pub use outgoing::Outgoing;
 pub use publisher::Publisher;

@@ -173,3 +173,117 @@ impl Hub {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use contracts::AccountId;
+    use runtime::CancellationToken;
+
+    use super::*;
+    use crate::{Bus, Outgoing, Publisher};
+
+    const GRACE: Duration = Duration::from_secs(1);
+
+    struct Recorder(Mutex<Sender<Delivery>>);
+
+    impl Execute for Recorder {
+        fn execute(&self, delivery: Delivery) {
+            self.0.lock().unwrap().send(delivery).unwrap();
+        }
+    }
+
+    struct Fixture {
+        stage: Stage,
+        bus: Bus,
+        publisher: Publisher,
+        inbox: Receiver<Delivery>,
+    }
+
+    fn fixture() -> Fixture {
+        let stage = Stage::new("intake", &CancellationToken::new());
+        let (sender, inbox) = channel();
+        let execute = Arc::new(Recorder(Mutex::new(sender)));
+        let (bus, publisher) = Bus::in_process(&stage, ShardCount::new(4).unwrap(), execute);
+        Fixture { stage, bus, publisher, inbox }
+    }
+
+    fn ping(n: u64) -> Outgoing {
+        Outgoing::new(AccountId::new(1).unwrap(), "ping").field("n", n)
+    }
+
+    fn shard() -> Shard {
+        ShardCount::new(4).unwrap().shard_of(AccountId::new(1).unwrap())
+    }
+
+    fn answer(delivery: Delivery) {
+        let event = Bytes::from_static(b"{}");
+        delivery.ticket.settle(Settlement::Answered { event });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn commands_wait_for_their_shard_and_keep_their_order() {
+        let Fixture { stage, bus, publisher, inbox } = fixture();
+        let outgoing: Vec<_> = (0..9).map(ping).collect();
+        let published = publisher.publish_command(&outgoing).await;
+        assert!(published.iter().all(Result::is_ok));
+        assert!(inbox.try_recv().is_err());
+        bus.subscribe(shard());
+        for n in 0..9 {
+            let delivery = inbox.try_recv().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+            assert_eq!(body["n"], n);
+            answer(delivery);
+        }
+        assert!(bus.unsubscribe(shard(), GRACE).await);
+        assert!(stage.drain(GRACE).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_gets_its_answer() {
+        let Fixture { bus, publisher, inbox, .. } = fixture();
+        bus.subscribe(shard());
+        let outgoing = ping(0);
+        let mut call = std::pin::pin!(publisher.call(&outgoing, GRACE));
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+        answer(inbox.try_recv().unwrap());
+        assert_eq!(call.await.as_deref(), Ok(b"{}".as_slice()));
+        assert_eq!(publisher.call(&outgoing, GRACE).await, Err(PublishError::NoAnswer));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_forwarded_twice_is_answered_as_a_failure() {
+        let Fixture { bus, publisher, inbox, .. } = fixture();
+        bus.subscribe(shard());
+        let outgoing = ping(0);
+        let mut call = std::pin::pin!(publisher.call(&outgoing, GRACE));
+        for forwarded in [false, true] {
+            assert!(futures_util::poll!(call.as_mut()).is_pending());
+            let Delivery { key, ticket, forwarded: marked, .. } = inbox.try_recv().unwrap();
+            assert_eq!(marked, forwarded);
+            ticket.settle(Settlement::Forward { key: key.unwrap() });
+            tokio::task::yield_now().await;
+        }
+        let event: serde_json::Value = serde_json::from_slice(&call.await.unwrap()).unwrap();
+        assert_eq!(event["userbot_id"], 1);
+        assert_eq!(event["payload"]["type"], "ping_error");
+        assert_eq!(event["payload"]["error"], "it was forwarded before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn letting_go_says_whether_anything_is_left() {
+        let Fixture { stage, bus, publisher, inbox } = fixture();
+        bus.subscribe(shard());
+        publisher.publish_command(&[ping(0)]).await;
+        let kept = inbox.try_recv().unwrap();
+        assert!(!bus.unsubscribe(shard(), GRACE).await);
+        drop(kept);
+        bus.subscribe(shard());
+        publisher.publish_command(&[ping(1)]).await;
+        drop(inbox.try_recv().unwrap());
+        assert!(!bus.unsubscribe(shard(), GRACE).await);
+        assert!(stage.drain(GRACE).await);
+        assert_eq!(publisher.publish_command(&[ping(2)]).await, [Err(PublishError::Unavailable)]);
+    }
+}

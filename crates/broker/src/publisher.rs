@@ -23,7 +23,7 @@ pub struct Publisher {
 
 #[derive(Clone)]
 enum Kind {
-    Amqp(amqp::Outlet),
+    Amqp(amqp::Commands),
     Local(Arc<local::Hub>),
 }
 
@@ -40,8 +40,8 @@ impl Publisher {
         names: Names,
         count: ShardCount,
     ) -> Result<Self, Error> {
-        let outlet = amqp::Outlet::start(stage, settings, names, count)?;
-        Ok(Self { kind: Kind::Amqp(outlet), count, clock: Clock::system() })
+        let commands = amqp::Commands::start(stage, settings, names, count)?;
+        Ok(Self { kind: Kind::Amqp(commands), count, clock: Clock::system() })
     }
 
     pub(crate) fn in_process(hub: Arc<local::Hub>) -> Self {
@@ -86,7 +86,7 @@ impl Publisher {
     ) -> Result<Bytes, PublishError> {
         let (id, mut message) = outgoing.message(self.count, self.clock.now())?;
         let calls = match &self.kind {
-            Kind::Amqp(outlet) => outlet.calls(),
+            Kind::Amqp(commands) => commands.calls(),
             Kind::Local(hub) => hub.calls(),
         };
         message.properties.reply_to = Some(amqp::DIRECT_REPLY_TO.to_owned());
@@ -100,7 +100,7 @@ impl Publisher {
 
     async fn publish(&self, messages: Vec<Message>) -> Vec<Result<(), PublishError>> {
         match &self.kind {
-            Kind::Amqp(outlet) => outlet.publish(messages).await,
+            Kind::Amqp(commands) => commands.publish(messages).await,
             Kind::Local(hub) => messages.into_iter().map(|message| hub.publish(message)).collect(),
         }
     }

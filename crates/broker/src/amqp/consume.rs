@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use contracts::Names;
 use futures_util::StreamExt;
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 use runtime::CancellationToken;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::amqp::link::Links;
+use crate::amqp::link::{Links, connection, given_up};
+use crate::amqp::outlet::Outlet;
 use crate::amqp::settle::Settler;
 use crate::amqp::{wire, within};
 use crate::backoff::Backoff;
@@ -29,6 +28,7 @@ pub(crate) struct Consumption {
     pub(crate) queue: String,
     pub(crate) execute: Arc<dyn Execute>,
     pub(crate) links: Links,
+    pub(crate) outlet: Outlet,
     pub(crate) names: Names,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
@@ -45,32 +45,29 @@ impl Consumption {
         let mut backoff = Backoff::default();
         loop {
             let stop = self.stop.clone();
-            let Some(Some(connection)) = stop.run_until_cancelled(self.connection()).await else {
-                return true;
-            };
+            let connected = stop.run_until_cancelled(connection(&mut self.links));
+            let Some(Some(connection)) = connected.await else { return true };
+            let mut links = self.links.clone();
             let served = tokio::select! {
                 served = self.serve(&connection, &mut backoff) => served,
+                () = given_up(&mut links, &connection) => Err(Error::GivenUp),
                 () = self.kill.cancelled() => Err(Error::Grace),
             };
             let error = match served {
                 Ok(complete) => return complete,
-                Err(error) => runtime::chain(&error),
+                Err(error) => error,
             };
+            let (queue, cause) = (&self.queue, runtime::chain(&error));
             if self.stop.is_cancelled() {
-                warn!(queue = self.queue, error, "deliveries are left to be delivered again");
+                warn!(queue, error = cause, "deliveries are left to be delivered again");
                 return false;
             }
-            if connection.status().connected() {
-                warn!(queue = self.queue, error, "a consumer was lost; it will be set up again");
+            if connection.status().connected() && !matches!(error, Error::GivenUp) {
+                warn!(queue, error = cause, "a consumer was lost; it will be set up again");
             }
             drop(connection);
             stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;
         }
-    }
-
-    /// The present connection, as soon as there is one; `None` once nobody keeps it any more.
-    async fn connection(&mut self) -> Option<Arc<Connection>> {
-        self.links.wait_for(Option::is_some).await.ok().and_then(|link| link.clone())
     }
 
     /// Consumes by one channel; `Ok` only after `stop`.
@@ -80,8 +77,8 @@ impl Consumption {
         debug!(queue = self.queue, "consuming");
         let (done, settled) = mpsc::unbounded_channel();
         let settler = Settler {
-            connection,
             channel: &channel,
+            outlet: &self.outlet,
             names: &self.names,
             prefetch: self.prefetch,
             timeout: self.timeout,
@@ -105,8 +102,6 @@ impl Consumption {
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let limited = channel.basic_qos(self.prefetch, BasicQosOptions::default());
         within(timeout, "setting the prefetch", limited).await?;
-        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
-        within(timeout, "asking for confirms", confirming).await?;
         let consuming = channel.basic_consume(
             self.queue.as_str().into(),
             ShortString::default(),
@@ -132,8 +127,10 @@ impl Consumption {
         let mut chunks = consumer.ready_chunks(CHUNK);
         while let Some(chunk) = chunks.next().await {
             for delivery in chunk {
-                let delivery = delivery
-                    .map_err(|source| Error::Failed { step: "taking a delivery", source })?;
+                let delivery = delivery.map_err(|error| Error::Failed {
+                    step: "taking a delivery",
+                    source: error.into(),
+                })?;
                 let (tag, redelivered) = (delivery.delivery_tag, delivery.redelivered);
                 let message = wire::message(delivery);
                 self.execute.execute(Delivery::new(message, tag, redelivered, &done));

@@ -10,9 +10,11 @@ use futures_util::future::join_all;
 use runtime::{CancellationToken, OnFailure, Stage};
 use settings::BrokerSettings;
 use tokio::sync::{oneshot, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::amqp::consume::Consumption;
 use crate::amqp::link::{Keeper, Links, Purpose};
+use crate::amqp::outlet::Outlet;
 use crate::amqp::topology::Topology;
 use crate::delivery::Execute;
 use crate::error::Error;
@@ -22,6 +24,8 @@ use crate::sorter::Sorter;
 pub(crate) struct Intake {
     stage: Stage,
     links: Links,
+    outlet: Outlet,
+    consumers: TaskTracker,
     connected: watch::Receiver<bool>,
     names: Names,
     count: ShardCount,
@@ -50,6 +54,9 @@ impl Intake {
         let timeout = settings.timeout();
         let queue_type = settings.queue_type;
         let topology = Topology { names: names.clone(), count, queue_type, timeout };
+        let answering = Keeper::new(settings, Purpose::Answer, topology.clone())?;
+        let consumers = TaskTracker::new();
+        let outlet = Outlet::start(stage, answering, timeout, after(stage, &consumers));
         let keeper = Keeper::new(settings, Purpose::Consume, topology)?;
         let links = keeper.links();
         let connected = follow(stage, keeper.links());
@@ -57,6 +64,8 @@ impl Intake {
         let intake = Self {
             stage: stage.clone(),
             links,
+            outlet,
+            consumers,
             connected,
             names,
             count,
@@ -113,19 +122,35 @@ impl Intake {
             queue,
             execute,
             links: self.links.clone(),
+            outlet: self.outlet.clone(),
             names: self.names.clone(),
             prefetch: self.prefetch,
             timeout: self.timeout,
             stop: stop.clone(),
             kill: kill.clone(),
         };
+        let consumed = self.consumers.track_future(consumption.run());
         self.stage.spawn("consumer", OnFailure::Stop, async move {
             // Nobody waits for it unless the shard is unsubscribed.
-            finished.send(consumption.run().await).ok();
+            finished.send(consumed.await).ok();
             Ok(())
         });
         Subscription { stop, kill, ended }
     }
+}
+
+/// Fires when the stage stops and no consumer is left: the last of them still have answers to send.
+fn after(stage: &Stage, consumers: &TaskTracker) -> CancellationToken {
+    let token = CancellationToken::new();
+    let (stop, consumers, settled) = (stage.stopping(), consumers.clone(), token.clone());
+    stage.spawn("broker stop", OnFailure::Log, async move {
+        stop.cancelled().await;
+        consumers.close();
+        consumers.wait().await;
+        settled.cancel();
+        Ok(())
+    });
+    token
 }
 
 /// Says whether there is a connection, without showing it.

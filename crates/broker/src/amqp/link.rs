@@ -1,6 +1,6 @@
 //! One connection, kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -25,13 +25,36 @@ const SHORTEST_HEARTBEAT: u16 = 5;
 /// Time between questions to RabbitMQ: a connection can be up and dead (lapin, issues 288 and 389).
 const PROBE: Duration = Duration::from_secs(5);
 
-/// The present connection; `None` while there is none.
-pub(crate) type Links = watch::Receiver<Option<Arc<Connection>>>;
+/// The present connection; `None` while there is none. Whoever uses it holds it up: when the stage
+/// stops it closes as the last of them has acknowledged what is settled.
+pub(crate) type Links = watch::Receiver<Option<Weak<Connection>>>;
+
+/// The present connection, as soon as there is one; `None` once nobody keeps it any more.
+pub(crate) async fn connection(links: &mut Links) -> Option<Arc<Connection>> {
+    let link = links.wait_for(Option::is_some).await.ok()?;
+    link.as_ref().and_then(Weak::upgrade)
+}
+
+/// Returns when its keeper has given the connection up; it may still look alive.
+pub(crate) async fn given_up(links: &mut Links, connection: &Arc<Connection>) {
+    let used = Arc::downgrade(connection);
+    let other =
+        |link: &Option<Weak<Connection>>| !link.as_ref().is_some_and(|link| link.ptr_eq(&used));
+    if links.wait_for(other).await.is_err() {
+        // The keeper has stopped, in good order.
+        std::future::pending::<()>().await;
+    }
+}
 
 /// What a connection is for; its name in RabbitMQ's own lists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// A worker takes commands.
     Consume,
+    /// A worker answers, forwards and puts aside; always beside [`Self::Consume`], which declares
+    /// the topology and says what is wrong.
+    Answer,
+    /// A publisher of commands.
     Publish,
 }
 
@@ -40,7 +63,7 @@ pub(crate) struct Keeper {
     uri: AMQPUri,
     purpose: Purpose,
     topology: Topology,
-    links: watch::Sender<Option<Arc<Connection>>>,
+    links: watch::Sender<Option<Weak<Connection>>>,
 }
 
 impl Keeper {
@@ -68,10 +91,7 @@ impl Keeper {
     ///
     /// [`Error::ShardCount`] and [`Error::Mismatch`]: trying again would not help.
     pub(crate) async fn keep(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let kept = stop.run_until_cancelled(self.keep_on()).await;
-        // Channels hold the connection until they have acknowledged what is settled.
-        self.links.send_replace(None);
-        kept.unwrap_or(Ok(()))
+        stop.run_until_cancelled(self.keep_on()).await.unwrap_or(Ok(()))
     }
 
     async fn keep_on(&self) -> anyhow::Result<()> {
@@ -81,11 +101,13 @@ impl Keeper {
         loop {
             let error = match self.open().await {
                 Ok((connection, probe)) => {
-                    info!(place, "connected to RabbitMQ");
+                    if self.purpose != Purpose::Answer {
+                        info!(place, "connected to RabbitMQ");
+                    }
                     (told, backoff) = (false, Backoff::default());
                     let connection = Arc::new(connection);
                     let events = connection.events_listener();
-                    self.links.send_replace(Some(Arc::clone(&connection)));
+                    self.links.send_replace(Some(Arc::downgrade(&connection)));
                     let error = self.watch(&connection, events, &probe).await;
                     self.links.send_replace(None);
                     error
@@ -95,11 +117,11 @@ impl Keeper {
                 }
                 Err(error) => error,
             };
-            if !told {
+            if !told && self.purpose != Purpose::Answer {
                 let error = runtime::chain(&error);
                 warn!(place, error, "RabbitMQ cannot be reached, trying again until it can");
-                told = true;
             }
+            told = true;
             tokio::time::sleep(backoff.next()).await;
         }
     }
@@ -108,6 +130,7 @@ impl Keeper {
         let timeout = self.topology.timeout;
         let name = match self.purpose {
             Purpose::Consume => "tdfleet worker",
+            Purpose::Answer => "tdfleet worker's answers",
             Purpose::Publish => "tdfleet publisher",
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -115,6 +138,7 @@ impl Keeper {
         let connection = within(timeout, "connecting", connecting).await?;
         match self.purpose {
             Purpose::Consume => self.topology.declare(&connection).await?,
+            Purpose::Answer => {}
             Purpose::Publish => self.topology.ensure(&connection).await?,
         }
         let probe = within(timeout, "opening a channel", connection.create_channel()).await?;
@@ -138,12 +162,13 @@ impl Keeper {
                     Some(Event::ConnectionUnblocked) => info!("RabbitMQ takes messages again"),
                     // Channels report their errors here as well, and deal with them.
                     Some(Event::Error(source)) if !connection.status().connected() => {
-                        return Error::Failed { step: "the connection", source };
+                        return Error::Failed { step: "the connection", source: source.into() };
                     }
                     Some(_) => {}
                     None => return Error::Ended,
                 },
-                _ = ticks.tick() => {
+                // While it is blocked it is not read from.
+                _ = ticks.tick(), if !connection.status().blocked() => {
                     let asked = probe.basic_qos(1, BasicQosOptions::default());
                     if let Err(error) = within(self.topology.timeout, "a probe", asked).await {
                         return error;

@@ -10,7 +10,7 @@ use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 use settings::QueueType;
 
 use crate::amqp::within;
-use crate::error::Error;
+use crate::error::{Error, Said};
 
 /// Exchanges, queues and bindings of one installation.
 ///
@@ -163,8 +163,8 @@ fn named(name: &str) -> impl FnOnce(Error) -> Error {
     }
 }
 
-fn is(error: &lapin::Error, soft: &AMQPSoftError) -> bool {
-    let ErrorKind::ProtocolError(error) = error.kind() else { return false };
+fn is(said: &Said, soft: &AMQPSoftError) -> bool {
+    let ErrorKind::ProtocolError(error) = said.0.kind() else { return false };
     matches!(error.kind(), AMQPErrorKind::Soft(kind) if kind == soft)
 }
 

@@ -5,6 +5,7 @@ use contracts::Properties;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
+use crate::amqp::outlet::Post;
 use crate::message::Message;
 
 const PERSISTENT: u8 = 2;
@@ -15,9 +16,9 @@ const EXPIRED: &str = "x-tdfleet-expired";
 /// The message was forwarded once.
 const FORWARDED: &str = "x-tdfleet-forwarded";
 /// Why a message is a dead letter.
-pub(crate) const REASON: &str = "x-tdfleet-reason";
+const REASON: &str = "x-tdfleet-reason";
 /// Routing key that a dead letter was published with.
-pub(crate) const ROUTING_KEY: &str = "x-tdfleet-routing-key";
+const ROUTING_KEY: &str = "x-tdfleet-routing-key";
 
 /// Longest header we pass on, in bytes: headers share one AMQP frame.
 const MAX_HEADER: usize = 1024;
@@ -28,7 +29,7 @@ pub(crate) fn short(text: &str) -> Option<ShortString> {
 }
 
 /// The text as a header's value, cut to what we pass on.
-pub(crate) fn header(text: &str) -> AMQPValue {
+fn header(text: &str) -> AMQPValue {
     let mut end = text.len().min(MAX_HEADER);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -71,7 +72,7 @@ fn header_text(value: &AMQPValue) -> Option<String> {
 }
 
 /// The AMQP properties of a message that is published.
-pub(crate) fn properties(message: &Message) -> BasicProperties {
+fn properties(message: &Message) -> BasicProperties {
     let Properties { message_id, correlation_id, reply_to, traceparent } = &message.properties;
     let mut headers = FieldTable::default();
     if let Some(traceparent) = traceparent {
@@ -99,6 +100,22 @@ pub(crate) fn properties(message: &Message) -> BasicProperties {
         properties = properties.with_timestamp(seconds);
     }
     properties
+}
+
+/// The post that brings a command to its shard.
+pub(crate) fn command(exchange: ShortString, message: Message) -> Post {
+    // A key that is too long, which no publisher of ours makes, takes the way of all unroutable.
+    let key = short(&message.key).unwrap_or_default();
+    Post { exchange, key, properties: properties(&message), body: message.body }
+}
+
+/// The AMQP properties of a dead letter.
+pub(crate) fn dead_letter_properties(message: &Message, reason: &str) -> BasicProperties {
+    let properties = properties(message);
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    headers.insert(REASON.into(), header(reason));
+    headers.insert(ROUTING_KEY.into(), header(&message.key));
+    properties.with_headers(headers)
 }
 
 /// The AMQP properties of an answer: it repeats the command's ids, so that the caller finds it.

@@ -21,23 +21,40 @@ use crate::support::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
     let server = RabbitServer::start();
-    crate::support::log();
     let server = &server;
     let scenarios = [
         ("answered_in_order_and_acknowledged", answered_in_order_and_acknowledged(server).boxed()),
-        ("unsettled_is_delivered_again_and_marked", unsettled_is_delivered_again_and_marked(server).boxed()),
-        ("unsubscribing_waits_for_what_was_handed_over", unsubscribing_waits_for_what_was_handed_over(server).boxed()),
+        (
+            "unsettled_is_delivered_again_and_marked",
+            unsettled_is_delivered_again_and_marked(server).boxed(),
+        ),
+        (
+            "unsubscribing_waits_for_what_was_handed_over",
+            unsubscribing_waits_for_what_was_handed_over(server).boxed(),
+        ),
         ("left_unsettled_comes_again", left_unsettled_comes_again(server).boxed()),
-        ("one_slow_command_does_not_hold_up_the_queue", one_slow_command_does_not_hold_up_the_queue(server).boxed()),
-        ("one_worker_at_a_time_and_the_next_takes_over", one_worker_at_a_time_and_the_next_takes_over(server).boxed()),
+        (
+            "one_slow_command_does_not_hold_up_the_queue",
+            one_slow_command_does_not_hold_up_the_queue(server).boxed(),
+        ),
+        (
+            "one_worker_at_a_time_and_the_next_takes_over",
+            one_worker_at_a_time_and_the_next_takes_over(server).boxed(),
+        ),
         ("unroutable_reaches_the_account", unroutable_reaches_the_account(server).boxed()),
         ("a_wrong_shard_is_forwarded_once", a_wrong_shard_is_forwarded_once(server).boxed()),
-        ("what_names_no_account_is_a_dead_letter", what_names_no_account_is_a_dead_letter(server).boxed()),
+        (
+            "what_names_no_account_is_a_dead_letter",
+            what_names_no_account_is_a_dead_letter(server).boxed(),
+        ),
         ("a_dead_letter_keeps_its_reason", a_dead_letter_keeps_its_reason(server).boxed()),
         ("expired_is_handed_over_marked", expired_is_handed_over_marked(server).boxed()),
         ("a_call_gets_its_answer", a_call_gets_its_answer(server).boxed()),
         ("a_reply_to_nobody_holds_nothing_up", a_reply_to_nobody_holds_nothing_up(server).boxed()),
-        ("a_publisher_needs_no_worker_to_have_been_there", a_publisher_needs_no_worker_to_have_been_there(server).boxed()),
+        (
+            "a_publisher_needs_no_worker_to_have_been_there",
+            a_publisher_needs_no_worker_to_have_been_there(server).boxed(),
+        ),
         ("another_shard_count_is_refused", another_shard_count_is_refused(server).boxed()),
         ("another_queue_type_is_refused", another_queue_type_is_refused(server).boxed()),
     ];
@@ -246,7 +263,7 @@ async fn what_names_no_account_is_a_dead_letter(server: &RabbitServer) {
     assert_eq!(letter.data, b"\xff nope");
     assert_eq!(reason(&letter), "neither its routing key nor its body names an account");
     let reply = client.get(&replies).await.delivery;
-    assert_eq!(reply.properties.message_id().as_ref().map(|id| id.as_str()), Some("m-1"));
+    assert_eq!(reply.properties.message_id().as_ref().unwrap().as_str(), "m-1");
     let event: serde_json::Value = serde_json::from_slice(&reply.data).unwrap();
     assert_eq!(event["payload"]["type"], "command_error");
     assert_eq!(event["payload"]["error_info"]["code"], "invalid_request");

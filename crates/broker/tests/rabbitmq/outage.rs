@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Bus, PublishError};
+use broker::{Bus, PublishError, Publisher};
 use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
 
@@ -12,7 +12,6 @@ use crate::support::{Fixture, Journal, PATIENCE, count, numbered, shard_of, wait
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
-    crate::support::log();
     let mut server = RabbitServer::new();
     // A single node that is killed soon after a declare loses a quorum queue; classic ones stay.
     let mut fixture = Fixture::new(&server, QueueType::Classic);
@@ -31,46 +30,23 @@ async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
     let refused = publisher.publish_command(&numbered(1, 0..1)).await;
     assert_eq!(refused, [Err(PublishError::Unavailable)]);
 
-    let server = tokio::task::spawn_blocking(move || {
-        server.restart();
-        server
-    });
-    let mut server = server.await.unwrap();
+    server = restarted(server).await;
     wait_until(&bus, true).await;
 
-    let load = async {
-        let mut confirmed = Vec::new();
-        for batch in 0..60_u64 {
-            let numbers = batch * 50..(batch + 1) * 50;
-            // As the contract has it: what was not confirmed is published again.
-            loop {
-                let outgoing = numbered(1, numbers.clone());
-                let outcomes = publisher.publish_command(&outgoing).await;
-                if outcomes.iter().all(Result::is_ok) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            confirmed.extend(numbers);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        confirmed
-    };
+    // Killed while it is busy, and started again.
     let fault = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        tokio::task::spawn_blocking(move || {
-            server.restart();
-            server
-        })
-        .await
-        .unwrap()
+        while journal.entries().len() < 300 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        restarted(server).await
     };
-    let (confirmed, server) = tokio::join!(load, fault);
+    let (confirmed, restarted) = tokio::join!(load(&publisher), fault);
+    server = restarted;
     wait_until(&bus, true).await;
     let all = async {
-        while journal.entries().iter().map(|(n, _)| n).collect::<HashSet<_>>().len()
-            < confirmed.len()
-        {
+        let count =
+            |entries: &[(u64, bool)]| entries.iter().map(|(n, _)| n).collect::<HashSet<_>>().len();
+        while count(&journal.entries()) < confirmed {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -79,7 +55,42 @@ async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
     check(&journal.entries());
 
     frozen(&server, &bus).await;
+    bus.subscribe(shard_of(1));
+    let outcomes = publisher.publish_command(&numbered(1, 9999..10_000)).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let last = async {
+        while journal.entries().last().is_none_or(|(n, _)| *n != 9999) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, last).await.expect("a command after the frost");
     fixture.drain().await;
+}
+
+/// Starts the node, or kills it and starts it again; it comes back when it answers.
+async fn restarted(mut server: RabbitServer) -> RabbitServer {
+    let restarted = tokio::task::spawn_blocking(move || {
+        server.restart();
+        server
+    });
+    restarted.await.unwrap()
+}
+
+/// Publishes numbered commands for some seconds until each is confirmed; how many they are.
+async fn load(publisher: &Publisher) -> usize {
+    let mut confirmed = 0;
+    for batch in 0..60_u64 {
+        // As the contract has it: what was not confirmed is published again.
+        loop {
+            let outgoing = numbered(1, batch * 50..(batch + 1) * 50);
+            if publisher.publish_command(&outgoing).await.iter().all(Result::is_ok) {
+                break;
+            }
+        }
+        confirmed += 50;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    confirmed
 }
 
 /// What comes twice without having been published twice comes marked; order holds otherwise.

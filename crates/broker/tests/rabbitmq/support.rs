@@ -204,6 +204,3 @@ impl Execute for Journal {
         delivery.ticket.settle(Settlement::Answered { event });
     }
 }
-pub(crate) fn log() {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init().ok();
-}
