@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::{AccountId, Epoch};
 use publisher::{EventLog, OnStored, Start, Stored};
 use servers::redis::{Persistence, RedisServer};
+use settings::PublisherSettings;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
@@ -131,7 +132,8 @@ async fn a_redis_that_answers_too_late_gets_nothing_twice() {
         cli.tell("CLIENT PAUSE 400").await;
     }
     load.more(200).await;
-    check(&log, load).await;
+    place.settings.timeout_ms = PublisherSettings::default().timeout_ms;
+    check(&place.open(), load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
