@@ -14,7 +14,7 @@ use crate::envelope::{self, EnvelopeError, Message, Packet};
 use crate::handshake::{self, Exchange, HandshakeError};
 use crate::keys::{AuthKey, KeyId};
 use crate::service::{self, Sender};
-use crate::session::{ConnectionId, Familiarity, SessionId};
+use crate::session::{ConnectionId, SessionId};
 use crate::transport::{self, Accepted, Frame, FrameReader, FrameWriter, TransportError};
 
 const RPC_RESULT: u32 = 0xf35c_6d01;
@@ -108,7 +108,7 @@ impl Connection {
             let answer = self.exchange_keys(&frame.payload).await?;
             return Ok(writer.send(&answer).await?);
         }
-        let Some(key) = self.core.keys.get(key_id) else {
+        let Some(key) = self.core.keys.get(key_id, self.dc, self.core.clock.now()) else {
             return Ok(writer.send(&UNKNOWN_KEY.to_le_bytes()).await?);
         };
         let packet = envelope::open(&key, &frame.payload)?;
@@ -131,7 +131,7 @@ impl Connection {
         let step = step.await.map_err(|_| ConnectionError::Interrupted)??;
         self.exchange = step.exchange;
         if let Some(key) = step.key {
-            self.core.keys.add(AuthKey::new(&key, now));
+            self.core.keys.add(AuthKey::new(&key, self.dc, now));
         }
         let id = self.core.clock.message_id(crate::clock::MessageKind::Answer);
         let length = u32::try_from(step.answer.len()).unwrap_or(u32::MAX);
@@ -143,13 +143,13 @@ impl Connection {
         let core = &self.core;
         let session = SessionId { key: key.id, session: packet.session };
         let link = (self.id, &self.outbox);
-        let familiarity = core.sessions.attach(session, key, link, &core.clock);
+        core.sessions.attach(session, key, link, &core.clock);
         let now = core.clock.now();
         if let Some(refusal) = refusal(key, &packet, now) {
             core.sessions.send(session, &core.clock, false, refusal);
             return Ok(());
         }
-        if familiarity == Familiarity::New {
+        if core.sessions.greet(session) {
             let created = types::NewSessionCreated {
                 first_msg_id: packet.message.id,
                 unique_id: packet.session,
@@ -173,7 +173,8 @@ impl Connection {
             return Ok(());
         }
         let origin = Origin {
-            key: from.key.id,
+            key: core.keys.principal(from.key.id),
+            message: message.id,
             session: from.session,
             dc: self.dc,
             address: self.peer.ip(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::dispatch::fleet_number;
 use crate::faults::{Fault, FaultId};
 use crate::keys::KeyId;
-use crate::model::Standing;
+use crate::model::{Standing, fleet_user};
 use crate::record::{Call, HotLoop};
 use crate::sandbox::Sandbox;
 use crate::sync::lock;
@@ -39,7 +39,10 @@ impl Sandbox {
     pub fn drop_connections(&self, account: Option<u32>) -> usize {
         match account {
             None => self.core().connections.close_all(),
-            Some(account) => self.core().connections.close(|key| self.belongs(key, account)),
+            Some(account) => self.core().connections.close(|key| {
+                let principal = self.core().keys.principal(key);
+                principal.is_some_and(|key| self.belongs(key, account))
+            }),
         }
     }
 
@@ -64,19 +67,30 @@ impl Sandbox {
     }
 
     /// Forgets the keys of an account, or all of them: the clients that hold them are told that
-    /// they are unknown, and have to log in again.
+    /// they are unknown, and have to log in again. TDLib believes it of no key that is younger than
+    /// a minute (see [`Sandbox::shift_clock`]).
     pub fn lose_keys(&self, account: Option<u32>) {
-        for key in self.core().keys.all() {
-            if account.is_none_or(|account| self.belongs(key, account)) {
-                self.core().forget_key(key);
-            }
-        }
+        let core = self.core();
+        let lost = core.keys.all().into_iter().filter(|key| {
+            account.is_none_or(|account| {
+                core.keys.principal(*key).is_some_and(|key| self.belongs(key, account))
+            })
+        });
+        let lost: Vec<KeyId> = lost.collect();
         self.drop_connections(account);
+        for key in lost {
+            core.forget_key(key);
+        }
     }
 
     /// Moves the sandbox's clock by so many seconds. TDLib follows it forwards, not backwards.
     pub fn shift_clock(&self, seconds: i64) {
         self.core().clock.shift(seconds);
+    }
+
+    /// Moves an account to another data centre, 1 to 5: its logins are sent there.
+    pub fn set_home(&self, account: u32, data_centre: i32) {
+        lock(&self.core().homes).insert(fleet_user(account), data_centre);
     }
 
     fn belongs(&self, key: KeyId, account: u32) -> bool {
@@ -115,6 +129,13 @@ impl Sandbox {
     /// Clients that called a method in a loop; a test should find none.
     pub fn hot_loops(&self) -> Vec<HotLoop> {
         self.core().record.hot_loops()
+    }
+
+    /// Accounts whose key two clients had at once, once for each time; a test should find none.
+    ///
+    /// Such a key is dead: both clients get 406 `AUTH_KEY_DUPLICATED`, then 401, as from Telegram.
+    pub fn duplicates(&self) -> Vec<Option<u32>> {
+        lock(&self.core().duplicates).clone()
     }
 
     /// Methods that were called and that the sandbox does not know, with their counts.

@@ -10,7 +10,7 @@ use crate::connections::Connections;
 use crate::crypto::{RsaKey, random};
 use crate::faults::Faults;
 use crate::keys::{KeyId, KeyStore};
-use crate::model::World;
+use crate::model::{UserId, World};
 use crate::options::Options;
 use crate::record::Record;
 use crate::rpc::Client;
@@ -32,6 +32,12 @@ pub(crate) struct Core {
     pub(crate) record: Record,
     pub(crate) connections: Connections,
     pub(crate) connections_made: AtomicU64,
+    /// Where accounts are at home, if not in the first data centre.
+    pub(crate) homes: Mutex<HashMap<UserId, i32>>,
+    /// What `auth.exportAuthorization` gave out.
+    pub(crate) tickets: Mutex<HashMap<Vec<u8>, (KeyId, UserId)>>,
+    /// Accounts of the fleet whose key two clients had.
+    pub(crate) duplicates: Mutex<Vec<Option<u32>>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -52,6 +58,9 @@ impl Core {
             record: Record::new(options.recorded_calls, options.hot_loop),
             connections: Connections::default(),
             connections_made: AtomicU64::new(0),
+            homes: Mutex::default(),
+            tickets: Mutex::default(),
+            duplicates: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }

@@ -1,6 +1,7 @@
 //! From the body of a call to its answer: wrappers, the method's handler, what is pushed after it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_tl_types::{
@@ -19,8 +20,10 @@ use crate::sync::lock;
 
 /// Where a call came from.
 pub(crate) struct Origin {
-    /// The client's permanent key.
-    pub(crate) key: KeyId,
+    /// The key the accounts know the client by; `None` for a temporary key that is not bound.
+    pub(crate) key: Option<KeyId>,
+    /// The message that the call is, or is a part of.
+    pub(crate) message: i64,
     pub(crate) session: SessionId,
     /// The data centre the client believes to talk to.
     pub(crate) dc: i16,
@@ -41,6 +44,9 @@ pub(crate) struct Outcome {
     pub(crate) reply: Reply,
     pub(crate) pushes: Vec<Push>,
 }
+
+/// A method's answer and what is pushed after it.
+pub(crate) type Done = Result<(Vec<u8>, Vec<Push>), RpcError>;
 
 /// A call without its wrappers.
 struct Call {
@@ -68,20 +74,20 @@ impl Outcome {
 
 impl Core {
     /// Runs one call, unless a fault is in its way, and records it.
-    pub(crate) fn call(&self, origin: &Origin, body: &[u8]) -> Outcome {
+    pub(crate) fn call(self: &Arc<Self>, origin: &Origin, body: &[u8]) -> Outcome {
         let Ok(call) = unwrap(body) else {
             return Outcome::error(&RpcError::bad_request("INPUT_REQUEST_INVALID"));
         };
-        if call.updates {
+        if call.updates && self.keys.takes_updates(origin.session.key) {
             self.sessions.subscribe(origin.session);
         }
         let method = constructor(&call.body);
-        let account = self.account_of(origin.key, &call.body);
-        let effect = self.faults.strike(account, rpc::name(method));
         let caller = self.caller(origin, call.client);
+        let account = self.account_of(caller.key, &call.body);
+        let effect = self.faults.strike(account, rpc::name(method));
         let result = match effect.as_ref() {
             Some(effect) if !effect.runs() => effect.error().map(Err),
-            _ => Some(self.run(&caller, &call.body)),
+            _ => Some(self.perform(origin, &caller, &call.body)),
         };
         let outcome = match (&effect, &result) {
             (Some(Effect::NoAnswer { .. } | Effect::Disconnect { .. }), _) | (_, None) => {
@@ -90,7 +96,7 @@ impl Core {
             (_, Some(Ok(_))) => "ok".to_owned(),
             (_, Some(Err(error))) => format!("{} {}", error.code, error.message),
         };
-        let entry = record::Entry { key: origin.key, account, method, body: call.body, outcome };
+        let entry = record::Entry { key: caller.key, account, method, body: call.body, outcome };
         self.record.add(entry);
         let (body, pushes) = match result {
             Some(Ok((body, pushes))) => (Some(body), pushes),
@@ -121,15 +127,17 @@ impl Core {
     }
 
     fn caller(&self, origin: &Origin, client: Option<Client>) -> Caller {
+        let key = origin.key.unwrap_or(origin.session.key);
         let mut clients = lock(&self.clients);
         if let Some(client) = client {
-            clients.insert(origin.key, client);
+            clients.insert(key, client);
         }
-        let client = clients.get(&origin.key).cloned().unwrap_or_default();
-        Caller { key: origin.key, dc: origin.dc, address: origin.address, client }
+        let client = clients.get(&key).cloned().unwrap_or_default();
+        Caller { key, dc: origin.dc, address: origin.address, client }
     }
 
-    fn run(&self, caller: &Caller, body: &[u8]) -> Result<(Vec<u8>, Vec<Push>), RpcError> {
+    /// Runs a method of the API.
+    pub(crate) fn run(&self, caller: &Caller, body: &[u8]) -> Done {
         let id = constructor(body);
         let entry = rpc::find(id);
         let mut world = lock(&self.world);
@@ -155,7 +163,8 @@ impl Core {
         for push in pushes {
             let keys = lock(&self.world).keys_of(push.to);
             let body = push.updates.to_bytes();
-            self.sessions.push(&self.clock, &body, |key| keys.contains(&key));
+            let meant = |key| self.keys.principal(key).is_some_and(|key| keys.contains(&key));
+            self.sessions.push(&self.clock, &body, meant);
         }
     }
 }
@@ -166,7 +175,7 @@ pub(crate) fn fleet_number(user: UserId) -> Option<u32> {
 }
 
 /// The phone number a login is for: before it, that is all there is to know a client by.
-fn login_phone(body: &[u8]) -> Option<String> {
+pub(crate) fn login_phone(body: &[u8]) -> Option<String> {
     let mut cursor = Cursor::from_slice(body.get(4..)?);
     match constructor(body) {
         functions::auth::SendCode::CONSTRUCTOR_ID => {

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_packet_of_another_key_is_refused() {
-        let key = |byte| AuthKey::new(&NewKey { bytes: [byte; 256], salt: 0, expires_in: None }, 0);
+        let key =
+            |byte| AuthKey::new(&NewKey { bytes: [byte; 256], salt: 0, expires_in: None }, 1, 0);
         let message = Message { id: 5, seq: 1, body: b"body".to_vec() };
         let packet = seal(&key(1), 2, 3, &message);
         assert!(matches!(open(&key(2), &packet), Err(EnvelopeError::MessageKey)));

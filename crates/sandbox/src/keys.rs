@@ -1,6 +1,6 @@
 //! Authorization keys: what a client is known by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -25,6 +25,8 @@ impl fmt::Debug for KeyId {
 pub(crate) struct AuthKey {
     pub(crate) id: KeyId,
     pub(crate) bytes: AuthKeyBytes,
+    /// The data centre it was made with, as the client numbers it.
+    dc: i16,
     first_salt: i64,
     created: i32,
     /// Unix time at which a temporary key ends; permanent ones do not.
@@ -39,10 +41,11 @@ pub(crate) struct Salt {
 }
 
 impl AuthKey {
-    pub(crate) fn new(key: &NewKey, now: i32) -> Self {
+    pub(crate) fn new(key: &NewKey, dc: i16, now: i32) -> Self {
         Self {
             id: KeyId(u64::from_le_bytes(take(&sha1(&[&key.bytes]), 12))),
             bytes: key.bytes,
+            dc,
             first_salt: key.salt,
             created: now,
             expires: key.expires_in.map(|seconds| now.saturating_add(seconds)),
@@ -75,28 +78,93 @@ impl AuthKey {
     }
 }
 
+#[derive(Default)]
+struct Store {
+    keys: HashMap<KeyId, Arc<AuthKey>>,
+    /// A temporary key stands for its permanent one, a key of another data centre for the one that
+    /// its client logged in with.
+    stands_for: HashMap<KeyId, KeyId>,
+    /// Keys that two clients had at once, and the sessions that were told so.
+    dead: HashMap<KeyId, HashSet<i64>>,
+}
+
 /// All keys of the data centres.
 #[derive(Default)]
-pub(crate) struct KeyStore {
-    keys: Mutex<HashMap<KeyId, Arc<AuthKey>>>,
-}
+pub(crate) struct KeyStore(Mutex<Store>);
 
 impl KeyStore {
     pub(crate) fn add(&self, key: AuthKey) {
-        lock(&self.keys).insert(key.id, Arc::new(key));
+        lock(&self.0).keys.insert(key.id, Arc::new(key));
     }
 
-    pub(crate) fn get(&self, id: KeyId) -> Option<Arc<AuthKey>> {
-        lock(&self.keys).get(&id).cloned()
+    /// The key, if it is known in data centre `dc` and its time is not over at `now`.
+    pub(crate) fn get(&self, id: KeyId, dc: i16, now: i32) -> Option<Arc<AuthKey>> {
+        let store = lock(&self.0);
+        // A data centre's media servers, with a negative number, know its keys.
+        let known = store.keys.get(&id).filter(|key| key.dc.abs() == dc.abs());
+        known.filter(|key| key.expires.is_none_or(|expires| now < expires)).cloned()
+    }
+
+    /// A permanent key, of any data centre.
+    pub(crate) fn permanent(&self, id: KeyId) -> Option<Arc<AuthKey>> {
+        lock(&self.0).keys.get(&id).filter(|key| key.expires.is_none()).cloned()
     }
 
     /// All keys there are.
     pub(crate) fn all(&self) -> Vec<KeyId> {
-        lock(&self.keys).keys().copied().collect()
+        lock(&self.0).keys.keys().copied().collect()
     }
 
+    /// Forgets a key, and those that stand for it. One that two clients had stays known: the second
+    /// has to be told, too, and a client doubts for a minute that a new key can be unknown.
     pub(crate) fn remove(&self, id: KeyId) {
-        lock(&self.keys).remove(&id);
+        let mut store = lock(&self.0);
+        if store.dead.contains_key(&id) {
+            return;
+        }
+        store.keys.remove(&id);
+        let mut orphans = Vec::new();
+        store.stands_for.retain(|from, to| {
+            if *to == id {
+                orphans.push(*from);
+            }
+            *to != id && *from != id
+        });
+        for orphan in orphans {
+            store.keys.remove(&orphan);
+        }
+    }
+
+    /// From now on `key` is `principal` to the accounts; `false` when it is another already.
+    pub(crate) fn bind(&self, key: KeyId, principal: KeyId) -> bool {
+        *lock(&self.0).stands_for.entry(key).or_insert(principal) == principal
+    }
+
+    /// The key that the accounts know a client by; `None` for a temporary key that is not bound.
+    pub(crate) fn principal(&self, id: KeyId) -> Option<KeyId> {
+        let store = lock(&self.0);
+        let bound = store.stands_for.get(&id).copied();
+        let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
+        let permanent = if temporary { bound? } else { id };
+        Some(store.stands_for.get(&permanent).copied().unwrap_or(permanent))
+    }
+
+    /// Whether clients get their updates by this key: not by one of another data centre.
+    pub(crate) fn takes_updates(&self, id: KeyId) -> bool {
+        let store = lock(&self.0);
+        let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
+        let permanent = if temporary { store.stands_for.get(&id).copied() } else { Some(id) };
+        permanent.is_some_and(|permanent| !store.stands_for.contains_key(&permanent))
+    }
+
+    /// Two clients had this key at once: it is of no more use.
+    pub(crate) fn kill(&self, id: KeyId) {
+        lock(&self.0).dead.insert(id, HashSet::new());
+    }
+
+    /// Whether the key died so, and its session `session` has to be told; once.
+    pub(crate) fn died(&self, id: KeyId, session: i64) -> bool {
+        lock(&self.0).dead.get_mut(&id).is_some_and(|told| told.insert(session))
     }
 }
 
@@ -106,10 +174,42 @@ mod tests {
 
     #[test]
     fn a_salt_is_accepted_for_an_hour_and_no_longer() {
-        let key = AuthKey::new(&NewKey { bytes: [7; 256], salt: 42, expires_in: None }, 36_000);
+        let key = AuthKey::new(&NewKey { bytes: [7; 256], salt: 42, expires_in: None }, 1, 36_000);
         let salt = key.current_salt(36_000);
         assert!(key.accepts(42, 36_000) && key.accepts(salt, 36_000 + SALT_PERIOD));
         assert!(!key.accepts(42, 39_600) && !key.accepts(salt, 36_000 + 2 * SALT_PERIOD));
         assert_eq!(key.salts(36_000).nth(1).unwrap().value, key.current_salt(36_000 + SALT_PERIOD));
+    }
+
+    fn store() -> (KeyStore, [KeyId; 3]) {
+        let store = KeyStore::default();
+        let ids = [(1, None, 1), (2, Some(60), 1), (3, None, 2)].map(|(byte, expires_in, dc)| {
+            let key = AuthKey::new(&NewKey { bytes: [byte; 256], salt: 0, expires_in }, dc, 0);
+            let id = key.id;
+            store.add(key);
+            id
+        });
+        (store, ids)
+    }
+
+    #[test]
+    fn a_temporary_key_is_nobody_until_it_is_bound_and_ends_in_time() {
+        let (store, [permanent, temporary, _]) = store();
+        assert_eq!(store.principal(temporary), None);
+        assert!(store.bind(temporary, permanent));
+        assert_eq!(store.principal(temporary), Some(permanent));
+        assert!(store.takes_updates(temporary));
+        assert!(store.get(temporary, -1, 59).is_some() && store.get(temporary, 1, 60).is_none());
+        store.remove(permanent);
+        assert!(store.get(temporary, 1, 0).is_none());
+    }
+
+    #[test]
+    fn a_key_of_another_data_centre_is_the_client_it_was_imported_for() {
+        let (store, [permanent, _, other]) = store();
+        assert!(store.get(other, 1, 0).is_none() && store.get(other, 2, 0).is_some());
+        assert!(store.bind(other, permanent) && !store.bind(other, other));
+        assert_eq!(store.principal(other), Some(permanent));
+        assert!(!store.takes_updates(other));
     }
 }

@@ -9,6 +9,7 @@
 //! `model` holds the accounts that the methods work on. The model knows nothing of the wire.
 
 mod account;
+mod authority;
 mod clock;
 mod connection;
 mod connections;

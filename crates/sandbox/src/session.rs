@@ -36,24 +36,20 @@ pub(crate) enum Progress {
     Answered(i64),
 }
 
-/// Whether a session was known before a packet of it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Familiarity {
-    New,
-    Known,
-}
-
 struct Session {
     key: Arc<AuthKey>,
     number: i64,
     contents: i32,
     link: Option<(ConnectionId, Outbox)>,
+    greeted: bool,
     /// What the client has not acknowledged, by message id.
     unacked: BTreeMap<i64, Message>,
     taken: HashMap<i64, Progress>,
     order: VecDeque<i64>,
     /// Updates are sent here: false for connections that only load files.
     updates: bool,
+    /// The client has asked here what is new: only its main session does.
+    main: bool,
 }
 
 impl Session {
@@ -63,10 +59,12 @@ impl Session {
             number,
             contents: 0,
             link: None,
+            greeted: false,
             unacked: BTreeMap::new(),
             taken: HashMap::new(),
             order: VecDeque::new(),
             updates: false,
+            main: false,
         }
     }
 
@@ -110,16 +108,19 @@ impl Sessions {
         key: &Arc<AuthKey>,
         (connection, outbox): (ConnectionId, &Outbox),
         clock: &Clock,
-    ) -> Familiarity {
+    ) {
         let mut all = lock(&self.all);
-        let known = all.contains_key(&id);
-        let familiarity = if known { Familiarity::Known } else { Familiarity::New };
         let session = all.entry(id).or_insert_with(|| Session::new(Arc::clone(key), id.session));
         if session.link.as_ref().is_none_or(|(known, _)| *known != connection) {
             session.link = Some((connection, outbox.clone()));
             session.unacked.values().for_each(|message| session.write(clock, message));
         }
-        familiarity
+    }
+
+    /// Whether the client is yet to be told that this session is new; told once.
+    pub(crate) fn greet(&self, id: SessionId) -> bool {
+        let mut all = lock(&self.all);
+        all.get_mut(&id).is_some_and(|session| !std::mem::replace(&mut session.greeted, true))
     }
 
     /// Forgets a connection that has ended.
@@ -226,6 +227,23 @@ impl Sessions {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.updates = true;
         }
+    }
+
+    /// Notes that `id` is its client's main session, and finds other such sessions that are
+    /// connected now and whose key `same` accepts: another client has the key too.
+    pub(crate) fn twins(&self, id: SessionId, same: impl Fn(KeyId) -> bool) -> Vec<SessionId> {
+        let mut all = lock(&self.all);
+        if let Some(session) = all.get_mut(&id) {
+            session.main = true;
+        }
+        let others = all.iter().filter(|(other, _)| other.session != id.session && same(other.key));
+        let live = others.filter(|(_, session)| session.main && session.link.is_some());
+        live.map(|(other, _)| *other).collect()
+    }
+
+    /// Whether a connection carries this session now.
+    pub(crate) fn is_connected(&self, id: SessionId) -> bool {
+        lock(&self.all).get(&id).is_some_and(|session| session.link.is_some())
     }
 
     /// Sends `body` to every connected session that takes updates and whose key `wanted` accepts.

@@ -4,4 +4,5 @@
 
 mod faults;
 mod login;
+mod protocol;
 mod support;

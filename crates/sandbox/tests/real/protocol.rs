@@ -1,0 +1,82 @@
+use sandbox::Options;
+use serde_json::json;
+
+use crate::support::Rig;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_temporary_key_is_bound_and_serves() {
+    let rig = Rig::start(Options::default()).await;
+    let mut user = rig.client("pfs").await;
+    let option =
+        json!({"name": "use_pfs", "value": {"@type": "optionValueBoolean", "value": true}});
+    user.call("setOption", option).await.unwrap();
+    user.log_in(&rig.sandbox, 1).await;
+    rig.sandbox.wait_for_calls(None, Some("auth.bindTempAuthKey"), 1).await;
+    let bindings = rig.sandbox.calls(None, Some("auth.bindTempAuthKey"));
+    assert!(bindings.iter().all(|call| call.outcome == "ok"), "{bindings:?}");
+    let answer = user.call("getActiveSessions", json!({})).await.unwrap();
+    assert_eq!(answer["sessions"].as_array().unwrap().len(), 2);
+    user.close().await;
+    let mut again = rig.client("pfs").await;
+    again.state("authorizationStateReady").await;
+    again.call("getActiveSessions", json!({})).await.unwrap();
+    again.close().await;
+    assert!(rig.sandbox.hot_loops().is_empty());
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_sent_to_the_data_centre_where_the_account_is_at_home() {
+    let rig = Rig::start(Options::default()).await;
+    rig.sandbox.set_home(1, 4);
+    let user = rig.log_in(1).await;
+    let outcomes: Vec<String> = rig
+        .sandbox
+        .calls(Some(1), Some("auth.sendCode"))
+        .into_iter()
+        .map(|call| call.outcome)
+        .collect();
+    assert_eq!(outcomes, ["303 PHONE_MIGRATE_4", "ok"]);
+    let answer = user.call("getActiveSessions", json!({})).await.unwrap();
+    assert_eq!(answer["sessions"].as_array().unwrap().len(), 2);
+    rig.sandbox.wait_for_calls(None, Some("auth.importAuthorization"), 1).await;
+    user.call("getActiveSessions", json!({})).await.unwrap();
+    assert!(rig.sandbox.hot_loops().is_empty());
+    user.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_runs_twice_loses_its_session() {
+    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    rig.log_in(1).await.close().await;
+    let other = rig.log_in(2).await;
+    rig.copy("account-1", "twin");
+    let mut first = rig.client("account-1").await;
+    first.state("authorizationStateReady").await;
+    assert!(rig.sandbox.duplicates().is_empty());
+    let mut twin = rig.client("twin").await;
+    first.state("authorizationStateClosed").await;
+    twin.state("authorizationStateClosed").await;
+    assert_eq!(rig.sandbox.duplicates(), [Some(1)]);
+    other.call("getActiveSessions", json!({})).await.unwrap();
+    other.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
+    let rig = Rig::start(Options::default()).await;
+    let mut user = rig.log_in(1).await;
+    for _ in 0..3 {
+        rig.sandbox.drop_connections(None);
+        user.call("getActiveSessions", json!({})).await.unwrap();
+        user.close().await;
+        user = rig.client("account-1").await;
+        user.state("authorizationStateReady").await;
+        user.call("getActiveSessions", json!({})).await.unwrap();
+    }
+    assert!(rig.sandbox.duplicates().is_empty());
+    user.close().await;
+    rig.stop().await;
+}
