@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help tdlib demo test check fmt tidy clippy doc deny bench release clean toolchain tools
+.PHONY: help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
 
 nextest_version := 0.9.151
 deny_version := 0.20.2
@@ -31,9 +31,7 @@ demo: toolchain tdlib ## Run the whole way on this machine, no server needed (DE
 	TDFLEET__TDLIB__LIBRARY=$(library) exec $$alone $(target)/debug/tdfleet demo $(if $(filter-out 0,$(DEMO_ONCE)),--once)
 
 # Crates are fetched while building; the tests then run where there is no network but loopback.
-test: toolchain tools tdlib ## Run every test, on private servers and the real TDLib
-	@.ci/packages /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server redis-server=redis-server
-	@.ci/alone true
+test: toolchain tools tdlib servers ## Run every test, on private servers and the real TDLib
 	cargo build $(tested) --bins --tests
 	.ci/alone cargo test $(tested) --offline --doc --quiet
 	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo nextest run $(tested) --offline
@@ -59,10 +57,13 @@ deny: toolchain
 		cargo install --locked --quiet cargo-deny --version $(deny_version); }
 	cargo deny --offline --all-features check bans licenses sources
 
-bench: toolchain tdlib ## Run the benchmarks, shortly
-	cargo bench $(tested) --bench '*' --no-run
-	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench $(tested) --offline --bench '*' -- \
-		--warm-up-time 1 --measurement-time 3
+bench: toolchain servers ## Run the benchmarks, shortly
+	cargo bench --locked -p tdlib -p publisher --bench '*' --no-run
+	.ci/alone cargo bench --offline --locked -p tdlib -p publisher --bench '*' -- --warm-up-time 1 --measurement-time 3
+
+figures: toolchain tdlib servers ## Measure the whole on real parts (release build)
+	cargo bench --locked -p tdfleet --all-features --bench figures --no-run
+	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --offline --locked -p tdfleet --all-features --bench figures
 
 release: toolchain ## Build target/release/tdfleet, without the sandbox
 	cargo build --release --locked -p tdfleet
@@ -76,7 +77,11 @@ toolchain:
 		echo "Rust is missing: install rustup (https://rustup.rs); it brings the version that rust-toolchain.toml names" >&2; exit 1; }
 	@.ci/packages cc=gcc cc=libc6-dev
 
+servers:
+	@.ci/packages /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server redis-server=redis-server \
+		unshare=util-linux ip=iproute2
+	@.ci/alone true
+
 tools: toolchain
-	@.ci/packages unshare=util-linux ip=iproute2
 	@cargo nextest --version >/dev/null 2>&1 || { echo "test: installing cargo-nextest (some minutes, once)" >&2; \
 		cargo install --locked --quiet cargo-nextest --version $(nextest_version); }
