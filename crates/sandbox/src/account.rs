@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::model::{
-    Account, BlockList, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, UserId, World,
+    Account, BlockList, Draft, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, UserId,
+    World,
 };
 use crate::rpc;
 use crate::sandbox::Sandbox;
@@ -152,6 +153,27 @@ impl AccountHandle {
         let ended = lock(&self.core.world).revoke(self.user, |candidate| candidate.hash == session);
         self.core.publish(ended.iter().flatten().map(|key| rpc::log_out(*key)).collect());
         !ended.is_empty()
+    }
+
+    /// The texts of a dialog in the account's own mailbox, the oldest first.
+    pub fn messages(&self, peer: Peer) -> Vec<String> {
+        let texts = |account: &Account| {
+            let dialog = account.mailbox.dialogs.get(&peer)?;
+            Some(dialog.messages.values().map(|message| message.text.clone()).collect())
+        };
+        self.read(|account| texts(account).unwrap_or_default())
+    }
+
+    /// A text message from `from`, to the account itself (`Peer::User` of it) or to a group; its
+    /// members' clients hear of it.
+    pub fn receive(&self, from: UserId, to: Peer, text: &str) {
+        let date = self.core.clock.now();
+        let draft = Draft { from, to, text: text.to_owned(), random_id: 0, date };
+        let mut world = lock(&self.core.world);
+        let places = world.deliver(&draft);
+        let pushes = places.into_iter().flat_map(|place| rpc::news(&world, place, date)).collect();
+        drop(world);
+        self.core.publish(pushes);
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Account) -> T) -> T {

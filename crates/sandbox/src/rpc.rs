@@ -4,14 +4,18 @@
 
 mod blank;
 mod blocks;
+mod chats;
 mod contacts;
 mod describe;
+mod dialogs;
 mod help;
 mod login;
+mod messages;
 mod peers;
 mod privacy;
 mod sessions;
 mod settings;
+mod startup;
 mod updates;
 mod users;
 mod websites;
@@ -28,16 +32,21 @@ use crate::keys::KeyId;
 use crate::model::{Account, Audience, UserId, World};
 use describe::View;
 
+pub(crate) use messages::news;
 pub(crate) use sessions::log_out;
 
 const AREAS: &[&[Entry]] = &[
     blocks::METHODS,
+    chats::METHODS,
     contacts::METHODS,
+    dialogs::METHODS,
     help::METHODS,
     login::METHODS,
+    messages::METHODS,
     privacy::METHODS,
     sessions::METHODS,
     settings::METHODS,
+    startup::METHODS,
     updates::METHODS,
     users::METHODS,
     websites::METHODS,
@@ -62,6 +71,11 @@ impl RpcError {
     /// 400: the arguments do not fit.
     pub(crate) const fn bad_request(message: &'static str) -> Self {
         Self { code: 400, message: Cow::Borrowed(message) }
+    }
+
+    /// 403: it is not for this account.
+    pub(crate) const fn forbidden(message: Cow<'static, str>) -> Self {
+        Self { code: 403, message }
     }
 
     /// 406: the client must not show it.

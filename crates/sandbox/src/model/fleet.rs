@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Account, Chat, ChatId, ChatKind, Contact, Device, LoginSession, Message, Peer, Person, UserId,
+    Account, Chat, ChatId, ChatKind, Contact, Device, Draft, LoginSession, Peer, Person, UserId,
     Website, World,
 };
 use crate::model::ChannelBox;
@@ -88,18 +88,17 @@ impl World {
     }
 
     fn add_messages(&mut self, number: u32, now: i32) {
-        let user = fleet_user(number);
-        let contact = person(number, 1);
+        let (user, contact) = (fleet_user(number), person(number, 1));
+        let number = i64::from(number);
         let first = [
             (user, Peer::User(user), "A note to myself"),
-            (contact, Peer::User(contact), "Hello from a contact"),
-            (contact, Peer::Group(ChatId(GROUPS + i64::from(number))), "Hello from the group"),
+            (contact, Peer::User(user), "Hello from a contact"),
+            (contact, Peer::Group(ChatId(GROUPS + number)), "Hello from the group"),
+            (contact, Peer::Channel(ChatId(SUPERGROUPS + number)), "Hello from the supergroup"),
         ];
-        let Some(account) = self.account_mut(user) else { return };
-        for (from, peer, text) in first {
-            let (date, text) = (now - OLD, text.to_owned());
-            let id = account.mailbox.add(Message { id: 0, from, peer, date, text, random_id: 0 });
-            account.mailbox.read_all(peer, id);
+        for (from, to, text) in first {
+            let draft = Draft { from, to, text: text.to_owned(), random_id: 0, date: now - OLD };
+            self.deliver(&draft);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Message {
 /// One thing that happened in a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    Arrived(Peer, i32),
+    Arrived(i32),
     Deleted(Vec<i32>),
 }
 
@@ -59,7 +59,7 @@ impl Mailbox {
         message.id = self.last_id;
         let (peer, id) = (message.peer, message.id);
         self.dialogs.entry(peer).or_default().messages.insert(id, message);
-        self.note(Change::Arrived(peer, id), 1);
+        self.note(Change::Arrived(id), 1);
         id
     }
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(mailbox.remove(|_| true), [1, 2]);
         assert_eq!(mailbox.pts, 5);
         let since = |pts| mailbox.since(pts).map(|changes| changes.cloned().collect::<Vec<_>>());
-        assert_eq!(since(2).unwrap()[0], (3, Change::Arrived(peer, 2)));
+        assert_eq!(since(2).unwrap()[0], (3, Change::Arrived(2)));
         assert_eq!(since(3).unwrap(), [(5, Change::Deleted(vec![1, 2]))]);
         assert!(since(5).unwrap().is_empty());
         assert!(since(0).is_none());

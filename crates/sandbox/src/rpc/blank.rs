@@ -4,7 +4,7 @@ mod chat;
 
 use grammers_tl_types::{enums, types};
 
-pub(super) use chat::{channel, channel_full, chat, chat_full};
+pub(super) use chat::{admin_rights, channel, channel_full, chat, chat_full};
 
 /// A user.
 pub(super) fn user(id: i64) -> types::User {

@@ -99,6 +99,9 @@ impl View<'_> {
         enums::Message::Message(types::Message {
             out: own && message.peer != Peer::User(self.viewer),
             from_id: Some(peer(Peer::User(message.from))),
+            // Saved messages are filed by where they were saved from.
+            saved_peer_id: (message.peer == Peer::User(self.viewer))
+                .then(|| peer(Peer::User(message.from))),
             date: message.date,
             message: message.text.clone(),
             ..blank::message(message.id, peer(message.peer))

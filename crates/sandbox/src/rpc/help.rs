@@ -1,5 +1,6 @@
 use grammers_tl_types::{enums, functions, types};
 
+use super::privacy::MAX_MESSAGE_PRICE;
 use super::{Ctx, Entry, Handle, RpcError};
 
 pub(super) const METHODS: &[Entry] = &[
@@ -36,9 +37,31 @@ impl Handle for functions::help::GetNearestDc {
 impl Handle for functions::help::GetAppConfig {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let config = enums::Jsonvalue::JsonObject(types::JsonObject { value: Vec::new() });
-        Ok(enums::help::AppConfig::Config(types::help::AppConfig { hash: 1, config }))
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        let may_restrict = ctx.account().is_ok_and(|account| account.may_restrict_new_chats);
+        // Clients do not ask for the same configuration twice.
+        let hash = if may_restrict { 2 } else { 1 };
+        if self.hash == hash {
+            return Ok(enums::help::AppConfig::NotModified);
+        }
+        let yes = || enums::Jsonvalue::JsonBool(types::JsonBool { value: true });
+        #[expect(clippy::cast_precision_loss, reason = "a price is far below 2^52")]
+        let price = types::JsonNumber { value: MAX_MESSAGE_PRICE as f64 };
+        let permissions = [
+            ("new_noncontact_peers_require_premium_without_ownpremium", yes()),
+            ("stars_paid_messages_available", yes()),
+            ("stars_paid_message_amount_max", enums::Jsonvalue::JsonNumber(price)),
+        ];
+        let permissions = permissions.into_iter().filter(|_| may_restrict);
+        let value = permissions.map(|(key, value)| {
+            enums::JsonobjectValue::JsonObjectValue(types::JsonObjectValue {
+                key: key.to_owned(),
+                value,
+            })
+        });
+        let config = types::JsonObject { value: value.collect() };
+        let config = enums::Jsonvalue::JsonObject(config);
+        Ok(enums::help::AppConfig::Config(types::help::AppConfig { hash, config }))
     }
 }
 

@@ -84,7 +84,7 @@ impl Handle for functions::users::GetSavedMusic {
 
 /// What the caller needs to write to `id`: nothing more if they are a contact of theirs, have
 /// written before, or are Premium where that is what is asked.
-fn needed(ctx: &mut Ctx<'_>, id: UserId) -> Result<Reach, RpcError> {
+pub(super) fn needed(ctx: &mut Ctx<'_>, id: UserId) -> Result<Reach, RpcError> {
     let me = ctx.me()?;
     let wrote = ctx.account()?.mailbox.dialogs.get(&Peer::User(id));
     let wrote = wrote.is_some_and(|dialog| dialog.messages.values().any(|m| m.from == id));

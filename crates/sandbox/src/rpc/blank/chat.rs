@@ -176,3 +176,25 @@ pub(in crate::rpc) fn channel_full(id: i64) -> types::ChannelFull {
         main_tab: None,
     }
 }
+
+/// The rights of a creator.
+pub(in crate::rpc) fn admin_rights() -> enums::ChatAdminRights {
+    enums::ChatAdminRights::Rights(types::ChatAdminRights {
+        change_info: true,
+        post_messages: true,
+        edit_messages: true,
+        delete_messages: true,
+        ban_users: true,
+        invite_users: true,
+        pin_messages: true,
+        add_admins: true,
+        anonymous: true,
+        manage_call: true,
+        other: true,
+        manage_topics: true,
+        post_stories: true,
+        edit_stories: true,
+        delete_stories: true,
+        manage_direct_messages: true,
+    })
+}
