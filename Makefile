@@ -55,7 +55,7 @@ doc: toolchain
 deny: toolchain
 	@cargo deny --version >/dev/null 2>&1 || { echo "check: installing cargo-deny (some minutes, once)" >&2; \
 		cargo install --locked --quiet cargo-deny --version $(deny_version); }
-	cargo deny --offline --all-features check bans licenses sources
+	cargo deny --all-features check bans licenses sources
 
 bench: toolchain servers ## Run the benchmarks, shortly
 	cargo bench --locked -p tdlib -p publisher --bench '*' --no-run
