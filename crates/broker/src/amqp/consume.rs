@@ -12,7 +12,7 @@ use runtime::CancellationToken;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::amqp::link::{Links, connection, given_up};
+use crate::amqp::link::Links;
 use crate::amqp::outlet::Outlet;
 use crate::amqp::settle::Settler;
 use crate::amqp::{wire, within};
@@ -45,12 +45,12 @@ impl Consumption {
         let mut backoff = Backoff::default();
         loop {
             let stop = self.stop.clone();
-            let connected = stop.run_until_cancelled(connection(&mut self.links));
+            let connected = stop.run_until_cancelled(self.links.connection());
             let Some(Some(connection)) = connected.await else { return true };
             let mut links = self.links.clone();
             let served = tokio::select! {
                 served = self.serve(&connection, &mut backoff) => served,
-                () = given_up(&mut links, &connection) => Err(Error::GivenUp),
+                () = links.given_up(&connection) => Err(Error::GivenUp),
                 () = self.kill.cancelled() => Err(Error::Grace),
             };
             let error = match served {
@@ -64,6 +64,7 @@ impl Consumption {
             }
             if connection.status().connected() && !matches!(error, Error::GivenUp) {
                 warn!(queue, error = cause, "a consumer was lost; it will be set up again");
+                self.links.report_damage();
             }
             drop(connection);
             stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;

@@ -157,8 +157,7 @@ fn after(stage: &Stage, consumers: &TaskTracker) -> CancellationToken {
 fn follow(stage: &Stage, mut links: Links) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     stage.spawn("broker state", OnFailure::Log, async move {
-        while links.changed().await.is_ok() {
-            let up = links.borrow_and_update().is_some();
+        while let Some(up) = links.changed().await {
             sender.send_replace(up);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! One connection, kept.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -25,24 +26,44 @@ const SHORTEST_HEARTBEAT: u16 = 5;
 /// Time between questions to RabbitMQ: a connection can be up and dead (lapin, issues 288 and 389).
 const PROBE: Duration = Duration::from_secs(5);
 
-/// The present connection; `None` while there is none. Whoever uses it holds it up: when the stage
-/// stops it closes as the last of them has acknowledged what is settled.
-pub(crate) type Links = watch::Receiver<Option<Weak<Connection>>>;
-
-/// The present connection, as soon as there is one; `None` once nobody keeps it any more.
-pub(crate) async fn connection(links: &mut Links) -> Option<Arc<Connection>> {
-    let link = links.wait_for(Option::is_some).await.ok()?;
-    link.as_ref().and_then(Weak::upgrade)
+/// The present connection, for whoever uses it.
+///
+/// A user holds the connection up: when the stage stops it closes as the last of them has
+/// acknowledged what is settled.
+#[derive(Clone)]
+pub(crate) struct Links {
+    present: watch::Receiver<Option<Weak<Connection>>>,
+    damaged: Arc<AtomicBool>,
 }
 
-/// Returns when its keeper has given the connection up; it may still look alive.
-pub(crate) async fn given_up(links: &mut Links, connection: &Arc<Connection>) {
-    let used = Arc::downgrade(connection);
-    let other =
-        |link: &Option<Weak<Connection>>| !link.as_ref().is_some_and(|link| link.ptr_eq(&used));
-    if links.wait_for(other).await.is_err() {
-        // The keeper has stopped, in good order.
-        std::future::pending::<()>().await;
+impl Links {
+    /// The present connection, as soon as there is one; `None` once nobody keeps it any more.
+    pub(crate) async fn connection(&mut self) -> Option<Arc<Connection>> {
+        let link = self.present.wait_for(Option::is_some).await.ok()?;
+        link.as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Returns when its keeper has given the connection up; it may still look alive.
+    pub(crate) async fn given_up(&mut self, connection: &Arc<Connection>) {
+        let used = Arc::downgrade(connection);
+        let other =
+            |link: &Option<Weak<Connection>>| !link.as_ref().is_some_and(|link| link.ptr_eq(&used));
+        if self.present.wait_for(other).await.is_err() {
+            // The keeper has stopped, in good order.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Something failed on a connection that stands: a queue may have been deleted. The keeper
+    /// declares everything again.
+    pub(crate) fn report_damage(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is a connection; its changes.
+    pub(crate) async fn changed(&mut self) -> Option<bool> {
+        self.present.changed().await.ok()?;
+        Some(self.present.borrow_and_update().is_some())
     }
 }
 
@@ -64,6 +85,7 @@ pub(crate) struct Keeper {
     purpose: Purpose,
     topology: Topology,
     links: watch::Sender<Option<Weak<Connection>>>,
+    damaged: Arc<AtomicBool>,
 }
 
 impl Keeper {
@@ -77,12 +99,13 @@ impl Keeper {
         let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
         uri.query.heartbeat = Some(heartbeat);
         uri.query.connection_timeout = Some(settings.timeout_ms);
-        Ok(Self { uri, purpose, topology, links: watch::Sender::new(None) })
+        let damaged = Arc::new(AtomicBool::new(false));
+        Ok(Self { uri, purpose, topology, links: watch::Sender::new(None), damaged })
     }
 
     /// Follows the connection.
     pub(crate) fn links(&self) -> Links {
-        self.links.subscribe()
+        Links { present: self.links.subscribe(), damaged: Arc::clone(&self.damaged) }
     }
 
     /// Connects, and connects again after each fault, until `stop`.
@@ -136,13 +159,16 @@ impl Keeper {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connecting = Connection::connect_uri(self.uri.clone(), properties);
         let connection = within(timeout, "connecting", connecting).await?;
-        match self.purpose {
-            Purpose::Consume => self.topology.declare(&connection).await?,
-            Purpose::Answer => {}
-            Purpose::Publish => self.topology.ensure(&connection).await?,
-        }
+        self.declare(&connection).await?;
         let probe = within(timeout, "opening a channel", connection.create_channel()).await?;
         Ok((connection, probe))
+    }
+
+    async fn declare(&self, connection: &Connection) -> Result<(), Error> {
+        match self.purpose {
+            Purpose::Consume | Purpose::Publish => self.topology.declare(connection).await,
+            Purpose::Answer => Ok(()),
+        }
     }
 
     /// Returns when the connection is lost.
@@ -169,12 +195,19 @@ impl Keeper {
                 },
                 // While it is blocked it is not read from.
                 _ = ticks.tick(), if !connection.status().blocked() => {
-                    let asked = probe.basic_qos(1, BasicQosOptions::default());
-                    if let Err(error) = within(self.topology.timeout, "a probe", asked).await {
+                    if let Err(error) = self.check(connection, probe).await {
                         return error;
                     }
                 }
             }
         }
+    }
+
+    async fn check(&self, connection: &Connection, probe: &Channel) -> Result<(), Error> {
+        if self.damaged.swap(false, Ordering::Relaxed) {
+            self.declare(connection).await?;
+        }
+        let asked = probe.basic_qos(1, BasicQosOptions::default());
+        within(self.topology.timeout, "a probe", asked).await
     }
 }

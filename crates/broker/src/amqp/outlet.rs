@@ -17,7 +17,7 @@ use runtime::{CancellationToken, OnFailure, Stage};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
-use crate::amqp::link::{Keeper, Links, connection, given_up};
+use crate::amqp::link::{Keeper, Links};
 use crate::amqp::{DIRECT_REPLY_TO, within};
 use crate::backoff::Backoff;
 use crate::calls::Calls;
@@ -131,17 +131,18 @@ impl Press {
     async fn run(mut self, mut work: Work) -> anyhow::Result<()> {
         let mut backoff = Backoff::default();
         loop {
-            let connected = self.stop.run_until_cancelled(connection(&mut self.links));
+            let connected = self.stop.run_until_cancelled(self.links.connection());
             let Some(Some(connection)) = connected.await else { return Ok(()) };
             let mut links = self.links.clone();
             let served = tokio::select! {
                 served = self.serve(&connection, &mut work, &mut backoff) => served,
-                () = given_up(&mut links, &connection) => Err(Error::GivenUp),
+                () = links.given_up(&connection) => Err(Error::GivenUp),
             };
             let Err(error) = served else { return Ok(()) };
             if connection.status().connected() && !matches!(error, Error::GivenUp) {
                 let error = runtime::chain(&error);
                 warn!(error, "the publishing channel was lost; it will be set up again");
+                self.links.report_damage();
             }
             drop(connection);
             self.stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;

@@ -28,8 +28,8 @@ pub(crate) struct Topology {
 impl Topology {
     /// Declares everything that is not there.
     ///
-    /// The queues come before the exchange that fills them: where the exchange exists, a published
-    /// command finds a queue.
+    /// Publishers do it as well as workers, before they publish: a command always finds its queue,
+    /// whoever was there first.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let channel =
             within(self.timeout, "opening a channel", connection.create_channel()).await?;
@@ -59,28 +59,6 @@ impl Topology {
         // A channel that does not close in time goes with its connection.
         drop(within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await);
         Ok(())
-    }
-
-    /// Declares everything unless the commands' exchange is there; compares the shard count in any
-    /// case.
-    pub(crate) async fn ensure(&self, connection: &Connection) -> Result<(), Error> {
-        let channel =
-            within(self.timeout, "opening a channel", connection.create_channel()).await?;
-        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let exchange = self.names.commands_exchange();
-        let known = channel.exchange_declare(
-            exchange.into(),
-            ExchangeKind::Topic,
-            options,
-            FieldTable::default(),
-        );
-        match within(self.timeout, "looking for the exchange", known).await {
-            Ok(()) => self.commands_exchange(&channel).await,
-            Err(Error::Failed { source, .. }) if is(&source, &AMQPSoftError::NOTFOUND) => {
-                self.declare(connection).await
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// RabbitMQ compares the arguments with what exists: the alternate exchange's name tells the

@@ -9,7 +9,7 @@ use contracts::{CommandId, Flow, RoutingKey, Shard, ShardCount};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lapin::BasicProperties;
-use lapin::options::QueueDeclareOptions;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
@@ -55,6 +55,7 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
             "a_publisher_needs_no_worker_to_have_been_there",
             a_publisher_needs_no_worker_to_have_been_there(server).boxed(),
         ),
+        ("a_deleted_queue_is_declared_again", a_deleted_queue_is_declared_again(server).boxed()),
         ("another_shard_count_is_refused", another_shard_count_is_refused(server).boxed()),
         ("another_queue_type_is_refused", another_queue_type_is_refused(server).boxed()),
     ];
@@ -357,6 +358,26 @@ async fn a_publisher_needs_no_worker_to_have_been_there(server: &RabbitServer) {
     let (bus, mut inbox) = fixture.worker().await;
     bus.subscribe(shard_of(1));
     assert_eq!(numbers(&mut inbox, 10).await, (0..10).collect::<Vec<_>>());
+    fixture.drain().await;
+}
+
+async fn a_deleted_queue_is_declared_again(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Classic);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    publish(&fixture, &numbered(1, 0..1)).await;
+    assert_eq!(numbers(&mut inbox, 1).await, [0]);
+    let client = Client::connect(server).await;
+    let queue = fixture.names.command_queue(Flow::Hi, shard_of(1), count());
+    let deleted = client.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
+    deleted.await.unwrap();
+    // Only a publisher of ours declares it as well; this one waits for the worker.
+    let key = Fixture::key(1, "ping");
+    let exchange = fixture.names.commands_exchange();
+    client.wait_for_queue(&queue).await;
+    let properties = BasicProperties::default();
+    client.publish(&exchange, &key, b"{\"n\": 1}", properties).await;
+    assert_eq!(numbers(&mut inbox, 1).await, [1]);
     fixture.drain().await;
 }
 

@@ -8,7 +8,9 @@ use broker::{Bus, PublishError, Publisher};
 use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
 
-use crate::support::{Fixture, Journal, PATIENCE, count, numbered, shard_of, wait_until};
+use crate::support::{
+    Fixture, Journal, PATIENCE, answer, count, number, numbered, shard_of, wait_until,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
@@ -64,7 +66,33 @@ async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
         }
     };
     tokio::time::timeout(PATIENCE, last).await.expect("a command after the frost");
+    alarmed(&server, &fixture).await;
     fixture.drain().await;
+}
+
+/// Under a memory alarm nothing can be published; what is there is still taken and acknowledged.
+async fn alarmed(server: &RabbitServer, fixture: &Fixture) {
+    let other = fixture.another();
+    let publisher = other.publisher();
+    let waiting = publisher.publish_command(&numbered(2, 0..100)).await;
+    assert!(waiting.iter().all(Result::is_ok), "{waiting:?}");
+    server.ctl(["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    let blocked = publisher.publish_command(&numbered(2, 100..101)).await;
+    assert_eq!(blocked, [Err(PublishError::Unconfirmed)]);
+
+    let (bus, mut inbox) = other.worker().await;
+    bus.subscribe(shard_of(2));
+    for n in 0..100 {
+        let delivery = inbox.next().await;
+        assert_eq!(number(&delivery.body), n);
+        answer(delivery);
+    }
+    assert!(bus.unsubscribe(shard_of(2), PATIENCE).await);
+    server.ctl(["set_vm_memory_high_watermark", "absolute", "4GB"]);
+    let again =
+        async { while publisher.publish_command(&numbered(2, 101..102)).await[0].is_err() {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("a confirm after the alarm");
+    other.drain().await;
 }
 
 /// Starts the node, or kills it and starts it again; it comes back when it answers.

@@ -8,7 +8,10 @@ use broker::{Bus, Delivery, Execute, Outgoing, Publisher, Settlement};
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use runtime::{CancellationToken, Stage};
 use servers::rabbitmq::RabbitServer;
@@ -143,7 +146,7 @@ pub(crate) fn number(body: &[u8]) -> u64 {
 /// An AMQP client that knows nothing of the crate under test.
 pub(crate) struct Client {
     pub(crate) channel: Channel,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Client {
@@ -152,7 +155,7 @@ impl Client {
         let connection = Connection::connect(&server.uri(), properties).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, _connection: connection }
+        Self { channel, connection }
     }
 
     pub(crate) async fn publish(
@@ -179,6 +182,22 @@ impl Client {
             }
         };
         tokio::time::timeout(PATIENCE, polled).await.expect("a message in time")
+    }
+
+    /// Waits until the queue exists; a look at one that does not costs a channel.
+    pub(crate) async fn wait_for_queue(&self, queue: &str) {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let looked = async {
+            loop {
+                let channel = self.connection.create_channel().await.unwrap();
+                let found = channel.queue_declare(queue.into(), options, FieldTable::default());
+                if found.await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looked).await.expect("a queue in time");
     }
 
     pub(crate) async fn try_get(&self, queue: &str) -> Option<BasicGetMessage> {
