@@ -21,6 +21,7 @@ use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
+use runtime::CancellationToken;
 use tdlib::{CallError, Update};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -80,6 +81,8 @@ impl Handle {
 enum Finished {
     Opened(Result<Session, OpenError>),
     Parameters(Result<(), CallError>),
+    /// TDLib has been told to close.
+    Told,
     Command(Flow, Kind),
 }
 
@@ -110,6 +113,8 @@ pub(crate) struct Account {
     log_up: watch::Receiver<bool>,
     state: AccountState,
     session: Option<Session>,
+    /// Gives up an opening that is under way.
+    opening: Option<CancellationToken>,
     lanes: [Lane; 2],
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     closing: Option<Closing>,
@@ -131,6 +136,7 @@ impl Account {
             shared,
             state: AccountState::Cold,
             session: None,
+            opening: None,
             lanes: Default::default(),
             tasks: FuturesUnordered::new(),
             closing: None,
@@ -200,7 +206,10 @@ impl Account {
 
     fn open(&mut self) {
         self.set_state(AccountState::Starting, None);
-        let opening = Session::open(Arc::clone(&self.shared), self.id, self.common.epoch);
+        let given_up = CancellationToken::new();
+        self.opening = Some(given_up.clone());
+        let shared = Arc::clone(&self.shared);
+        let opening = Session::open(shared, self.id, self.common.epoch, given_up);
         self.tasks.push(opening.map(Finished::Opened).boxed());
     }
 
@@ -221,17 +230,20 @@ impl Account {
 
     fn on_finished(&mut self, finished: Finished) {
         match finished {
+            Finished::Opened(_) if self.closing.is_some() => self.opening = None,
             Finished::Opened(Ok(session)) => {
+                self.opening = None;
                 self.common.first_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());
                 self.session = Some(session);
             }
             Finished::Opened(Err(error)) => {
+                self.opening = None;
                 error!(account.id = %self.id, error = runtime::chain(&error), "account not opened");
                 self.set_state(AccountState::Failed, Some(&error.to_string()));
             }
-            Finished::Parameters(Ok(())) => {}
+            Finished::Parameters(Ok(())) | Finished::Told => {}
             Finished::Parameters(Err(error)) => {
                 error!(account.id = %self.id, error = ?error, "TDLib cannot open the account");
                 self.set_state(AccountState::Failed, Some(&error.to_string()));

@@ -4,24 +4,45 @@
 //! idempotence and deed beside it; the row in the table is its only registration.
 
 mod args;
+mod block_list;
+mod catalog;
+mod contacts;
+mod context;
+mod error;
+mod global_privacy;
 mod login;
+mod privacy;
+mod raw;
 mod sessions;
+mod websites;
 
-use std::borrow::Cow;
 use std::future::Future;
-use std::time::Duration;
 
 use contracts::Field;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
-use tdlib::{CallError, Client, Method, Pending, TdError};
 
 use crate::answer::Failure;
-use args::{Arguments, Fields};
+use crate::worker::Config;
+use args::{Arguments, Fields, Property};
+
+pub use catalog::{Description, catalog};
+pub(crate) use context::{Common, Context};
+pub(crate) use error::CommandError;
 
 /// The tables of all areas, in the order of the reference.
-const AREAS: &[&[Entry]] = &[login::COMMANDS, sessions::COMMANDS];
+const AREAS: &[&[Entry]] = &[
+    login::COMMANDS,
+    sessions::COMMANDS,
+    block_list::COMMANDS,
+    privacy::COMMANDS,
+    global_privacy::COMMANDS,
+    contacts::COMMANDS,
+    websites::COMMANDS,
+    raw::COMMANDS,
+];
 
 /// The row of the command called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
@@ -60,12 +81,18 @@ trait Command: Arguments + Send + 'static {
     /// Whether running it once more has no other effect than running it once.
     const IDEMPOTENT: bool;
     const NEEDS: Needs = Needs::Ready;
-    type Reply: Serialize;
+    /// Error strings beside those of its fields, with `<…>` for what varies.
+    const ERRORS: &'static [&'static str] = &[];
+    /// A request's own fields.
+    const EXAMPLE: &'static str = "{}";
+    type Reply: Serialize + JsonSchema;
 
-    fn run(
-        self,
-        ctx: &mut Context,
-    ) -> impl Future<Output = Result<Self::Reply, CommandError>> + Send;
+    /// The rules across fields, once each of them is right by itself.
+    fn check(&self, _config: &Config) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn run(self, ctx: &Context) -> impl Future<Output = Result<Self::Reply, CommandError>> + Send;
 }
 
 /// One row of a table.
@@ -76,7 +103,12 @@ pub(crate) struct Entry {
     pub(crate) needs: Needs,
     /// The fields of its own, in the contract's order.
     pub(crate) fields: &'static [&'static str],
-    prepare: fn(&Fields<'_, '_>) -> Result<Prepared, Failure>,
+    about: &'static str,
+    errors: &'static [&'static str],
+    example: &'static str,
+    properties: fn() -> Vec<Property>,
+    reply: fn() -> Schema,
+    prepare: fn(&Fields<'_, '_>, &Config) -> Result<Prepared, Failure>,
 }
 
 impl Entry {
@@ -87,16 +119,30 @@ impl Entry {
             idempotent: C::IDEMPOTENT,
             needs: C::NEEDS,
             fields: C::FIELDS,
-            prepare: |fields| C::read(fields).map(|command| Box::new(command) as Prepared),
+            about: C::ABOUT,
+            errors: C::ERRORS,
+            example: C::EXAMPLE,
+            properties: C::properties,
+            reply: || schema_for!(C::Reply),
+            prepare: |fields, config| {
+                let command = C::read(fields)?;
+                command.check(config)?;
+                Ok(Box::new(command) as Prepared)
+            },
         }
     }
 
-    /// Checks the fields of a request: unknown ones first, then each in the contract's order.
-    pub(crate) fn prepare(&self, fields: &[Field<'_>]) -> Result<Prepared, Failure> {
+    /// Checks the fields of a request: unknown ones first, then each in the contract's order, then
+    /// the rules across them.
+    pub(crate) fn prepare(
+        &self,
+        fields: &[Field<'_>],
+        config: &Config,
+    ) -> Result<Prepared, Failure> {
         if let Some(unknown) = fields.iter().find(|field| !self.fields.contains(&&*field.name)) {
             return Err(Failure::invalid(format!("unknown field: {}", unknown.name)));
         }
-        (self.prepare)(&Fields(fields))
+        (self.prepare)(&Fields(fields), config)
     }
 }
 
@@ -106,11 +152,11 @@ pub(crate) type Prepared = Box<dyn Run>;
 /// A [`Command`] without its type.
 pub(crate) trait Run: Send {
     /// Runs it to its result's JSON.
-    fn run(self: Box<Self>, ctx: &mut Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
+    fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
 }
 
 impl<C: Command> Run for C {
-    fn run(self: Box<Self>, ctx: &mut Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
+    fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
         async move {
             let reply = Command::run(*self, ctx).await?;
             let json = serde_json::to_string(&reply).map_err(|_| CommandError::Internal)?;
@@ -118,80 +164,4 @@ impl<C: Command> Run for C {
         }
         .boxed()
     }
-}
-
-/// Why a command has no result.
-#[derive(Debug)]
-pub(crate) enum CommandError {
-    /// The contract refuses it.
-    Refused(Failure),
-    /// TDLib refuses it.
-    Td(TdError),
-    /// TDLib has not answered; it may still do it.
-    Deadline,
-    /// The account was closed meanwhile.
-    Closed,
-    /// A fault of ours.
-    Internal,
-}
-
-impl CommandError {
-    fn refused(error: impl Into<Cow<'static, str>>) -> Self {
-        Self::Refused(Failure::invalid(error))
-    }
-}
-
-impl From<CallError> for CommandError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Td(error) => Self::Td(error),
-            CallError::Deadline => Self::Deadline,
-            CallError::Closed => Self::Closed,
-            CallError::Encode { .. } | CallError::Decode { .. } => {
-                tracing::error!(error = runtime::chain(&error), "a TDLib call failed");
-                Self::Internal
-            }
-        }
-    }
-}
-
-/// What a running command has: its account's TDLib, and how long one answer may take.
-pub(crate) struct Context {
-    client: Client,
-    timeout: Duration,
-    overdue: Vec<BoxFuture<'static, ()>>,
-}
-
-impl Context {
-    pub(crate) fn new(client: Client, timeout: Duration) -> Self {
-        Self { client, timeout, overdue: Vec::new() }
-    }
-
-    /// Asks TDLib one thing.
-    async fn ask<M>(&mut self, method: M) -> Result<M::Answer, CommandError>
-    where
-        M: Method,
-        M::Answer: Send + 'static,
-    {
-        let mut pending = self.client.start(method)?;
-        match pending.wait(self.timeout).await {
-            Err(CallError::Deadline) => {
-                self.overdue.push(forget(pending).boxed());
-                Err(CommandError::Deadline)
-            }
-            answer => Ok(answer?),
-        }
-    }
-
-    /// Waits until TDLib has answered, or the account is closed, for each call whose time ran out:
-    /// what comes next in the lane must not overtake an effect that is still on its way.
-    pub(crate) async fn settle_overdue(&mut self) {
-        for overdue in self.overdue.drain(..) {
-            overdue.await;
-        }
-    }
-}
-
-async fn forget<A>(pending: Pending<A>) {
-    drop(pending.late().await);
 }

@@ -50,22 +50,23 @@ impl Worker {
     ) {
         let account = command.account;
         let shard = self.shared.config.shard_count.shard_of(account);
-        let submitted = self.with_shard(shard, |owned| match self.check(owned, &command, request, at) {
-            Ok((entry, prepared)) => {
-                let deadline = command.meta.deadline.unwrap_or(at + DEFAULT_DEADLINE);
-                let flow = request.key.map_or(Flow::Hi, |key| key.flow);
-                let address = address(owned, command, entry.name.into());
-                let job = Job { entry, prepared, address, flow, deadline, done };
-                if let Some(handle) = owned.accounts.get(&account) {
-                    handle.submit(job);
+        let submitted =
+            self.with_shard(shard, |owned| match self.check(owned, &command, request, at) {
+                Ok((entry, prepared)) => {
+                    let deadline = command.meta.deadline.unwrap_or(at + DEFAULT_DEADLINE);
+                    let flow = request.key.map_or(Flow::Hi, |key| key.flow);
+                    let address = address(owned, command, entry.name.into());
+                    let job = Job { entry, prepared, address, flow, deadline, done };
+                    if let Some(handle) = owned.accounts.get(&account) {
+                        handle.submit(job);
+                    }
                 }
-            }
-            Err(failure) => {
-                let name = event_name(&command.name);
-                let address = address(owned, command, name);
-                address.answer(&*self.shared.sink, at, Err(failure), done);
-            }
-        });
+                Err(failure) => {
+                    let name = event_name(&command.name);
+                    let address = address(owned, command, name);
+                    address.answer(&*self.shared.sink, at, Err(failure), done);
+                }
+            });
         if submitted.is_none() {
             tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
         }
@@ -102,8 +103,6 @@ impl Worker {
         }
         Ok((entry, prepared))
     }
-
-    /// Whom the answer goes to.
 
     fn refuse_unreadable(
         &self,

@@ -20,9 +20,10 @@ mod ports;
 mod updates;
 mod worker;
 
+pub use commands::{Description, catalog};
 pub use intake::Request;
 pub use ports::{EventSink, NotStored, OnOutcome, OnStored, Outcome};
-pub use updates::{Class, class_of, event_of};
+pub use updates::{Class, class_of, event_of, update_schemas};
 pub use worker::{Config, Worker};
 
 /// Every command's name, in the order of the reference.

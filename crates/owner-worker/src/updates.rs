@@ -1,8 +1,15 @@
 //! From TDLib's updates to events.
 
+mod first_reads;
+
 use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
+use schemars::Schema;
 use tdlib::Update;
+
+use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, schemas, wire};
+
+pub(crate) use first_reads::FirstReads;
 
 /// What becomes of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +78,35 @@ pub fn class_of(kind: &str) -> Class {
     }
 }
 
-/// The event of an update: TDLib's object, as it came, is the result.
+/// The event of an update: TDLib's object, as it came, or shaped like the results of the commands
+/// it belongs to.
 ///
-/// TDLib is trusted to have written JSON; nothing is parsed or copied here.
+/// TDLib is trusted to have written JSON; what passes as it is, is neither parsed nor copied.
 pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
-    Event {
-        account,
-        kind: update.kind().to_owned().into(),
-        body: Body::Result(update.into_json().into_boxed_str()),
-        meta: EventMeta::at(at),
+    let kind = update.kind().to_owned().into();
+    let result = wire(update.kind(), update.json()).unwrap_or_else(|| update.into_json());
+    Event { account, kind, body: Body::Result(result.into_boxed_str()), meta: EventMeta::at(at) }
+}
+
+/// The same, unless the update only tells what has been read for the first time.
+pub(crate) fn news_of(
+    account: AccountId,
+    update: Update,
+    at: Timestamp,
+    first_reads: &FirstReads,
+) -> Option<Event> {
+    let rules = Some(update.json()).filter(|_| update.kind() == PRIVACY_RULES);
+    let rules = rules.and_then(privacy_rules);
+    let event = event_of(account, update, at);
+    match rules {
+        Some((setting, rules)) => first_reads.pass(setting, rules, event),
+        None => Some(event),
     }
+}
+
+/// JSON Schema of the `result` of each update that does not pass as it is, by TDLib's name.
+pub fn update_schemas() -> impl Iterator<Item = (&'static str, Schema)> {
+    schemas().into_iter()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::Account;
 use super::state::AccountState;
-use crate::updates::{Class, class_of, event_of};
+use crate::updates::{Class, class_of, news_of};
 
 #[derive(Serialize)]
 struct StateChange<'a> {
@@ -43,8 +43,10 @@ impl Account {
                 _ if self.state.logging_in() => {}
                 Class::Passing if !*self.log_up.borrow() => {}
                 Class::Durable | Class::Passing => {
-                    let event = event_of(self.id, update, at);
-                    self.shared.sink.append(event, self.epoch, true, None);
+                    let news = news_of(self.id, update, at, &self.common.first_reads);
+                    if let Some(event) = news {
+                        self.shared.sink.append(event, self.common.epoch, true, None);
+                    }
                 }
             }
         }
@@ -130,7 +132,7 @@ impl Account {
             body: Body::Result(result.into_boxed_str()),
             meta: EventMeta::at(self.shared.clock.now()),
         };
-        self.shared.sink.append(event, self.epoch, true, None);
+        self.shared.sink.append(event, self.common.epoch, true, None);
     }
 
     /// The client's last update has been taken: TDLib has closed the databases.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use contracts::{AccountId, Epoch};
 use hkdf::Hkdf;
+use runtime::CancellationToken;
 use settings::ExposeSecret;
 use sha2::Sha256;
 use tdlib::enums::ProxyType;
@@ -44,14 +45,23 @@ pub(super) enum OpenError {
 impl Session {
     /// Claims the account's log, locks its directory and makes its client, in that order, when its
     /// turn has come. TDLib knows nothing of the account yet.
+    ///
+    /// Until the directory is locked it can be `given_up`; the lock itself is always waited for, so
+    /// that nobody holds it once this has ended.
     pub(super) async fn open(
         shared: Arc<Shared>,
         account: AccountId,
         epoch: Epoch,
+        given_up: CancellationToken,
     ) -> Result<Self, OpenError> {
-        let permit = Arc::clone(&shared.opening).acquire_owned().await;
-        let permit = Some(permit.map_err(|_| OpenError::ShuttingDown)?);
-        shared.sink.claim(account, epoch).await.map_err(OpenError::Claim)?;
+        let claim = async {
+            let permit = Arc::clone(&shared.opening).acquire_owned().await;
+            let permit = permit.map_err(|_| OpenError::ShuttingDown)?;
+            shared.sink.claim(account, epoch).await.map_err(OpenError::Claim)?;
+            Ok(permit)
+        };
+        let claimed = given_up.run_until_cancelled(claim).await;
+        let permit = Some(claimed.unwrap_or(Err(OpenError::ShuttingDown))?);
         let data_dir = shared.config.data_dir.clone();
         let locked =
             tokio::task::spawn_blocking(move || Directory::lock(&data_dir, account, epoch)).await;

@@ -1,8 +1,9 @@
+use schemars::JsonSchema;
 use serde::Serialize;
 use tdlib::enums::AuthorizationState;
 
 /// What an account is doing; `account_state` events tell each change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountState {
     /// Not open.

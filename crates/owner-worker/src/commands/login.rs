@@ -3,6 +3,7 @@
 //! The answer says which state the account is in now; what is asked of the user next also comes as
 //! an event of its own (`code_required`, `authorized`), as the account's state changes.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use settings::{ExposeSecret, SecretString};
 use tdlib::methods::{
@@ -16,8 +17,9 @@ use crate::account::state::AccountState;
 pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Start>(), Entry::of::<SendCode>()];
 
 /// Where the login stands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LoginState {
+    /// The account's state.
     state: AccountState,
 }
 
@@ -35,12 +37,13 @@ impl Command for Start {
     // Telegram sends another code.
     const IDEMPOTENT: bool = false;
     const NEEDS: Needs = Needs::LoginStart;
+    const EXAMPLE: &'static str = r#"{"phone": "+15550100"}"#;
     type Reply = LoginState;
 
-    async fn run(self, ctx: &mut Context) -> Result<LoginState, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<LoginState, CommandError> {
         if state(ctx).await? != AccountState::Ready {
             let phone_number = self.phone.expose_secret();
-            ctx.ask(SetAuthenticationPhoneNumber { phone_number, settings: None }).await?;
+            ctx.change(SetAuthenticationPhoneNumber { phone_number, settings: None }).await?;
         }
         Ok(LoginState { state: state(ctx).await? })
     }
@@ -59,15 +62,16 @@ impl Command for SendCode {
     const LANE: Lane = Lane::Write;
     const IDEMPOTENT: bool = false;
     const NEEDS: Needs = Needs::Code;
+    const EXAMPLE: &'static str = r#"{"code": "12345"}"#;
     type Reply = LoginState;
 
-    async fn run(self, ctx: &mut Context) -> Result<LoginState, CommandError> {
-        ctx.ask(CheckAuthenticationCode { code: self.code.expose_secret() }).await?;
+    async fn run(self, ctx: &Context) -> Result<LoginState, CommandError> {
+        ctx.change(CheckAuthenticationCode { code: self.code.expose_secret() }).await?;
         Ok(LoginState { state: state(ctx).await? })
     }
 }
 
-async fn state(ctx: &mut Context) -> Result<AccountState, CommandError> {
+async fn state(ctx: &Context) -> Result<AccountState, CommandError> {
     let state = ctx.ask(GetAuthorizationState).await?;
     Ok(AccountState::of(&state))
 }

@@ -1,14 +1,16 @@
-use serde::{Serialize, Serializer};
-use tdlib::{enums, types};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tdlib::types;
+
+use super::{Id64, type_name};
 
 /// Result of `get_active_sessions`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's own names")]
 pub(crate) struct Sessions {
     sessions: Vec<Session>,
-    /// Id of the session that tdfleet itself is, a decimal string: `"0"`.
-    #[serde(serialize_with = "optional_id")]
-    current_session_id: Option<i64>,
+    /// Id of the session that tdfleet itself is: `"0"`.
+    current_session_id: Option<Id64>,
     /// All but the current one.
     other_sessions: Vec<Session>,
     /// Days without activity after which Telegram ends a session.
@@ -16,31 +18,44 @@ pub(crate) struct Sessions {
 }
 
 /// One session.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
 pub(crate) struct Session {
     /// 64 bits, so a decimal string on the wire.
-    #[serde(serialize_with = "id")]
-    id: i64,
+    id: Id64,
+    /// Whether it is tdfleet's own.
     is_current: bool,
+    /// Whether the password of the two-step verification is still to be given.
     is_password_pending: bool,
+    /// Whether it was opened without another session's knowledge; see `confirm_session`.
     is_unconfirmed: bool,
+    /// Whether it takes calls.
     can_accept_calls: bool,
+    /// Whether it takes secret chats.
     can_accept_secret_chats: bool,
     /// TDLib's type name, such as `sessionTypeAndroid`.
     r#type: String,
+    /// Id of its application.
     api_id: i32,
+    /// Name of its application.
     application_name: String,
+    /// Version of its application.
     application_version: String,
+    /// Whether its application is one of Telegram's own.
     is_official_application: bool,
+    /// Its device, as the application gave it.
     device_model: String,
+    /// Its operating system.
     platform: String,
+    /// Version of its operating system.
     system_version: String,
     /// Unix seconds.
     log_in_date: i32,
     /// Unix seconds.
     last_active_date: i32,
+    /// IP address it was last seen at.
     ip_address: String,
+    /// Place that belongs to the IP address, in words.
     location: String,
 }
 
@@ -63,7 +78,7 @@ impl From<types::Sessions> for Sessions {
 impl From<types::Session> for Session {
     fn from(given: types::Session) -> Self {
         Self {
-            id: given.id,
+            id: Id64(given.id),
             is_current: given.is_current,
             is_password_pending: given.is_password_pending,
             is_unconfirmed: given.is_unconfirmed,
@@ -82,25 +97,6 @@ impl From<types::Session> for Session {
             ip_address: given.ip_address,
             location: given.location,
         }
-    }
-}
-
-/// TDLib's own name of the variant, from the tag that tdlib-rs writes.
-fn type_name(kind: &enums::SessionType) -> String {
-    let json = serde_json::to_value(kind).unwrap_or_default();
-    json.get("@type").and_then(|name| name.as_str()).unwrap_or("sessionTypeUnknown").to_owned()
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn id<S: Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
-}
-
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn optional_id<S: Serializer>(id: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match id {
-        Some(id) => serializer.collect_str(id),
-        None => serializer.serialize_none(),
     }
 }
 

@@ -1,0 +1,191 @@
+//! What a running command has: its account's TDLib, its turns, and how long things may take.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contracts::Epoch;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
+use tdlib::types::UserPrivacySettingRules;
+use tdlib::{CallError, Client, Method, Pending};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::time::timeout;
+
+use super::CommandError;
+use crate::answer::Failure;
+use crate::normalize::privacy::Setting;
+use crate::updates::FirstReads;
+use crate::worker::Shared;
+
+/// What an account's task and its running commands share.
+pub(crate) struct Common {
+    pub(crate) epoch: Epoch,
+    pub(crate) first_reads: FirstReads,
+    turns: Mutex<HashMap<Thing, Arc<Turn<()>>>>,
+}
+
+impl Common {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self { epoch, first_reads: FirstReads::default(), turns: Mutex::default() }
+    }
+
+    fn turn(&self, thing: Thing) -> Arc<Turn<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(thing).or_default())
+    }
+}
+
+/// What writers of one account take turns at, across its lanes: each reads, changes and reads back
+/// without another in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Thing {
+    BlockList,
+    CloseFriends,
+    /// One object of Telegram's that TDLib reads and writes as a whole; new chats are in it.
+    GlobalPrivacy,
+    Privacy(Setting),
+    Sessions,
+}
+
+/// What a running command has.
+pub(crate) struct Context {
+    client: Client,
+    shared: Arc<Shared>,
+    common: Arc<Common>,
+    deadline: Timestamp,
+    handed_over: AtomicBool,
+    overdue: Mutex<Vec<BoxFuture<'static, ()>>>,
+    turns: Mutex<Vec<OwnedMutexGuard<()>>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        client: Client,
+        shared: Arc<Shared>,
+        common: Arc<Common>,
+        deadline: Timestamp,
+    ) -> Self {
+        Self {
+            client,
+            shared,
+            common,
+            deadline,
+            handed_over: AtomicBool::new(false),
+            overdue: Mutex::default(),
+            turns: Mutex::default(),
+        }
+    }
+
+    /// Asks TDLib one thing; nothing is changed by it.
+    pub(super) async fn ask<M>(&self, method: M) -> Result<M::Answer, CommandError>
+    where
+        M: Method,
+        M::Answer: Send + 'static,
+    {
+        let pending = self.client.start(method)?;
+        self.wait(pending).await
+    }
+
+    /// Asks for something that TDLib may not know; `None` when it does not.
+    pub(super) async fn known<M>(&self, method: M) -> Result<Option<M::Answer>, CommandError>
+    where
+        M: Method,
+        M::Answer: Send + 'static,
+    {
+        match self.ask(method).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(CommandError::Td(error)) if matches!(error.code, 400 | 404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has TDLib change something. From now on, no answer means that the outcome is unknown.
+    pub(super) async fn change<M>(&self, method: M) -> Result<M::Answer, CommandError>
+    where
+        M: Method,
+        M::Answer: Send + 'static,
+    {
+        let pending = self.client.start(method)?;
+        self.handed_over.store(true, Ordering::Relaxed);
+        self.wait(pending).await
+    }
+
+    /// Calls any method by its name; it counts as a change.
+    pub(super) async fn change_raw(
+        &self,
+        method: &str,
+        params: &RawValue,
+    ) -> Result<Box<RawValue>, CommandError> {
+        let pending = self.client.start_raw(method, params)?;
+        self.handed_over.store(true, Ordering::Relaxed);
+        self.wait(pending).await
+    }
+
+    /// Reads the rules of a privacy setting. TDLib tells the first read of each as an update too,
+    /// which is no news and not published.
+    pub(super) async fn privacy_rules(
+        &self,
+        setting: Setting,
+        method: GetUserPrivacySettingRules,
+    ) -> Result<UserPrivacySettingRules, CommandError> {
+        let first = self.common.first_reads.begin(setting);
+        let answer = self.ask(method).await;
+        if first {
+            let news = self.common.first_reads.end(setting, answer.as_ref().ok());
+            for event in news {
+                self.shared.sink.append(event, self.common.epoch, true, None);
+            }
+        }
+        answer
+    }
+
+    /// Changes the rules of a privacy setting; the update that tells so is news.
+    pub(super) async fn set_privacy_rules(
+        &self,
+        setting: Setting,
+        method: SetUserPrivacySettingRules,
+    ) -> Result<(), CommandError> {
+        self.common.first_reads.change(setting);
+        self.change(method).await.map(drop)
+    }
+
+    /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.
+    pub(super) async fn take_turn(&self, thing: Thing) -> Result<(), CommandError> {
+        let left = self.deadline.duration_since(self.shared.clock.now());
+        let left = left.try_into().unwrap_or_default();
+        let turn = timeout(left, self.common.turn(thing).lock_owned()).await;
+        let in_time = turn.ok().filter(|_| self.shared.clock.now() < self.deadline);
+        let turn = in_time.ok_or_else(|| CommandError::Refused(Failure::expired()))?;
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
+        Ok(())
+    }
+
+    /// Whether TDLib has been handed something that changes things.
+    pub(crate) fn handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+
+    /// Waits until TDLib has answered, or the account is closed, for each call whose time ran out:
+    /// what comes next in the lane must not overtake an effect that is still on its way.
+    pub(crate) async fn settle_overdue(self) {
+        let overdue = self.overdue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for overdue in overdue {
+            overdue.await;
+        }
+    }
+
+    async fn wait<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
+        match pending.wait(self.shared.config.timeout).await {
+            Err(CallError::Deadline) => {
+                let late = pending.late().map(drop).boxed();
+                self.overdue.lock().unwrap_or_else(PoisonError::into_inner).push(late);
+                Err(CommandError::Deadline)
+            }
+            answer => Ok(answer?),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Global privacy settings: one object of Telegram's, three of TDLib's.
+
+use futures_util::future::try_join3;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tdlib::enums::OptionValue;
+use tdlib::methods::{
+    GetArchiveChatListSettings, GetNewChatPrivacySettings, GetOption, GetReadDatePrivacySettings,
+    SetArchiveChatListSettings, SetNewChatPrivacySettings, SetReadDatePrivacySettings,
+};
+use tdlib::types::{ArchiveChatListSettings, NewChatPrivacySettings, ReadDatePrivacySettings};
+
+use super::args::{Integer, arguments, out_of_range};
+use super::context::Thing;
+use super::{Command, CommandError, Context, Entry, Lane};
+use crate::answer::Failure;
+use crate::worker::Config;
+
+pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Get>(), Entry::of::<Set>()];
+
+pub(super) const NEEDS_NEW_CHATS: &str =
+    "incoming_paid_message_star_count needs allow_new_chats_from_unknown_users";
+
+/// Who may start a chat, as far as a request says so.
+#[derive(Clone, Copy)]
+pub(super) struct NewChats {
+    pub(super) allow: Option<bool>,
+    pub(super) price: Option<i64>,
+}
+
+impl NewChats {
+    /// What can be refused without asking.
+    pub(super) fn check(self) -> Result<(), Failure> {
+        if self.allow == Some(false) && self.price.is_some_and(|price| price > 0) {
+            return Err(Failure::invalid(NEEDS_NEW_CHATS));
+        }
+        Ok(())
+    }
+
+    /// The whole object to be set: what is left out stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Refused where TDLib's options say that the account cannot have it.
+    pub(super) async fn settle(
+        self,
+        ctx: &Context,
+    ) -> Result<NewChatPrivacySettings, CommandError> {
+        let mut settings = match self {
+            Self { allow: Some(_), price: Some(_) } | Self { allow: Some(false), .. } => {
+                NewChatPrivacySettings::default()
+            }
+            _ => ctx.ask(GetNewChatPrivacySettings).await?,
+        };
+        settings.allow_new_chats_from_unknown_users =
+            self.allow.unwrap_or(settings.allow_new_chats_from_unknown_users);
+        settings.incoming_paid_message_star_count =
+            self.price.unwrap_or(settings.incoming_paid_message_star_count);
+        let price = settings.incoming_paid_message_star_count;
+        Self { allow: Some(settings.allow_new_chats_from_unknown_users), price: Some(price) }
+            .check()?;
+        let allowed = is_on(ctx, "can_set_new_chat_privacy_settings").await?
+            && (price == 0 || is_on(ctx, "can_enable_paid_messages").await?);
+        if !allowed {
+            return Err(CommandError::refused("not available to this account"));
+        }
+        self.check_maximum(ctx).await?;
+        Ok(settings)
+    }
+
+    async fn check_maximum(self, ctx: &Context) -> Result<(), CommandError> {
+        let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(()) };
+        let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
+        let OptionValue::Integer(maximum) = maximum else { return Ok(()) };
+        if price <= maximum.value {
+            return Ok(());
+        }
+        let range = out_of_range("incoming_paid_message_star_count", 0, maximum.value);
+        Err(CommandError::refused(range))
+    }
+}
+
+async fn is_on(ctx: &Context, option: &str) -> Result<bool, CommandError> {
+    let value = ctx.ask(GetOption { name: option }).await?;
+    Ok(matches!(value, OptionValue::Boolean(option) if option.value))
+}
+
+/// The account's global privacy settings.
+#[derive(Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
+struct Global {
+    /// Whether new chats of users that are no contacts are archived and muted.
+    archive_and_mute_new_chats_from_unknown_users: bool,
+    /// Whether unmuted chats stay archived when a message comes.
+    keep_unmuted_chats_archived: bool,
+    /// Whether unmuted chats of folders stay archived when a message comes.
+    keep_chats_from_folders_archived: bool,
+    /// Whether others see when the account has read their messages.
+    show_read_date: bool,
+    /// Whether users that are no contacts may write first.
+    allow_new_chats_from_unknown_users: bool,
+    /// Price in Telegram Stars of each message of theirs; 0 for none.
+    incoming_paid_message_star_count: i64,
+}
+
+async fn read(ctx: &Context) -> Result<Global, CommandError> {
+    let (archive, read_date, new_chats) = try_join3(
+        ctx.ask(GetArchiveChatListSettings),
+        ctx.ask(GetReadDatePrivacySettings),
+        ctx.ask(GetNewChatPrivacySettings),
+    )
+    .await?;
+    Ok(Global {
+        archive_and_mute_new_chats_from_unknown_users: archive
+            .archive_and_mute_new_chats_from_unknown_users,
+        keep_unmuted_chats_archived: archive.keep_unmuted_chats_archived,
+        keep_chats_from_folders_archived: archive.keep_chats_from_folders_archived,
+        show_read_date: read_date.show_read_date,
+        allow_new_chats_from_unknown_users: new_chats.allow_new_chats_from_unknown_users,
+        incoming_paid_message_star_count: new_chats.incoming_paid_message_star_count,
+    })
+}
+
+arguments! {
+    /// Reads the global privacy settings. Source: TDLib 1.8.61, `getArchiveChatListSettings`,
+    /// `getReadDatePrivacySettings`, `getNewChatPrivacySettings`.
+    struct Get {}
+}
+
+impl Command for Get {
+    const NAME: &'static str = "get_global_privacy_settings";
+    const LANE: Lane = Lane::Read;
+    const IDEMPOTENT: bool = true;
+    type Reply = Global;
+
+    async fn run(self, ctx: &Context) -> Result<Global, CommandError> {
+        read(ctx).await
+    }
+}
+
+arguments! {
+    /// Changes some of the global privacy settings, at least one, and reads all back.
+    /// Source: TDLib 1.8.61, `setArchiveChatListSettings`, `setReadDatePrivacySettings`,
+    /// `setNewChatPrivacySettings`.
+    struct Set {
+        /// Whether new chats of users that are no contacts are archived and muted.
+        archive_and_mute_new_chats_from_unknown_users: Option<bool>,
+        /// Whether unmuted chats stay archived when a message comes.
+        keep_unmuted_chats_archived: Option<bool>,
+        /// Whether unmuted chats of folders stay archived when a message comes.
+        keep_chats_from_folders_archived: Option<bool>,
+        /// Whether others see when the account has read their messages.
+        show_read_date: Option<bool>,
+        /// Whether users that are no contacts may write first.
+        allow_new_chats_from_unknown_users: Option<bool>,
+        /// Price in Telegram Stars of each message of theirs; 0 for none.
+        incoming_paid_message_star_count: Option<Integer<0, { i64::MAX }>>,
+    }
+}
+
+impl Set {
+    const NOTHING: &'static str = "at least one of archive_and_mute_new_chats_from_unknown_users, \
+        keep_unmuted_chats_archived, keep_chats_from_folders_archived, show_read_date, \
+        allow_new_chats_from_unknown_users or incoming_paid_message_star_count is required";
+
+    fn new_chats(&self) -> NewChats {
+        let price = self.incoming_paid_message_star_count.map(|Integer(price)| price);
+        NewChats { allow: self.allow_new_chats_from_unknown_users, price }
+    }
+
+    /// The fields of each of TDLib's objects that are there.
+    fn given(&self) -> [Vec<&'static str>; 3] {
+        let given = |fields: &[(&'static str, bool)]| {
+            fields.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect()
+        };
+        [
+            given(&[
+                (
+                    "archive_and_mute_new_chats_from_unknown_users",
+                    self.archive_and_mute_new_chats_from_unknown_users.is_some(),
+                ),
+                ("keep_unmuted_chats_archived", self.keep_unmuted_chats_archived.is_some()),
+                (
+                    "keep_chats_from_folders_archived",
+                    self.keep_chats_from_folders_archived.is_some(),
+                ),
+            ]),
+            given(&[("show_read_date", self.show_read_date.is_some())]),
+            given(&[
+                (
+                    "allow_new_chats_from_unknown_users",
+                    self.allow_new_chats_from_unknown_users.is_some(),
+                ),
+                (
+                    "incoming_paid_message_star_count",
+                    self.incoming_paid_message_star_count.is_some(),
+                ),
+            ]),
+        ]
+    }
+
+    /// The archive settings as they are, with what is to be changed.
+    async fn archive(&self, ctx: &Context) -> Result<ArchiveChatListSettings, CommandError> {
+        let mut settings = ctx.ask(GetArchiveChatListSettings).await?;
+        let fields = [
+            (
+                &mut settings.archive_and_mute_new_chats_from_unknown_users,
+                self.archive_and_mute_new_chats_from_unknown_users,
+            ),
+            (&mut settings.keep_unmuted_chats_archived, self.keep_unmuted_chats_archived),
+            (&mut settings.keep_chats_from_folders_archived, self.keep_chats_from_folders_archived),
+        ];
+        for (field, wanted) in fields {
+            *field = wanted.unwrap_or(*field);
+        }
+        Ok(settings)
+    }
+
+    /// Sets one object after another; everything is read and checked before the first is set.
+    async fn apply(&self, ctx: &Context) -> Result<Vec<&'static str>, CommandError> {
+        let [archive_fields, read_date_fields, new_chats_fields] = self.given();
+        let archive = if archive_fields.is_empty() { None } else { Some(self.archive(ctx).await?) };
+        let new_chats = if new_chats_fields.is_empty() {
+            None
+        } else {
+            Some(self.new_chats().settle(ctx).await?)
+        };
+        let mut done = Vec::new();
+        if let Some(settings) = archive {
+            let set = ctx.change(SetArchiveChatListSettings { settings }).await;
+            set.map_err(|error| error.after(&done))?;
+            done.extend(archive_fields);
+        }
+        if let Some(show_read_date) = self.show_read_date {
+            let settings = ReadDatePrivacySettings { show_read_date };
+            let set = ctx.change(SetReadDatePrivacySettings { settings }).await;
+            set.map_err(|error| error.after(&done))?;
+            done.extend(read_date_fields);
+        }
+        if let Some(settings) = new_chats {
+            let set = ctx.change(SetNewChatPrivacySettings { settings }).await;
+            set.map_err(|error| error.after(&done))?;
+            done.extend(new_chats_fields);
+        }
+        Ok(done)
+    }
+}
+
+impl Command for Set {
+    const NAME: &'static str = "set_global_privacy_settings";
+    const LANE: Lane = Lane::Write;
+    const IDEMPOTENT: bool = true;
+    const ERRORS: &'static [&'static str] = &[
+        Self::NOTHING,
+        NEEDS_NEW_CHATS,
+        "incoming_paid_message_star_count must be between 0 and <the account's maximum>",
+        "not available to this account",
+    ];
+    const EXAMPLE: &'static str = r#"{"show_read_date": false}"#;
+    type Reply = Global;
+
+    fn check(&self, _config: &Config) -> Result<(), Failure> {
+        if self.given().iter().all(Vec::is_empty) {
+            return Err(Failure::invalid(Self::NOTHING));
+        }
+        self.new_chats().check()
+    }
+
+    async fn run(self, ctx: &Context) -> Result<Global, CommandError> {
+        ctx.take_turn(Thing::GlobalPrivacy).await?;
+        let done = self.apply(ctx).await?;
+        read(ctx).await.map_err(|error| error.after(&done))
+    }
+}

@@ -1,0 +1,292 @@
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use schemars::{Schema, json_schema};
+use serde_json::value::RawValue;
+use tdlib::enums::{ChatType, UserPrivacySetting, UserPrivacySettingRule as Rule};
+use tdlib::methods::{
+    Chat, GetChat, GetUser, SetNewChatPrivacySettings, SetUserPrivacySettingRules,
+};
+use tdlib::types::UserPrivacySettingRules;
+
+use super::super::args::{Argument, IdList, Integer, Scalar, arguments};
+use super::super::context::Thing;
+use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
+use super::super::{Command, CommandError, Context, Lane};
+use super::read;
+use super::rules::Rules;
+use crate::answer::Failure;
+use crate::normalize::privacy::{Conflict, Mode, Privacy, Setting, Summary};
+use crate::worker::Config;
+
+/// Users in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.
+const MAX_USERS: usize = 1_000;
+/// Chats in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.
+const MAX_CHATS: usize = 20;
+
+const MODES: &str = "mode must be one of: all, contacts, nobody";
+
+impl Argument for Mode {
+    fn parse(_name: &str, value: &RawValue) -> Result<Self, Failure> {
+        let mode = <String as Scalar>::parse(value).and_then(|name| Self::named(&name));
+        mode.ok_or_else(|| Failure::invalid(MODES))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"enum": ["all", "contacts", "nobody"]})
+    }
+
+    fn faults(_name: &str) -> Vec<String> {
+        vec![MODES.to_owned()]
+    }
+}
+
+type Ids = IdList<0, { usize::MAX }>;
+
+arguments! {
+    /// Changes a privacy setting, and reads it back.
+    ///
+    /// In one of three forms: `mode` with its exceptions, `rules`, or, for `newChatPrivacySettings`,
+    /// who may write first.
+    /// Source: TDLib 1.8.61, `setUserPrivacySettingRules`, `setNewChatPrivacySettings`.
+    pub(super) struct Set {
+        /// The setting, as in `get_privacy_setting`.
+        setting: Setting,
+        /// Who is allowed but for the exceptions: `all`, `contacts` or `nobody`.
+        mode: Option<Mode>,
+        /// Users that are always allowed.
+        allow_user_ids: Option<Ids>,
+        /// Users that are never allowed.
+        restrict_user_ids: Option<Ids>,
+        /// Groups whose members are allowed.
+        allow_chat_ids: Option<Ids>,
+        /// Groups whose members are not allowed.
+        restrict_chat_ids: Option<Ids>,
+        /// Whether users with Telegram Premium are allowed. Default: false.
+        allow_premium_users: Option<bool>,
+        /// Whether bots are allowed. Default: false.
+        allow_bots: Option<bool>,
+        /// Whether bots are not allowed. Default: false.
+        restrict_bots: Option<bool>,
+        /// Whether contacts are not allowed. Default: false.
+        restrict_contacts: Option<bool>,
+        /// TDLib's rules, in order; `[]` allows nobody.
+        rules: Option<Rules>,
+        /// Whether users that are no contacts may write first.
+        allow_new_chats_from_unknown_users: Option<bool>,
+        /// Price in Telegram Stars of each message of theirs; absent keeps what it is.
+        incoming_paid_message_star_count: Option<Integer<0, { i64::MAX }>>,
+    }
+}
+
+/// The forms of the request, by the name they have in an error string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Mode,
+    Rules,
+    NewChats,
+}
+
+impl Form {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::Rules => "rules",
+            Self::NewChats => "newChatPrivacySettings",
+        }
+    }
+}
+
+/// What is to be set.
+enum Change {
+    Rules(UserPrivacySetting, Vec<Rule>),
+    NewChats(NewChats),
+}
+
+impl Set {
+    /// The rules across fields: one form, and what it comes to.
+    fn change(&self) -> Result<Change, Failure> {
+        let form = match (self.setting.user(), &self.mode, &self.rules) {
+            (None, ..) => Form::NewChats,
+            (Some(_), Some(_), _) => Form::Mode,
+            (Some(_), None, Some(_)) => Form::Rules,
+            (Some(_), None, None) => return Err(Failure::invalid(MODES)),
+        };
+        if let Some((field, _)) = self.given().find(|(_, of)| *of != form) {
+            let form = form.as_str();
+            return Err(Failure::invalid(format!("{field} can't be combined with {form}")));
+        }
+        let Some(user) = self.setting.user() else {
+            return self.new_chats().map(Change::NewChats);
+        };
+        let rules = match &self.rules {
+            Some(Rules(rules)) => rules.clone(),
+            None => self.summary().rules().map_err(conflict)?,
+        };
+        check_number(&rules)?;
+        Ok(Change::Rules(user, rules))
+    }
+
+    /// The fields beside `setting` that are there, in the contract's order, and whose form they are.
+    fn given(&self) -> impl Iterator<Item = (&'static str, Form)> {
+        let fields = [
+            ("mode", Form::Mode, self.mode.is_some()),
+            ("allow_user_ids", Form::Mode, self.allow_user_ids.is_some()),
+            ("restrict_user_ids", Form::Mode, self.restrict_user_ids.is_some()),
+            ("allow_chat_ids", Form::Mode, self.allow_chat_ids.is_some()),
+            ("restrict_chat_ids", Form::Mode, self.restrict_chat_ids.is_some()),
+            ("allow_premium_users", Form::Mode, self.allow_premium_users.is_some()),
+            ("allow_bots", Form::Mode, self.allow_bots.is_some()),
+            ("restrict_bots", Form::Mode, self.restrict_bots.is_some()),
+            ("restrict_contacts", Form::Mode, self.restrict_contacts.is_some()),
+            ("rules", Form::Rules, self.rules.is_some()),
+            (
+                "allow_new_chats_from_unknown_users",
+                Form::NewChats,
+                self.allow_new_chats_from_unknown_users.is_some(),
+            ),
+            (
+                "incoming_paid_message_star_count",
+                Form::NewChats,
+                self.incoming_paid_message_star_count.is_some(),
+            ),
+        ];
+        fields.into_iter().filter(|(.., given)| *given).map(|(field, form, _)| (field, form))
+    }
+
+    fn summary(&self) -> Summary {
+        let ids = |ids: &Option<Ids>| ids.as_ref().map(|IdList(ids)| ids.clone());
+        Summary {
+            mode: self.mode.unwrap_or_default(),
+            allow_user_ids: ids(&self.allow_user_ids).unwrap_or_default(),
+            restrict_user_ids: ids(&self.restrict_user_ids).unwrap_or_default(),
+            allow_chat_ids: ids(&self.allow_chat_ids).unwrap_or_default(),
+            restrict_chat_ids: ids(&self.restrict_chat_ids).unwrap_or_default(),
+            allow_premium_users: self.allow_premium_users.unwrap_or_default(),
+            allow_bots: self.allow_bots.unwrap_or_default(),
+            restrict_bots: self.restrict_bots.unwrap_or_default(),
+            restrict_contacts: self.restrict_contacts.unwrap_or_default(),
+            canonical: true,
+        }
+    }
+
+    fn new_chats(&self) -> Result<NewChats, Failure> {
+        let allow = self.allow_new_chats_from_unknown_users;
+        let missing = || Failure::invalid("allow_new_chats_from_unknown_users is required");
+        let price = self.incoming_paid_message_star_count.map(|Integer(price)| price);
+        let new_chats = NewChats { allow: Some(allow.ok_or_else(missing)?), price };
+        new_chats.check()?;
+        Ok(new_chats)
+    }
+}
+
+fn conflict(conflict: Conflict) -> Failure {
+    Failure::invalid(match conflict {
+        Conflict::User(id) => format!("user {id} is both allowed and restricted"),
+        Conflict::Chat(id) => format!("chat {id} is both allowed and restricted"),
+    })
+}
+
+fn check_number(rules: &[Rule]) -> Result<(), Failure> {
+    if users_of(rules).count() > MAX_USERS {
+        return Err(Failure::invalid("too many users in rules"));
+    }
+    if chats_of(rules).count() > MAX_CHATS {
+        return Err(Failure::invalid("too many chats in rules"));
+    }
+    Ok(())
+}
+
+fn users_of(rules: &[Rule]) -> impl Iterator<Item = i64> {
+    let ids = rules.iter().map(|rule| match rule {
+        Rule::AllowUsers(rule) => rule.user_ids.as_slice(),
+        Rule::RestrictUsers(rule) => rule.user_ids.as_slice(),
+        _ => &[],
+    });
+    ids.flatten().copied()
+}
+
+fn chats_of(rules: &[Rule]) -> impl Iterator<Item = i64> {
+    let ids = rules.iter().map(|rule| match rule {
+        Rule::AllowChatMembers(rule) => rule.chat_ids.as_slice(),
+        Rule::RestrictChatMembers(rule) => rule.chat_ids.as_slice(),
+        _ => &[],
+    });
+    ids.flatten().copied()
+}
+
+/// Refuses ids that TDLib would drop in silence: a restriction that is not there leaks.
+async fn check_known(ctx: &Context, rules: &[Rule]) -> Result<(), CommandError> {
+    let mut seen = BTreeSet::new();
+    let users: Vec<_> = users_of(rules).filter(|id| seen.insert(*id)).collect();
+    let asked = join_all(users.iter().map(|&user_id| ctx.known(GetUser { user_id })));
+    for (id, user) in users.iter().zip(asked.await) {
+        if !user?.is_some_and(|user| user.have_access) {
+            return Err(CommandError::refused(format!("user {id} is unknown")));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let chats: Vec<_> = chats_of(rules).filter(|id| seen.insert(*id)).collect();
+    let asked = join_all(chats.iter().map(|&chat_id| ctx.known(GetChat { chat_id })));
+    for (id, chat) in chats.iter().zip(asked.await) {
+        if !chat?.is_some_and(|chat| is_group(&chat)) {
+            return Err(CommandError::refused(format!("chat {id} is not a known group")));
+        }
+    }
+    Ok(())
+}
+
+/// TDLib drops channels from rules too.
+fn is_group(chat: &Chat) -> bool {
+    match &chat.r#type {
+        ChatType::BasicGroup(_) => true,
+        ChatType::Supergroup(group) => !group.is_channel,
+        ChatType::Private(_) | ChatType::Secret(_) => false,
+    }
+}
+
+impl Command for Set {
+    const NAME: &'static str = "set_privacy_setting";
+    const LANE: Lane = Lane::Write;
+    const IDEMPOTENT: bool = true;
+    const ERRORS: &'static [&'static str] = &[
+        "<field> can't be combined with <mode|rules|newChatPrivacySettings>",
+        "user <id> is both allowed and restricted",
+        "chat <id> is both allowed and restricted",
+        "too many users in rules",
+        "too many chats in rules",
+        "user <id> is unknown",
+        "chat <id> is not a known group",
+        "allow_new_chats_from_unknown_users is required",
+        NEEDS_NEW_CHATS,
+        "incoming_paid_message_star_count must be between 0 and <the account's maximum>",
+        "not available to this account",
+    ];
+    const EXAMPLE: &'static str =
+        r#"{"setting": "show_status", "mode": "contacts", "restrict_user_ids": [123456789]}"#;
+    type Reply = Privacy;
+
+    fn check(&self, _config: &Config) -> Result<(), Failure> {
+        self.change().map(drop)
+    }
+
+    async fn run(self, ctx: &Context) -> Result<Privacy, CommandError> {
+        let field = match self.change()? {
+            Change::Rules(user, rules) => {
+                ctx.take_turn(Thing::Privacy(self.setting)).await?;
+                check_known(ctx, &rules).await?;
+                let rules = UserPrivacySettingRules { rules };
+                let method = SetUserPrivacySettingRules { setting: user, rules };
+                ctx.set_privacy_rules(self.setting, method).await?;
+                "rules"
+            }
+            Change::NewChats(wanted) => {
+                ctx.take_turn(Thing::GlobalPrivacy).await?;
+                let settings = wanted.settle(ctx).await?;
+                ctx.change(SetNewChatPrivacySettings { settings }).await?;
+                "allow_new_chats_from_unknown_users"
+            }
+        };
+        read(ctx, self.setting).await.map_err(|error| error.after(&[field]))
+    }
+}

@@ -1,0 +1,81 @@
+//! Any method of TDLib's, by name.
+
+use contracts::{ErrorCode, ErrorSource};
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::args::{Argument, Object, arguments};
+use super::{Command, CommandError, Context, Entry, Lane};
+use crate::answer::Failure;
+use crate::worker::Config;
+
+pub(super) const COMMANDS: &[Entry] = &[Entry::of::<CallTdlib>()];
+
+/// A method's own fields: an object without `@type` and `@extra`.
+struct Params(Box<RawValue>);
+
+impl Argument for Params {
+    const REQUIRED: bool = false;
+
+    fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
+        let object = Object::read(value)
+            .ok_or_else(|| Failure::invalid(format!("{name} must be an object")))?;
+        match object.0.iter().find(|(key, _)| key.starts_with('@')) {
+            Some((key, _)) => Err(Failure::invalid(format!("unknown field: {key}"))),
+            None => Ok(Self(value.to_owned())),
+        }
+    }
+
+    fn absent(_name: &str) -> Result<Self, Failure> {
+        Ok(Self(RawValue::from_string("{}".to_owned()).map_err(|_| Failure::internal())?))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "object", "propertyNames": {"pattern": "^[^@]"}, "default": {}})
+    }
+
+    fn faults(name: &str) -> Vec<String> {
+        vec![format!("{name} must be an object"), "unknown field: @<name>".to_owned()]
+    }
+}
+
+/// TDLib's object, as it is.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+struct TdObject(#[schemars(with = "serde_json::Map<String, serde_json::Value>")] Box<RawValue>);
+
+arguments! {
+    /// Calls a method of TDLib's by name and answers with TDLib's object.
+    ///
+    /// Only methods that the setting `worker.call_tdlib_methods` names. It counts as a write that is
+    /// not idempotent, and takes no turns with the commands that change the same thing.
+    struct CallTdlib {
+        /// TDLib's name of the method, such as `getMe`.
+        method: String,
+        /// The method's fields.
+        params: Params,
+    }
+}
+
+impl Command for CallTdlib {
+    const NAME: &'static str = "call_tdlib";
+    const LANE: Lane = Lane::Write;
+    const IDEMPOTENT: bool = false;
+    const ERRORS: &'static [&'static str] = &["<method> is not allowed"];
+    const EXAMPLE: &'static str = r#"{"method": "getUserFullInfo", "params": {"user_id": 1}}"#;
+    type Reply = TdObject;
+
+    fn check(&self, config: &Config) -> Result<(), Failure> {
+        if config.call_tdlib_methods.contains(&self.method) {
+            return Ok(());
+        }
+        let method: String = self.method.chars().take(64).collect();
+        let error = format!("{method} is not allowed");
+        Err(Failure::new(error, ErrorCode::NotAllowed, ErrorSource::Validation, false))
+    }
+
+    async fn run(self, ctx: &Context) -> Result<TdObject, CommandError> {
+        ctx.change_raw(&self.method, &self.params.0).await.map(TdObject)
+    }
+}

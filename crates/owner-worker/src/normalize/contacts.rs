@@ -1,0 +1,170 @@
+//! Users and chats, as far as lists of them show them.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tdlib::enums::{CanSendMessageToUserResult, MessageSender};
+use tdlib::methods::Chat;
+use tdlib::types;
+
+use super::type_name;
+
+/// A user's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Profile {
+    /// First name.
+    first_name: String,
+    /// Last name; may be empty.
+    last_name: String,
+    /// Both, with a space between.
+    full_name: String,
+    /// The first active username, without `@`.
+    username: Option<String>,
+}
+
+impl From<&types::User> for Profile {
+    fn from(user: &types::User) -> Self {
+        let usernames = user.usernames.as_ref();
+        Self {
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            full_name: format!("{} {}", user.first_name, user.last_name).trim().to_owned(),
+            username: usernames.and_then(|names| names.active_usernames.first().cloned()),
+        }
+    }
+}
+
+/// A picture, in its small size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Avatar {
+    /// TDLib's file id, true until the account is closed; null without a picture.
+    avatar_file_id: Option<i32>,
+    /// The file's lasting id for this account; null without a picture.
+    avatar_remote_file_id: Option<String>,
+}
+
+impl Avatar {
+    fn of(small: Option<&types::File>) -> Self {
+        let remote = small.map(|file| file.remote.id.clone()).filter(|id| !id.is_empty());
+        Self { avatar_file_id: small.map(|file| file.id), avatar_remote_file_id: remote }
+    }
+}
+
+/// Somebody on a block list.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Sender {
+    /// A user.
+    User {
+        /// The user's id.
+        id: i64,
+        /// `messageSenderUser`.
+        kind: &'static str,
+        /// The user's name.
+        profile: Profile,
+        #[serde(flatten)]
+        avatar: Avatar,
+    },
+    /// A chat.
+    Chat {
+        /// The chat's id.
+        id: i64,
+        /// `messageSenderChat`.
+        kind: &'static str,
+        /// TDLib's type name, such as `chatTypeSupergroup`.
+        r#type: String,
+        /// The chat's title.
+        title: String,
+        #[serde(flatten)]
+        avatar: Avatar,
+    },
+    /// One whose details could not be had.
+    Unknown {
+        /// The user's or chat's id.
+        id: i64,
+        /// `messageSenderUser` or `messageSenderChat`.
+        kind: &'static str,
+    },
+}
+
+const USER: &str = "messageSenderUser";
+const CHAT: &str = "messageSenderChat";
+
+impl Sender {
+    pub(crate) fn user(user: &types::User) -> Self {
+        let photo = user.profile_photo.as_ref().map(|photo| &photo.small);
+        Self::User { id: user.id, kind: USER, profile: user.into(), avatar: Avatar::of(photo) }
+    }
+
+    pub(crate) fn chat(chat: Chat) -> Self {
+        let avatar = Avatar::of(chat.photo.as_ref().map(|photo| &photo.small));
+        let (r#type, title) = (type_name(&chat.r#type), chat.title);
+        Self::Chat { id: chat.id, kind: CHAT, r#type, title, avatar }
+    }
+
+    pub(crate) fn unknown(sender: &MessageSender) -> Self {
+        match sender {
+            MessageSender::User(user) => Self::Unknown { id: user.user_id, kind: USER },
+            MessageSender::Chat(chat) => Self::Unknown { id: chat.chat_id, kind: CHAT },
+        }
+    }
+}
+
+/// A close friend.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Friend {
+    /// The user's id.
+    pub(crate) user_id: i64,
+    /// The user's name; null when it could not be had.
+    pub(crate) profile: Option<Profile>,
+}
+
+/// Whether the account may write to a user.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the wire's own names")]
+pub(crate) struct CanSend {
+    /// The user's id.
+    user_id: i64,
+    /// Null when it could not be told.
+    can_send: Option<bool>,
+    /// `ok`, `paid_messages`, `deleted_or_unknown` or `restricts_new_chats`; null when it could not
+    /// be told.
+    reason: Option<&'static str>,
+    /// Price of a message in Telegram Stars, with `paid_messages`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outgoing_paid_message_star_count: Option<i64>,
+    /// Why it could not be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl CanSend {
+    pub(crate) fn known(user_id: i64, result: &CanSendMessageToUserResult) -> Self {
+        use CanSendMessageToUserResult as Result;
+
+        let (can_send, reason, price) = match result {
+            Result::Ok => (true, "ok", None),
+            Result::UserHasPaidMessages(paid) => {
+                (true, "paid_messages", Some(paid.outgoing_paid_message_star_count))
+            }
+            Result::UserIsDeleted => (false, "deleted_or_unknown", None),
+            Result::UserRestrictsNewChats => (false, "restricts_new_chats", None),
+        };
+        Self {
+            user_id,
+            can_send: Some(can_send),
+            reason: Some(reason),
+            outgoing_paid_message_star_count: price,
+            error: None,
+        }
+    }
+
+    pub(crate) fn unknown(user_id: i64, error: String) -> Self {
+        Self {
+            user_id,
+            can_send: None,
+            reason: None,
+            outgoing_paid_message_star_count: None,
+            error: Some(error),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! TDLib's updates whose fields are shaped as in the commands' results.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tdlib::types::{self, UserPrivacySettingRules};
+use tdlib::{enums, types::UpdateUserPrivacySettingRules};
+
+use super::privacy::{Privacy, Setting};
+use super::{Id64, type_name};
+
+/// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
+pub(crate) const PRIVACY_RULES: &str = "updateUserPrivacySettingRules";
+
+/// `updateUnconfirmedSession`: a session was opened without another one's knowledge.
+#[derive(Serialize, JsonSchema)]
+struct Unconfirmed {
+    /// Null when there is none any more.
+    session: Option<UnconfirmedSession>,
+}
+
+/// The session to be confirmed, or ended.
+#[derive(Serialize, JsonSchema)]
+struct UnconfirmedSession {
+    /// For `confirm_session` and `terminate_session`.
+    id: Id64,
+    /// Unix seconds.
+    log_in_date: i32,
+    /// Its device, as the application gave it.
+    device_model: String,
+    /// Place that belongs to the IP address, in words.
+    location: String,
+}
+
+/// `updateChatBlockList`: a chat has moved to or from a block list.
+#[derive(Serialize, JsonSchema)]
+struct ChatBlockList {
+    /// The chat.
+    chat_id: i64,
+    /// `blockListMain`, `blockListStories`, or null for none.
+    block_list: Option<String>,
+}
+
+/// `updateConnectionState`: how the account is connected to Telegram.
+#[derive(Serialize, JsonSchema)]
+struct ConnectionState {
+    /// TDLib's type name, such as `connectionStateReady`.
+    state: String,
+}
+
+/// `updateFreezeState`: Telegram has frozen the account, or no longer does.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct FreezeState {
+    /// Whether it is frozen.
+    is_frozen: bool,
+    /// Unix seconds; 0 unless it is frozen.
+    freezing_date: i32,
+    /// Unix seconds; 0 unless it is frozen.
+    deletion_date: i32,
+    /// Where to appeal.
+    appeal_link: String,
+}
+
+/// `updateServiceNotification`: Telegram has a word for the account's owner.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct ServiceNotification<'a> {
+    /// Telegram's type of it.
+    r#type: String,
+    /// TDLib's `MessageContent`.
+    #[serde(borrow)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    content: &'a RawValue,
+}
+
+/// The wire's form of an update; `None` for those that pass as they are, and for one that this
+/// build cannot read.
+pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
+    match kind {
+        PRIVACY_RULES => {
+            let (setting, rules) = privacy_rules(json)?;
+            to_json(&Privacy::rules(setting, rules))
+        }
+        "updateUnconfirmedSession" => {
+            let update: types::UpdateUnconfirmedSession = read(json)?;
+            let session = update.session.map(|session| UnconfirmedSession {
+                id: Id64(session.id),
+                log_in_date: session.log_in_date,
+                device_model: session.device_model,
+                location: session.location,
+            });
+            to_json(&Unconfirmed { session })
+        }
+        "updateChatBlockList" => {
+            let types::UpdateChatBlockList { chat_id, block_list } = read(json)?;
+            let block_list = block_list.as_ref().map(type_name);
+            to_json(&ChatBlockList { chat_id, block_list })
+        }
+        "updateConnectionState" => {
+            #[derive(Deserialize)]
+            struct Update {
+                state: enums::ConnectionState,
+            }
+
+            let Update { state } = read(json)?;
+            to_json(&ConnectionState { state: type_name(&state) })
+        }
+        "updateFreezeState" => to_json(&read::<FreezeState>(json)?),
+        "updateServiceNotification" => to_json(&read::<ServiceNotification<'_>>(json)?),
+        _ => None,
+    }
+}
+
+/// Setting and rules of an [`PRIVACY_RULES`].
+pub(crate) fn privacy_rules(json: &str) -> Option<(Setting, UserPrivacySettingRules)> {
+    let UpdateUserPrivacySettingRules { setting, rules } = read(json)?;
+    Some((Setting::of(&setting)?, rules))
+}
+
+/// JSON Schema of the `result` of each update that has a form of its own.
+pub(crate) fn schemas() -> [(&'static str, Schema); 6] {
+    [
+        (PRIVACY_RULES, schema_for!(Privacy)),
+        ("updateUnconfirmedSession", schema_for!(Unconfirmed)),
+        ("updateChatBlockList", schema_for!(ChatBlockList)),
+        ("updateConnectionState", schema_for!(ConnectionState)),
+        ("updateFreezeState", schema_for!(FreezeState)),
+        ("updateServiceNotification", schema_for!(ServiceNotification<'_>)),
+    ]
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+fn to_json(wire: &impl Serialize) -> Option<String> {
+    serde_json::to_string(wire).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(update: &Value, expected: Value) {
+        let kind = update["@type"].as_str().unwrap();
+        let wire = wire(kind, &update.to_string()).map(|json| serde_json::from_str(&json).unwrap());
+        assert_eq!(wire, Some(expected), "{kind}");
+    }
+
+    #[test]
+    fn updates_of_this_group_are_shaped_like_results() {
+        check(
+            &json!({"@type": "updateUnconfirmedSession", "session": {
+                "@type": "unconfirmedSession", "id": "9223372036854775807", "log_in_date": 5,
+                "device_model": "box", "location": "here"}}),
+            json!({"session": {"id": "9223372036854775807", "log_in_date": 5,
+                "device_model": "box", "location": "here"}}),
+        );
+        check(
+            &json!({"@type": "updateUnconfirmedSession", "session": null}),
+            json!({"session": null}),
+        );
+        check(
+            &json!({"@type": "updateChatBlockList", "chat_id": -5,
+                "block_list": {"@type": "blockListStories"}}),
+            json!({"chat_id": -5, "block_list": "blockListStories"}),
+        );
+        check(
+            &json!({"@type": "updateConnectionState", "state": {"@type": "connectionStateReady"}}),
+            json!({"state": "connectionStateReady"}),
+        );
+        check(
+            &json!({"@type": "updateFreezeState", "is_frozen": true, "freezing_date": 1,
+                "deletion_date": 2, "appeal_link": "https://t.me/x"}),
+            json!({"is_frozen": true, "freezing_date": 1, "deletion_date": 2,
+                "appeal_link": "https://t.me/x"}),
+        );
+        check(
+            &json!({"@type": "updateServiceNotification", "type": "x",
+                "content": {"@type": "messageText", "n": 1}}),
+            json!({"type": "x", "content": {"@type": "messageText", "n": 1}}),
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_passes_as_it_is() {
+        assert_eq!(wire("updateChatBlockList", r#"{"chat_id": "five"}"#), None);
+        assert_eq!(wire("updateNewMessage", "{}"), None);
+    }
+}

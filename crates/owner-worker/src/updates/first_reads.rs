@@ -1,0 +1,172 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use contracts::Event;
+use tdlib::types::UserPrivacySettingRules as Rules;
+
+use crate::normalize::privacy::Setting;
+
+/// Tells apart privacy rules that have changed and rules that have only been read.
+///
+/// TDLib knows no rules until they are first read; then it tells them by an update as well as by
+/// the answer, in either order. After that an update always differs from what was last told.
+/// Source: TDLib 1.8.61, `PrivacyManager`.
+#[derive(Default)]
+pub(crate) struct FirstReads(Mutex<HashMap<Setting, State>>);
+
+enum State {
+    /// The first read is under way; updates that come meanwhile are kept.
+    Reading { kept: Vec<(Rules, Event)>, changing: bool },
+    /// What TDLib has last told.
+    Known(Rules),
+}
+
+impl FirstReads {
+    /// Notes that rules are about to be read; whether that is the first time, and [`Self::end`] is
+    /// to be called.
+    pub(crate) fn begin(&self, setting: Setting) -> bool {
+        let mut settings = self.lock();
+        let first = !settings.contains_key(&setting);
+        if first {
+            settings.insert(setting, State::Reading { kept: Vec::new(), changing: false });
+        }
+        first
+    }
+
+    /// Notes that rules are about to be changed: updates from now on are news.
+    pub(crate) fn change(&self, setting: Setting) {
+        if let Some(State::Reading { changing, .. }) = self.lock().get_mut(&setting) {
+            *changing = true;
+        }
+    }
+
+    /// Notes what the first read came to; the updates that were news after all.
+    pub(crate) fn end(&self, setting: Setting, answer: Option<&Rules>) -> Vec<Event> {
+        let mut settings = self.lock();
+        let Some(State::Reading { mut kept, changing }) = settings.remove(&setting) else {
+            return Vec::new();
+        };
+        let known = kept.last().map(|(rules, _)| rules).or(answer).cloned();
+        if let Some(known) = known {
+            settings.insert(setting, State::Known(known));
+        }
+        if !changing && kept.first().is_some_and(|(rules, _)| Some(rules) == answer) {
+            kept.remove(0);
+        }
+        kept.into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Gives the event of an update back if it is news.
+    pub(super) fn pass(&self, setting: Setting, rules: Rules, event: Event) -> Option<Event> {
+        match self.lock().entry(setting).or_insert_with(|| State::Known(Rules::default())) {
+            State::Reading { kept, .. } => {
+                kept.push((rules, event));
+                None
+            }
+            State::Known(known) if *known == rules => None,
+            State::Known(known) => {
+                *known = rules;
+                Some(event)
+            }
+        }
+    }
+
+    /// Begins anew, as TDLib does when the account is opened.
+    pub(crate) fn reset(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Setting, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::{AccountId, Body, EventMeta};
+    use jiff::Timestamp;
+    use tdlib::enums::UserPrivacySettingRule as Rule;
+
+    use super::*;
+
+    struct Case(FirstReads, Setting);
+
+    impl Case {
+        fn new() -> Self {
+            Self(FirstReads::default(), Setting::named("show_bio").unwrap())
+        }
+
+        fn update(&self, rules: &Rules) -> bool {
+            let event = Event {
+                account: AccountId::new(1).unwrap(),
+                kind: "x".into(),
+                body: Body::Result("{}".into()),
+                meta: EventMeta::at(Timestamp::UNIX_EPOCH),
+            };
+            self.0.pass(self.1, rules.clone(), event).is_some()
+        }
+
+        fn begin(&self) -> bool {
+            self.0.begin(self.1)
+        }
+
+        fn end(&self, answer: Option<&Rules>) -> usize {
+            self.0.end(self.1, answer).len()
+        }
+    }
+
+    fn rules(rules: &[Rule]) -> Rules {
+        Rules { rules: rules.to_vec() }
+    }
+
+    #[test]
+    fn the_update_of_a_first_read_is_no_news_before_and_after_its_answer() {
+        let all = rules(&[Rule::AllowAll]);
+        let before = Case::new();
+        assert!(before.begin() && !before.begin());
+        assert!(!before.update(&all));
+        assert_eq!(before.end(Some(&all)), 0);
+        let after = Case::new();
+        assert!(after.begin());
+        assert_eq!(after.end(Some(&all)), 0);
+        assert!(!after.update(&all));
+        for case in [before, after] {
+            assert!(case.update(&rules(&[])) && case.update(&all), "a change, and back");
+            assert!(!case.begin());
+        }
+    }
+
+    #[test]
+    fn a_change_that_comes_within_the_first_read_is_news() {
+        let (all, none) = (rules(&[Rule::AllowAll]), rules(&[]));
+        let case = Case::new();
+        case.begin();
+        assert!(!case.update(&all) && !case.update(&none));
+        assert_eq!(case.end(Some(&all)), 1);
+
+        let case = Case::new();
+        case.begin();
+        case.0.change(case.1);
+        assert!(!case.update(&all));
+        assert_eq!(case.end(Some(&all)), 1, "our own change is told");
+    }
+
+    #[test]
+    fn a_read_that_fails_swallows_nothing() {
+        let case = Case::new();
+        case.begin();
+        assert!(!case.update(&rules(&[Rule::AllowAll])));
+        assert_eq!(case.end(None), 1);
+        let case = Case::new();
+        case.begin();
+        assert_eq!(case.end(None), 0);
+        assert!(case.begin(), "the next one is the first again");
+    }
+
+    #[test]
+    fn without_a_read_every_update_is_news() {
+        let case = Case::new();
+        assert!(case.update(&rules(&[Rule::AllowAll])));
+        assert!(case.update(&rules(&[])));
+    }
+}
