@@ -39,6 +39,7 @@ impl Core {
         if self.keys.died(caller.key, origin.session.session) {
             return Err(RpcError::not_acceptable("AUTH_KEY_DUPLICATED"));
         }
+        self.check_ban(caller, body)?;
         match method {
             functions::auth::DropTempAuthKeys::CONSTRUCTOR_ID => Ok((true.to_bytes(), Vec::new())),
             functions::auth::ExportAuthorization::CONSTRUCTOR_ID => {
@@ -63,6 +64,26 @@ impl Core {
     /// Where the account of a user is at home.
     pub(crate) fn home(&self, user: UserId) -> i32 {
         lock(&self.homes).get(&user).copied().unwrap_or(FIRST_DATA_CENTRE)
+    }
+
+    /// Nobody who is banned gets anything done, or logs in.
+    fn check_ban(&self, caller: &Caller, body: &[u8]) -> Result<(), RpcError> {
+        let banned = lock(&self.banned);
+        if banned.is_empty() {
+            return Ok(());
+        }
+        let world = lock(&self.world);
+        if let Standing::Member(user) = world.standing(caller.key) {
+            let banned = banned.contains(&user);
+            return if banned {
+                Err(RpcError::unauthorized("USER_DEACTIVATED_BAN"))
+            } else {
+                Ok(())
+            };
+        }
+        let phone = login_phone(body).unwrap_or_default();
+        let banned = world.by_phone(&phone).is_some_and(|account| banned.contains(&account.user));
+        if banned { Err(RpcError::bad_request("PHONE_NUMBER_BANNED")) } else { Ok(()) }
     }
 
     /// A login begins where the account is at home.

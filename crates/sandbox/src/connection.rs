@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use grammers_tl_types::{Serializable, enums, types};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use crate::handshake::{self, Exchange, HandshakeError};
 use crate::keys::{AuthKey, KeyId};
 use crate::service::{self, Sender};
 use crate::session::{ConnectionId, SessionId};
-use crate::transport::{self, Accepted, Frame, FrameReader, FrameWriter, TransportError};
+use crate::transport::{self, Accepted, Entry, Frame, FrameReader, FrameWriter, TransportError};
 
 const RPC_RESULT: u32 = 0xf35c_6d01;
 /// Sent instead of a packet: the key is not known here.
@@ -53,12 +54,13 @@ struct Connection {
 }
 
 /// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
-pub(crate) async fn serve(core: Arc<Core>, id: ConnectionId, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(core: Arc<Core>, entry: Entry, stream: TcpStream, peer: SocketAddr) {
+    let id = core.connections_made.fetch_add(1, Ordering::Relaxed);
     let close = core.connections.add(id, &core.stop);
     let ended = tokio::select! {
         biased;
         () = close.cancelled() => Ok(()),
-        ended = talk(Arc::clone(&core), id, stream, peer) => ended,
+        ended = talk(Arc::clone(&core), id, entry, (stream, peer)) => ended,
     };
     core.sessions.detach(id);
     core.connections.remove(id);
@@ -70,10 +72,10 @@ pub(crate) async fn serve(core: Arc<Core>, id: ConnectionId, stream: TcpStream, 
 async fn talk(
     core: Arc<Core>,
     id: ConnectionId,
-    stream: TcpStream,
-    peer: SocketAddr,
+    entry: Entry,
+    (stream, peer): (TcpStream, SocketAddr),
 ) -> Result<(), ConnectionError> {
-    let Accepted { reader, mut writer, dc } = transport::accept(stream, Some(&core.secret)).await?;
+    let Accepted { reader, mut writer, dc } = transport::accept(stream, entry).await?;
     let (outbox, packets) = unbounded_channel();
     let mut connection = Connection { core, id, peer, dc, outbox, exchange: None };
     connection.run(reader, &mut writer, packets).await

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use grammers_tl_types::{Serializable, enums};
+
 use crate::dispatch::fleet_number;
 use crate::faults::{Fault, FaultId};
 use crate::keys::KeyId;
@@ -91,6 +93,20 @@ impl Sandbox {
     /// Moves an account to another data centre, 1 to 5: its logins are sent there.
     pub fn set_home(&self, account: u32, data_centre: i32) {
         lock(&self.core().homes).insert(fleet_user(account), data_centre);
+    }
+
+    /// Bans an account, or takes that back. Its clients are told and log out; it cannot log in.
+    pub fn ban(&self, account: u32, banned: bool) {
+        let (core, user) = (self.core(), fleet_user(account));
+        if banned {
+            lock(&core.banned).insert(user);
+            let nudge = enums::Updates::TooLong.to_bytes();
+            core.sessions.push(&core.clock, &nudge, |key| {
+                core.keys.principal(key).is_some_and(|key| self.belongs(key, account))
+            });
+        } else {
+            lock(&core.banned).remove(&user);
+        }
     }
 
     fn belongs(&self, key: KeyId, account: u32) -> bool {

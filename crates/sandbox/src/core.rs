@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) connections_made: AtomicU64,
     /// Where accounts are at home, if not in the first data centre.
     pub(crate) homes: Mutex<HashMap<UserId, i32>>,
+    /// Users whom Telegram has banned.
+    pub(crate) banned: Mutex<HashSet<UserId>>,
     /// What `auth.exportAuthorization` gave out.
     pub(crate) tickets: Mutex<HashMap<Vec<u8>, (KeyId, UserId)>>,
     /// Accounts of the fleet whose key two clients had.
@@ -59,6 +61,7 @@ impl Core {
             connections: Connections::default(),
             connections_made: AtomicU64::new(0),
             homes: Mutex::default(),
+            banned: Mutex::default(),
             tickets: Mutex::default(),
             duplicates: Mutex::default(),
             tasks: TaskTracker::new(),

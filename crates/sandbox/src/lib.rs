@@ -20,6 +20,7 @@ mod dispatch;
 mod envelope;
 mod faults;
 mod handshake;
+mod http;
 mod keys;
 mod listener;
 mod model;

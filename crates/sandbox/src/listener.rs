@@ -1,6 +1,5 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -9,19 +8,20 @@ use tracing::{debug, warn};
 
 use crate::connection;
 use crate::core::Core;
+use crate::transport::Entry;
 
 /// How long to wait before trying again what the operating system refused.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Takes clients on `address`, beginning with `listener`, except while they are not wanted: then
 /// the port is closed.
-pub(crate) async fn run(core: Arc<Core>, listener: TcpListener, address: SocketAddr) {
+pub(crate) async fn run(core: Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
     let stop = core.stop.clone();
-    let taking = take(&core, listener, address);
+    let taking = take(&core, entry, listener, address);
     stop.run_until_cancelled(taking).await;
 }
 
-async fn take(core: &Arc<Core>, listener: TcpListener, address: SocketAddr) {
+async fn take(core: &Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
     let mut wanted = core.connections.wanted();
     let mut open = Some(listener);
     core.connections.set_listening(true);
@@ -40,8 +40,7 @@ async fn take(core: &Arc<Core>, listener: TcpListener, address: SocketAddr) {
             }
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let id = core.connections_made.fetch_add(1, Ordering::Relaxed);
-                    core.tasks.spawn(connection::serve(Arc::clone(core), id, stream, peer));
+                    core.tasks.spawn(connection::serve(Arc::clone(core), entry, stream, peer));
                 }
                 // The client has gone, or there are too many open files: others may still come.
                 Err(error) => {

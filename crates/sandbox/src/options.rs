@@ -6,6 +6,10 @@ pub struct Options {
     /// Where clients connect. Anything but a loopback address is refused. Default: `127.0.0.1`, a
     /// free port.
     pub listen: SocketAddr,
+    /// Where clients connect as to a SOCKS5 server; loopback only. Default: nowhere.
+    pub socks: Option<SocketAddr>,
+    /// Where the control API listens (HTTP); loopback only. Default: nowhere.
+    pub control: Option<SocketAddr>,
     /// Accounts of the default fleet, numbered from 1. Default: 1.
     pub accounts: u32,
     /// How many of the last calls are kept for [`Sandbox::calls`]. Default: 100,000.
@@ -20,6 +24,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            socks: None,
+            control: None,
             accounts: 1,
             recorded_calls: 100_000,
             hot_loop: 100,

@@ -8,10 +8,12 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::core::Core;
+use crate::http;
 use crate::listener;
 use crate::model;
 use crate::options::Options;
 use crate::patch::{PatchError, PatchedLibrary};
+use crate::transport::Entry;
 
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,10 @@ pub enum Error {
 pub struct Sandbox {
     core: Arc<Core>,
     address: SocketAddr,
+    socks_address: Option<SocketAddr>,
+    control_address: Option<SocketAddr>,
     secret: String,
+    accounts: u32,
 }
 
 impl fmt::Debug for Sandbox {
@@ -48,33 +53,58 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// [`Error::NotLoopback`] and [`Error::Listen`] for the address of the options.
+    /// [`Error::NotLoopback`] and [`Error::Listen`] for the addresses of the options.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let listen = options.listen;
-        if !listen.ip().is_loopback() {
-            return Err(Error::NotLoopback(listen));
-        }
-        let bound = async {
-            let listener = TcpListener::bind(listen).await?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = bound.await.map_err(|error| Error::Listen(listen, error))?;
+        let (listener, address) = listen(options.listen).await?;
+        let socks = listen_if(options.socks).await?;
+        let control = listen_if(options.control).await?;
+        let accounts = options.accounts;
         let core = tokio::task::spawn_blocking(move || Core::new(&options));
         let core = Arc::new(core.await.map_err(|_| Error::Key)?);
         let mut secret = String::from("dd");
         for byte in core.secret {
             write!(secret, "{byte:02x}").map_err(|_| Error::Key)?;
         }
-        core.tasks.spawn(listener::run(Arc::clone(&core), listener, address));
+        let sandbox = Self {
+            address,
+            socks_address: socks.as_ref().map(|(_, address)| *address),
+            control_address: control.as_ref().map(|(_, address)| *address),
+            secret,
+            accounts,
+            core,
+        };
+        let core = &sandbox.core;
+        let proxy = Entry::Proxy(core.secret);
+        core.tasks.spawn(listener::run(Arc::clone(core), proxy, listener, address));
+        if let Some((listener, address)) = socks {
+            core.tasks.spawn(listener::run(Arc::clone(core), Entry::Socks, listener, address));
+        }
+        if let Some((listener, _)) = control {
+            core.tasks.spawn(http::serve(sandbox.clone(), listener));
+        }
         core.connections.admit(true).await;
         info!(%address, "sandbox started");
-        Ok(Self { core, address, secret })
+        Ok(sandbox)
     }
 
     /// Where clients connect: the `server` and `port` of `TDLib`'s `addProxy`.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients connect as to a SOCKS5 server, if the options ask for it.
+    pub fn socks_address(&self) -> Option<SocketAddr> {
+        self.socks_address
+    }
+
+    /// Where the control API listens, if the options ask for it.
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control_address
+    }
+
+    /// How many accounts the default fleet has.
+    pub fn accounts(&self) -> u32 {
+        self.accounts
     }
 
     /// What a client has to know, in hexadecimal, for `TDLib`'s `proxyTypeMtproto`.
@@ -113,14 +143,41 @@ impl Sandbox {
     }
 }
 
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    if !address.ip().is_loopback() {
+        return Err(Error::NotLoopback(address));
+    }
+    let listening = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    listening.await.map_err(|error| Error::Listen(address, error))
+}
+
+async fn listen_if(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    match address {
+        Some(address) => listen(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn an_address_others_can_reach_is_refused() {
-        let options = Options { listen: "0.0.0.0:0".parse().unwrap(), ..Options::default() };
-        assert!(matches!(Sandbox::start(options).await, Err(Error::NotLoopback(_))));
+        let outside: SocketAddr = "0.0.0.0:0".parse().unwrap();
+        for options in [
+            Options { listen: outside, ..Options::default() },
+            Options { socks: Some(outside), ..Options::default() },
+            Options { control: Some(outside), ..Options::default() },
+        ] {
+            assert!(matches!(Sandbox::start(options).await, Err(Error::NotLoopback(_))));
+        }
     }
 
     #[tokio::test]

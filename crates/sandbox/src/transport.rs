@@ -3,6 +3,7 @@
 
 mod frame;
 mod obfuscation;
+mod socks;
 
 use std::io;
 
@@ -25,6 +26,8 @@ pub(crate) enum TransportError {
     Write(#[source] io::Error),
     #[error("the header names no transport of ours: a client without the secret")]
     Header,
+    #[error("the client speaks no SOCKS5 that is served here")]
+    Socks,
     #[error("a frame of {0} bytes")]
     Length(usize),
 }
@@ -37,15 +40,31 @@ pub(crate) struct Accepted {
     pub(crate) dc: i16,
 }
 
-/// Reads the obfuscation header; a client that does not know `secret` is refused.
+/// What clients take a listener for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// An MTProto proxy with this secret.
+    Proxy(Secret),
+    /// A SOCKS5 server, behind which the data centre is.
+    Socks,
+}
+
+/// Lets a client in and reads its obfuscation header; one that does not know the secret is refused.
 pub(crate) async fn accept(
     mut stream: TcpStream,
-    secret: Option<&Secret>,
+    entry: Entry,
 ) -> Result<Accepted, TransportError> {
     stream.set_nodelay(true).map_err(TransportError::Read)?;
+    let secret = match entry {
+        Entry::Proxy(secret) => Some(secret),
+        Entry::Socks => {
+            socks::greet(&mut stream).await?;
+            None
+        }
+    };
     let mut header = [0; HEADER];
     stream.read_exact(&mut header).await.map_err(TransportError::Read)?;
-    let keys = obfuscation::open(header, secret).ok_or(TransportError::Header)?;
+    let keys = obfuscation::open(header, secret.as_ref()).ok_or(TransportError::Header)?;
     let (read, write) = stream.into_split();
     Ok(Accepted {
         reader: FrameReader::new(read, keys.from_client),

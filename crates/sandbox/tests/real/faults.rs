@@ -128,3 +128,22 @@ async fn a_client_follows_the_clock_and_takes_new_salts() {
     user.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_banned_account_is_logged_out_and_cannot_come_back() {
+    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let (mut one, two) = (rig.log_in(1).await, rig.log_in(2).await);
+    rig.sandbox.ban(1, true);
+    one.state("authorizationStateClosed").await;
+    two.call("getActiveSessions", json!({})).await.unwrap();
+    let mut again = rig.client("again").await;
+    again.state("authorizationStateWaitPhoneNumber").await;
+    let phone = json!({"phone_number": rig.sandbox.phone(1)});
+    let refused = again.call("setAuthenticationPhoneNumber", phone.clone()).await;
+    assert_eq!(refused, Err((400, "PHONE_NUMBER_BANNED".to_owned())));
+    rig.sandbox.ban(1, false);
+    again.call("setAuthenticationPhoneNumber", phone).await.unwrap();
+    again.close().await;
+    two.close().await;
+    rig.stop().await;
+}

@@ -80,3 +80,27 @@ async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
     user.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn socks5_is_a_way_in_as_well() {
+    let socks = Some("127.0.0.1:0".parse().unwrap());
+    let rig = Rig::start(Options { socks, ..Options::default() }).await;
+    let address = rig.sandbox.socks_address().unwrap();
+    let kind = json!({"@type": "proxyTypeSocks5", "username": "", "password": ""});
+    let mut user = rig.client_through("socks", address, kind).await;
+    user.log_in(&rig.sandbox, 1).await;
+    user.call("getActiveSessions", json!({})).await.unwrap();
+    user.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_may_be_given_without_padding() {
+    let rig = Rig::start(Options::default()).await;
+    let secret = rig.sandbox.secret().trim_start_matches("dd").to_owned();
+    let kind = json!({"@type": "proxyTypeMtproto", "secret": secret});
+    let mut user = rig.client_through("plain", rig.sandbox.address(), kind).await;
+    user.log_in(&rig.sandbox, 1).await;
+    user.close().await;
+    rig.stop().await;
+}

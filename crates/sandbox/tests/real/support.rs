@@ -1,5 +1,6 @@
 //! A sandbox, a library patched for it, and clients that log in.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +43,21 @@ impl Rig {
 
     /// A client whose database is called `name`; the same name finds the same database.
     pub(crate) async fn client(&self, name: &str) -> User {
+        let kind = json!({"@type": "proxyTypeMtproto", "secret": self.sandbox.secret()});
+        self.client_through(name, self.sandbox.address(), kind).await
+    }
+
+    /// A client that takes a way of its own.
+    pub(crate) async fn client_through(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        kind: Value,
+    ) -> User {
         let (client, updates) = self.tdlib.client();
         let user = User { client, updates, seen: Vec::new() };
-        let address = self.sandbox.address();
         let proxy = json!({
-            "server": address.ip().to_string(),
-            "port": address.port(),
-            "type": {"@type": "proxyTypeMtproto", "secret": self.sandbox.secret()},
+            "server": address.ip().to_string(), "port": address.port(), "type": kind
         });
         let parameters = parameters(&self.directory.path().join(name));
         // Both in flight together: no connection may go around the proxy.

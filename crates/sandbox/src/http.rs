@@ -1,0 +1,205 @@
+//! The control API over HTTP: what [`Sandbox`] offers to a test in Rust, for everybody else.
+//!
+//! It listens on loopback only and asks for no password: whoever may log in to this machine may
+//! do to the sandbox what they like. `docs/sandbox.md` lists the requests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::faults::{Fault, FaultId};
+use crate::record::{Call, HotLoop};
+use crate::sandbox::Sandbox;
+
+/// Most calls one request gives.
+const MAX_CALLS: usize = 10_000;
+
+/// Serves the control API until the sandbox stops.
+pub(crate) async fn serve(sandbox: Sandbox, listener: TcpListener) {
+    let stop = sandbox.core().stop.clone();
+    let served =
+        axum::serve(listener, router(sandbox)).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::warn!(%error, "the control api has ended");
+    }
+}
+
+fn router(sandbox: Sandbox) -> Router {
+    Router::new()
+        .route("/", get(state))
+        .route("/accounts", get(accounts))
+        .route("/accounts/{account}/home", post(set_home))
+        .route("/accounts/{account}/ban", post(ban).delete(unban))
+        .route("/calls", get(calls))
+        .route("/clock", post(shift_clock))
+        .route("/connections", delete(drop_connections))
+        .route("/connections/admit", post(admit))
+        .route("/connections/refuse", post(refuse))
+        .route("/faults", get(faults).post(inject).delete(clear_faults))
+        .route("/faults/{id}", delete(remove_fault))
+        .route("/keys", delete(lose_keys))
+        .route("/restart", post(restart))
+        .with_state(sandbox)
+}
+
+#[derive(Serialize)]
+struct Summary {
+    address: String,
+    socks_address: Option<String>,
+    secret: String,
+    accounts: u32,
+    connections: usize,
+    duplicates: Vec<Option<u32>>,
+    hot_loops: Vec<HotLoop>,
+    unknown_methods: BTreeMap<&'static str, u64>,
+}
+
+async fn state(State(sandbox): State<Sandbox>) -> Json<Summary> {
+    Json(Summary {
+        address: sandbox.address().to_string(),
+        socks_address: sandbox.socks_address().map(|address| address.to_string()),
+        secret: sandbox.secret().to_owned(),
+        accounts: sandbox.accounts(),
+        connections: sandbox.connections(),
+        duplicates: sandbox.duplicates(),
+        hot_loops: sandbox.hot_loops(),
+        unknown_methods: sandbox.unknown_methods(),
+    })
+}
+
+#[derive(Serialize)]
+struct Login {
+    account: u32,
+    phone: String,
+    code: String,
+}
+
+async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<Login>> {
+    let login =
+        |account| Login { account, phone: sandbox.phone(account), code: sandbox.code(account) };
+    Json((1..=sandbox.accounts()).map(login).collect())
+}
+
+/// Which calls, or whose connections and keys; all if it says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    account: Option<u32>,
+    method: Option<String>,
+}
+
+async fn calls(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> Json<Vec<Call>> {
+    let mut calls = sandbox.calls(which.account, which.method.as_deref());
+    Json(calls.split_off(calls.len().saturating_sub(MAX_CALLS)))
+}
+
+#[derive(Serialize)]
+struct Numbered {
+    id: FaultId,
+    #[serde(flatten)]
+    fault: Fault,
+}
+
+async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<Numbered>> {
+    let faults = sandbox.faults().into_iter();
+    Json(faults.map(|(id, fault)| Numbered { id, fault }).collect())
+}
+
+async fn inject(State(sandbox): State<Sandbox>, Json(fault): Json<Fault>) -> Json<Numbered> {
+    let id = sandbox.inject(fault.clone());
+    Json(Numbered { id, fault })
+}
+
+async fn clear_faults(State(sandbox): State<Sandbox>) -> StatusCode {
+    sandbox.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn remove_fault(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> StatusCode {
+    found(sandbox.remove_fault(FaultId(id)))
+}
+
+#[derive(Serialize)]
+struct Closed {
+    closed: usize,
+}
+
+async fn drop_connections(
+    State(sandbox): State<Sandbox>,
+    Query(which): Query<Which>,
+) -> Json<Closed> {
+    Json(Closed { closed: sandbox.drop_connections(which.account) })
+}
+
+async fn refuse(State(sandbox): State<Sandbox>) -> StatusCode {
+    sandbox.refuse_connections().await;
+    StatusCode::NO_CONTENT
+}
+
+async fn admit(State(sandbox): State<Sandbox>) -> StatusCode {
+    sandbox.admit_connections().await;
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Away {
+    #[serde(default)]
+    away_ms: u64,
+}
+
+async fn restart(State(sandbox): State<Sandbox>, Json(restart): Json<Away>) -> StatusCode {
+    sandbox.restart(Duration::from_millis(restart.away_ms)).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> StatusCode {
+    sandbox.lose_keys(which.account);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shift {
+    seconds: i64,
+}
+
+async fn shift_clock(State(sandbox): State<Sandbox>, Json(shift): Json<Shift>) -> StatusCode {
+    sandbox.shift_clock(shift.seconds);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Home {
+    data_centre: i32,
+}
+
+async fn set_home(
+    State(sandbox): State<Sandbox>,
+    Path(account): Path<u32>,
+    Json(home): Json<Home>,
+) -> StatusCode {
+    sandbox.set_home(account, home.data_centre);
+    StatusCode::NO_CONTENT
+}
+
+async fn ban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
+    sandbox.ban(account, true);
+    StatusCode::NO_CONTENT
+}
+
+async fn unban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
+    sandbox.ban(account, false);
+    StatusCode::NO_CONTENT
+}
+
+fn found(found: bool) -> StatusCode {
+    if found { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}

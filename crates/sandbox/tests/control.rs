@@ -1,0 +1,84 @@
+//! The control API, as anybody without Rust has it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use sandbox::{Fault, Options, Sandbox};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+async fn start() -> Sandbox {
+    let control = Some("127.0.0.1:0".parse().unwrap());
+    Sandbox::start(Options { accounts: 2, control, ..Options::default() }).await.unwrap()
+}
+
+/// One request: its status, and its answer if it is JSON.
+async fn ask(sandbox: &Sandbox, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let mut stream = TcpStream::connect(sandbox.control_address().unwrap()).await.unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_fault_is_injected_listed_and_removed() {
+    let sandbox = start().await;
+    let fault = json!({
+        "account": 1, "method": "messages.sendMessage", "times": 1, "effect": {"flood_wait": 31}
+    });
+    let (status, made) = ask(&sandbox, "POST", "/faults", &fault).await;
+    assert_eq!(status, 200);
+    let expected = Fault::flood_wait(31).account(1).method("messages.sendMessage").times(1);
+    assert_eq!(sandbox.faults()[0].1, expected);
+    let (_, listed) = ask(&sandbox, "GET", "/faults", &Value::Null).await;
+    assert_eq!(listed, json!([made]));
+    let path = format!("/faults/{}", made["id"]);
+    assert_eq!(ask(&sandbox, "DELETE", &path, &Value::Null).await.0, 204);
+    assert_eq!(ask(&sandbox, "DELETE", &path, &Value::Null).await.0, 404);
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_nobody_understands_is_refused() {
+    let sandbox = start().await;
+    for fault in [
+        json!({"effect": {"flood": 31}}),
+        json!({"effect": {"flood_wait": 31}, "acount": 1}),
+        json!({"account": 1}),
+    ] {
+        assert_eq!(ask(&sandbox, "POST", "/faults", &fault).await.0, 422, "{fault}");
+    }
+    assert!(sandbox.faults().is_empty());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_sandbox_tells_how_to_log_in() {
+    let sandbox = start().await;
+    let (_, state) = ask(&sandbox, "GET", "/", &Value::Null).await;
+    assert_eq!(state["address"], sandbox.address().to_string());
+    assert_eq!(state["secret"], sandbox.secret());
+    let (_, accounts) = ask(&sandbox, "GET", "/accounts", &Value::Null).await;
+    assert_eq!(accounts[1], json!({"account": 2, "phone": "+15550000002", "code": "12346"}));
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_port_closes_and_opens() {
+    let sandbox = start().await;
+    assert_eq!(ask(&sandbox, "POST", "/connections/refuse", &Value::Null).await.0, 204);
+    assert!(TcpStream::connect(sandbox.address()).await.is_err());
+    assert_eq!(ask(&sandbox, "POST", "/connections/admit", &Value::Null).await.0, 204);
+    assert!(TcpStream::connect(sandbox.address()).await.is_ok());
+    assert_eq!(ask(&sandbox, "POST", "/restart", &json!({"away_ms": 1})).await.0, 204);
+    assert!(TcpStream::connect(sandbox.address()).await.is_ok());
+    sandbox.stop().await;
+}
