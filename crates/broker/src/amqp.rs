@@ -13,6 +13,7 @@ mod consume;
 mod intake;
 mod link;
 mod outlet;
+mod press;
 mod settle;
 mod topology;
 mod window;

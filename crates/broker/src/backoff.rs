@@ -2,6 +2,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -22,9 +24,12 @@ impl Backoff {
         full / 2 + full / 2 * share / 1024
     }
 
-    /// The last attempt succeeded.
-    pub(crate) fn reset(&mut self) {
-        self.attempts = 0;
+    /// The last attempt began well, at `since`, and failed now. Only what stood for a while makes
+    /// the pauses short again: what fails at once must not be tried without end.
+    pub(crate) fn began(&mut self, since: Instant) {
+        if LONGEST < since.elapsed() {
+            self.attempts = 0;
+        }
     }
 }
 
@@ -40,7 +45,16 @@ mod tests {
             let pause = backoff.next();
             assert!((full / 2..=full).contains(&pause), "{pause:?} of {full:?}");
         }
-        backoff.reset();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_stood_for_a_while_makes_pauses_short_again() {
+        let mut backoff = Backoff { attempts: 6 };
+        let since = Instant::now();
+        backoff.began(since);
+        assert!(LONGEST / 2 <= backoff.next());
+        tokio::time::advance(LONGEST * 2).await;
+        backoff.began(since);
         assert!(backoff.next() <= FIRST);
     }
 }

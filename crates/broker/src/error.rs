@@ -96,7 +96,7 @@ pub enum PublishError {
     /// with the same `command_id`.
     #[error("RabbitMQ did not confirm the command")]
     Unconfirmed,
-    /// It is on the queue, and no answer came in time.
+    /// No answer came in time. The command may be on the queue, and may still be run.
     #[error("no answer came in time")]
     NoAnswer,
 }

@@ -77,8 +77,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// Those of the publish, and [`PublishError::NoAnswer`] after `timeout`; the command may still
-    /// be run, and its event comes by the log.
+    /// Those of the publish, and [`PublishError::NoAnswer`] after `timeout`; if the command is run
+    /// after all, its event comes by the log.
     pub async fn call(
         &self,
         outgoing: &Outgoing,

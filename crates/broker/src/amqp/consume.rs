@@ -10,6 +10,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 use runtime::CancellationToken;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::amqp::link::Links;
@@ -47,9 +48,9 @@ impl Consumption {
             let stop = self.stop.clone();
             let connected = stop.run_until_cancelled(self.links.connection());
             let Some(Some(connection)) = connected.await else { return true };
-            let mut links = self.links.clone();
+            let (mut links, since) = (self.links.clone(), Instant::now());
             let served = tokio::select! {
-                served = self.serve(&connection, &mut backoff) => served,
+                served = self.serve(&connection) => served,
                 () = links.given_up(&connection) => Err(Error::GivenUp),
                 () = self.kill.cancelled() => Err(Error::Grace),
             };
@@ -67,14 +68,14 @@ impl Consumption {
                 self.links.report_damage();
             }
             drop(connection);
+            backoff.began(since);
             stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;
         }
     }
 
     /// Consumes by one channel; `Ok` only after `stop`.
-    async fn serve(&self, connection: &Connection, backoff: &mut Backoff) -> Result<bool, Error> {
+    async fn serve(&self, connection: &Connection) -> Result<bool, Error> {
         let (channel, consumer) = self.open(connection).await?;
-        backoff.reset();
         debug!(queue = self.queue, "consuming");
         let (done, settled) = mpsc::unbounded_channel();
         let settler = Settler {

@@ -11,6 +11,7 @@ use lapin::{Channel, Connection, ConnectionProperties, Event};
 use runtime::CancellationToken;
 use settings::{BrokerSettings, ExposeSecret};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::amqp::topology::Topology;
@@ -127,12 +128,14 @@ impl Keeper {
                     if self.purpose != Purpose::Answer {
                         info!(place, "connected to RabbitMQ");
                     }
-                    (told, backoff) = (false, Backoff::default());
+                    told = false;
+                    let since = Instant::now();
                     let connection = Arc::new(connection);
                     let events = connection.events_listener();
                     self.links.send_replace(Some(Arc::downgrade(&connection)));
                     let error = self.watch(&connection, events, &probe).await;
                     self.links.send_replace(None);
+                    backoff.began(since);
                     error
                 }
                 Err(error @ (Error::ShardCount { .. } | Error::Mismatch { .. })) => {

@@ -56,6 +56,10 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
             a_publisher_needs_no_worker_to_have_been_there(server).boxed(),
         ),
         ("a_deleted_queue_is_declared_again", a_deleted_queue_is_declared_again(server).boxed()),
+        (
+            "a_command_without_a_queue_is_told_apart",
+            a_command_without_a_queue_is_told_apart(server).boxed(),
+        ),
         ("another_shard_count_is_refused", another_shard_count_is_refused(server).boxed()),
         ("another_queue_type_is_refused", another_queue_type_is_refused(server).boxed()),
     ];
@@ -378,6 +382,29 @@ async fn a_deleted_queue_is_declared_again(server: &RabbitServer) {
     let properties = BasicProperties::default();
     client.publish(&exchange, &key, b"{\"n\": 1}", properties).await;
     assert_eq!(numbers(&mut inbox, 1).await, [1]);
+    fixture.drain().await;
+}
+
+async fn a_command_without_a_queue_is_told_apart(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Quorum);
+    publish(&fixture, &numbered(1, 0..1)).await;
+    let publisher = fixture.publisher();
+    assert!(publisher.publish_command(&numbered(1, 1..2)).await[0].is_ok());
+    let other = (2..100).find(|id| shard_of(*id) != shard_of(1)).unwrap();
+    let client = Client::connect(server).await;
+    let queue = fixture.names.command_queue(Flow::Hi, shard_of(other), count());
+    for queue in [queue, fixture.names.unrouted_queue()] {
+        let deleted = client.channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        deleted.await.unwrap();
+    }
+    let ping = |id| Outgoing::new(account(id), "ping");
+    let outgoing = [ping(1), ping(1), ping(other), ping(1), ping(1), ping(other), ping(1)];
+    let outcomes = publisher.publish_command(&outgoing).await;
+    for (outcome, outgoing) in outcomes.iter().zip(&outgoing) {
+        let expected =
+            if outgoing.account == account(1) { None } else { Some(&PublishError::Unroutable) };
+        assert_eq!(outcome.as_ref().err(), expected, "{outcomes:?}");
+    }
     fixture.drain().await;
 }
 
