@@ -375,12 +375,9 @@ async fn a_deleted_queue_is_declared_again(server: &RabbitServer) {
     let queue = fixture.names.command_queue(Flow::Hi, shard_of(1), count());
     let deleted = client.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
     deleted.await.unwrap();
-    // Only a publisher of ours declares it as well; this one waits for the worker.
-    let key = Fixture::key(1, "ping");
-    let exchange = fixture.names.commands_exchange();
+    // It is the worker's doing: a publisher declares only as it connects, which this one does later.
     client.wait_for_queue(&queue).await;
-    let properties = BasicProperties::default();
-    client.publish(&exchange, &key, b"{\"n\": 1}", properties).await;
+    publish(&fixture, &numbered(1, 1..2)).await;
     assert_eq!(numbers(&mut inbox, 1).await, [1]);
     fixture.drain().await;
 }
