@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::core::Core;
 use crate::model::{
-    Account, BlockList, Draft, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, UserId,
-    World,
+    Account, BlockList, Draft, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, SentCode,
+    UserId, World, digits,
 };
 use crate::rpc;
 use crate::sandbox::Sandbox;
@@ -51,6 +54,24 @@ impl Sandbox {
     pub fn account(&self, phone: &str) -> Option<AccountHandle> {
         let user = lock(&self.core().world).by_phone(phone)?.user;
         Some(AccountHandle { core: Arc::clone(self.core()), user })
+    }
+
+    /// The code that is sent to a phone number nobody has an account with; the clients of accounts
+    /// that are there have [`Sandbox::code`].
+    pub fn code_of_new(&self, phone: &str) -> String {
+        rpc::code_of_new(phone)
+    }
+
+    /// Lets the code that was last sent to a phone number expire; whether there was one.
+    pub fn expire_code(&self, phone: &str) -> bool {
+        let mut world = lock(&self.core().world);
+        let code = world.codes.get_mut(&digits(phone));
+        code.map(SentCode::expire).is_some()
+    }
+
+    /// Makes a bot that can be logged in to; its token.
+    pub fn add_bot(&self, username: &str) -> String {
+        lock(&self.core().world).add_bot(username)
     }
 }
 
@@ -146,6 +167,17 @@ impl AccountHandle {
     /// clients learn it with their next app configuration.
     pub fn let_restrict_new_chats(&self, allowed: bool) {
         self.change(|account| account.may_restrict_new_chats = allowed);
+    }
+
+    /// Scans a QR code with another device of the account, and lets its client in. `link` is what
+    /// the QR code says (`tg://login?token=…`); `false` when it is no such link or is too old.
+    pub fn accept_login(&self, link: &str) -> bool {
+        let token = link.split_once("token=").map_or(link, |(_, token)| token);
+        let Ok(token) = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')) else { return false };
+        let now = self.core.clock.now();
+        let shown_by = lock(&self.core.world).login_tokens.accept(&token, self.user, now);
+        self.core.publish(shown_by.map(|key| rpc::scanned(key, now)).into_iter().collect());
+        shown_by.is_some()
     }
 
     /// Ends a session, as another device of the account would; whether there was one.

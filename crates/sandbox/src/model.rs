@@ -111,6 +111,18 @@ impl World {
         self.accounts.insert(account.user, account);
     }
 
+    /// Adds a bot; its token.
+    pub(crate) fn add_bot(&mut self, username: &str) -> String {
+        let id = self.next_user();
+        let mut bot = Person::new(id, username, "");
+        (bot.bot, bot.username) = (true, Some(username.to_owned()));
+        self.add_person(bot);
+        self.add_account(Account::new(id, String::new()));
+        let token = format!("{}:{:032x}", id.0, u128::from_le_bytes(crate::crypto::random()));
+        self.bot_tokens.insert(token.clone(), id);
+        token
+    }
+
     pub(crate) fn person(&self, user: UserId) -> Option<&Person> {
         self.people.get(&user)
     }

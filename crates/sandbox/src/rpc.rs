@@ -4,6 +4,7 @@
 
 mod blank;
 mod blocks;
+mod bots;
 mod chats;
 mod contacts;
 mod describe;
@@ -11,8 +12,10 @@ mod dialogs;
 mod help;
 mod login;
 mod messages;
+mod password;
 mod peers;
 mod privacy;
+mod qr;
 mod sessions;
 mod settings;
 mod startup;
@@ -29,21 +32,26 @@ use grammers_tl_types::{
 };
 
 use crate::keys::KeyId;
-use crate::model::{Account, Audience, UserId, World};
+use crate::model::{Account, Audience, Peer, UserId, World};
 use describe::View;
 
+pub(crate) use login::code_of_new;
 pub(crate) use messages::news;
+pub(crate) use qr::scanned;
 pub(crate) use sessions::log_out;
 
 const AREAS: &[&[Entry]] = &[
     blocks::METHODS,
+    bots::METHODS,
     chats::METHODS,
     contacts::METHODS,
     dialogs::METHODS,
     help::METHODS,
     login::METHODS,
     messages::METHODS,
+    password::METHODS,
     privacy::METHODS,
+    qr::METHODS,
     sessions::METHODS,
     settings::METHODS,
     startup::METHODS,
@@ -153,12 +161,12 @@ impl Ctx<'_> {
         Ok(View { world: self.world, viewer })
     }
 
-    /// Tells the caller's other sessions of an update, and of the users that it names.
-    fn tell_others(&mut self, update: enums::Update, users: &[UserId]) -> Result<(), RpcError> {
+    /// Tells the caller's other sessions of an update, and of the users and groups that it names.
+    fn tell_others(&mut self, update: enums::Update, named: &[Peer]) -> Result<(), RpcError> {
         let now = self.now;
         let view = self.view()?;
         let to = Audience::Account { user: view.viewer, except: None };
-        let updates = view.updates(vec![update], users.iter().copied(), now);
+        let updates = view.updates(vec![update], named, now);
         self.pushes.push(Push { to: to.but(self.caller.key), updates });
         Ok(())
     }

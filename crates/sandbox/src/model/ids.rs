@@ -30,6 +30,14 @@ impl Peer {
         }
     }
 
+    /// The user that it is, if it is one.
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Group(_) | Self::Channel(_) => None,
+        }
+    }
+
     /// The group that it is, if it is one.
     pub fn chat(self) -> Option<ChatId> {
         match self {

@@ -98,11 +98,6 @@ impl LoginTokens {
         token.accepted = Some(user);
         Some(token.key)
     }
-
-    /// The QR code that `key` shows.
-    pub(crate) fn shown_by(&self, key: KeyId) -> Option<&[u8]> {
-        self.0.iter().find(|(_, token)| token.key == key).map(|(name, _)| &**name)
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{BlockList, Peer, UserId, count};
+use crate::model::{BlockList, Peer, count};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::contacts::Block>(),
@@ -41,7 +41,7 @@ impl Handle for functions::contacts::GetBlocked {
         let limit = usize::try_from(self.limit).unwrap_or(0).min(MAX_PAGE);
         let page: Vec<(Peer, i32)> = blocked.iter().skip(offset).take(limit).copied().collect();
         let view = ctx.view()?;
-        let users = view.users(page.iter().filter_map(|(peer, _)| user(*peer)));
+        let users = view.users(page.iter().filter_map(|(peer, _)| peer.user()));
         let chats = view.chats(page.iter().filter_map(|(peer, _)| peer.chat()));
         let described = page.iter().map(|(peer, date)| {
             let peer_id = describe::peer(*peer);
@@ -84,13 +84,5 @@ fn tell(ctx: &mut Ctx<'_>, peer: Peer) -> Result<(), RpcError> {
         blocked_my_stories_from: blocks.has(BlockList::Stories, peer),
         peer_id: describe::peer(peer),
     };
-    let named: Vec<UserId> = user(peer).into_iter().collect();
-    ctx.tell_others(enums::Update::PeerBlocked(update), &named)
-}
-
-fn user(peer: Peer) -> Option<UserId> {
-    match peer {
-        Peer::User(user) => Some(user),
-        Peer::Group(_) | Peer::Channel(_) => None,
-    }
+    ctx.tell_others(enums::Update::PeerBlocked(update), &[peer])
 }

@@ -3,7 +3,7 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{ChatId, Contact, Peer, UserId};
+use crate::model::{Contact, Peer, UserId};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::contacts::EditCloseFriends>(),
@@ -53,7 +53,7 @@ impl Handle for functions::contacts::EditCloseFriends {
         }
         for id in changed {
             let update = types::UpdateUser { user_id: id.0 };
-            ctx.tell_others(enums::Update::User(update), &[id])?;
+            ctx.tell_others(enums::Update::User(update), &[Peer::User(id)])?;
         }
         Ok(true)
     }
@@ -80,16 +80,11 @@ impl Handle for functions::contacts::ResolvePhone {
 }
 
 fn resolved(ctx: &mut Ctx<'_>, peer: Peer) -> Result<enums::contacts::ResolvedPeer, RpcError> {
-    let user = match peer {
-        Peer::User(user) => Some(user),
-        Peer::Group(_) | Peer::Channel(_) => None,
-    };
     let view = ctx.view()?;
-    let chats: Option<ChatId> = peer.chat();
     Ok(enums::contacts::ResolvedPeer::Peer(types::contacts::ResolvedPeer {
         peer: describe::peer(peer),
-        chats: view.chats(chats),
-        users: view.users(user),
+        chats: view.chats(peer.chat()),
+        users: view.users(peer.user()),
     }))
 }
 

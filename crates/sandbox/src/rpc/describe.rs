@@ -112,20 +112,11 @@ impl View<'_> {
     pub(crate) fn updates(
         &self,
         updates: Vec<enums::Update>,
-        users: impl IntoIterator<Item = UserId>,
+        named: &[Peer],
         date: i32,
     ) -> enums::Updates {
-        self.updates_in(updates, users, [], date)
-    }
-
-    pub(crate) fn updates_in(
-        &self,
-        updates: Vec<enums::Update>,
-        users: impl IntoIterator<Item = UserId>,
-        chats: impl IntoIterator<Item = ChatId>,
-        date: i32,
-    ) -> enums::Updates {
-        let (users, chats) = (self.users(users), self.chats(chats));
+        let users = self.users(named.iter().filter_map(|peer| peer.user()));
+        let chats = self.chats(named.iter().filter_map(|peer| peer.chat()));
         enums::Updates::Updates(types::Updates { updates, users, chats, date, seq: 0 })
     }
 }
@@ -143,11 +134,6 @@ pub(crate) fn peer(peer: Peer) -> enums::Peer {
 pub(crate) fn users_in<'a>(
     messages: impl IntoIterator<Item = &'a Message>,
 ) -> impl Iterator<Item = UserId> {
-    messages.into_iter().flat_map(|message| {
-        let with = match message.peer {
-            Peer::User(user) => Some(user),
-            Peer::Group(_) | Peer::Channel(_) => None,
-        };
-        [Some(message.from), with].into_iter().flatten()
-    })
+    let both = |message: &'a Message| [Some(message.from), message.peer.user()];
+    messages.into_iter().flat_map(both).flatten()
 }

@@ -35,8 +35,8 @@ struct Page {
 impl Handle for functions::messages::GetDialogs {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let after = match &self.offset_peer {
-            enums::InputPeer::Empty => None,
-            peer => Some(ctx.peer(peer)?),
+            enums::InputPeer::PeerSelf => Some(Peer::User(ctx.me()?)),
+            peer => ctx.offset(peer),
         };
         let view = ctx.view()?;
         let all = if self.folder_id == Some(ARCHIVE) { Vec::new() } else { rows(&view) };

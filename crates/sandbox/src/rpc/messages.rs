@@ -107,7 +107,7 @@ fn arrival(
         }
     };
     updates.push(update);
-    Some(view.updates_in(updates, describe::users_in([message]), message.peer.chat(), now))
+    Some(view.updates(updates, &[Peer::User(message.from), message.peer], now))
 }
 
 impl Handle for functions::messages::GetHistory {
@@ -188,7 +188,7 @@ impl Handle for functions::channels::DeleteMessages {
         for viewer in members {
             let view = View { world: ctx.world, viewer };
             let update = enums::Update::DeleteChannelMessages(update.clone());
-            let updates = view.updates_in(vec![update], [], [id], now);
+            let updates = view.updates(vec![update], &[Peer::Channel(id)], now);
             let to = Audience::Account { user: viewer, except: Some(key) };
             ctx.pushes.push(Push { to, updates });
         }

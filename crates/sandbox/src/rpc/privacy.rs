@@ -3,7 +3,7 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError};
-use crate::model::{ChatId, GlobalPrivacy, PrivacyKey, PrivacyRule, UserId};
+use crate::model::{Chat, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, UserId};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::account::GetGlobalPrivacySettings>(),
@@ -64,8 +64,10 @@ impl Handle for functions::account::SetPrivacy {
         privacy.set(key, rules);
         let rules = privacy.rules(key);
         let update = types::UpdatePrivacy { key: name, rules: output(&rules) };
-        let users: Vec<UserId> = rules.iter().flat_map(users_of).copied().collect();
-        ctx.tell_others(enums::Update::Privacy(update), &users)?;
+        let users = rules.iter().flat_map(users_of).copied().map(Peer::User);
+        let chats = rules.iter().flat_map(chats_of).filter_map(|id| ctx.world.chat(*id));
+        let named: Vec<Peer> = users.chain(chats.map(Chat::peer)).collect();
+        ctx.tell_others(enums::Update::Privacy(update), &named)?;
         describe(ctx, &rules)
     }
 }

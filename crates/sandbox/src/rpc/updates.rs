@@ -13,6 +13,8 @@ pub(super) const METHODS: &[Entry] = &[
 
 /// The number of the updates that have none of their own; the sandbox does not count them.
 const SEQ: i32 = 1;
+/// Seconds after which a client may ask a supergroup again whether it has missed anything.
+const POLL_S: i32 = 60;
 
 impl Handle for functions::updates::GetState {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
@@ -79,14 +81,17 @@ impl Handle for functions::updates::GetChannelDifference {
         let dialog = super::dialogs::dialog_of(&view, chat.peer());
         let (true, Some(dialog)) = (self.pts < channel.pts, dialog) else {
             let pts = channel.pts;
-            let empty =
-                types::updates::ChannelDifferenceEmpty { r#final: true, pts, timeout: None };
+            let empty = types::updates::ChannelDifferenceEmpty {
+                r#final: true,
+                pts,
+                timeout: Some(POLL_S),
+            };
             return Ok(enums::updates::ChannelDifference::Empty(empty));
         };
         let last: Vec<&Message> = channel.messages.values().rev().take(limit).collect();
         let difference = types::updates::ChannelDifferenceTooLong {
             r#final: true,
-            timeout: None,
+            timeout: Some(POLL_S),
             dialog,
             messages: last.iter().map(|message| view.message(message)).collect(),
             chats: view.chats([id]),

@@ -1,8 +1,13 @@
 //! The sandbox against the real libtdjson: run it where there is no network but loopback.
-
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod blocks;
 mod faults;
 mod login;
+mod messages;
+mod people;
+mod privacy;
 mod protocol;
+mod sessions;
 mod support;
+mod ways_in;
