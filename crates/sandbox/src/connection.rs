@@ -134,6 +134,7 @@ impl Connection {
         self.exchange = step.exchange;
         if let Some(key) = step.key {
             self.core.keys.add(AuthKey::new(&key, self.dc, now));
+            self.core.changed.notify_one();
         }
         let id = self.core.clock.message_id(crate::clock::MessageKind::Answer);
         let length = u32::try_from(step.answer.len()).unwrap_or(u32::MAX);

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +16,7 @@ use crate::options::Options;
 use crate::record::Record;
 use crate::rpc::Client;
 use crate::session::Sessions;
+use crate::state::State;
 use crate::sync::lock;
 use crate::transport::Secret;
 
@@ -40,19 +42,33 @@ pub(crate) struct Core {
     pub(crate) tickets: Mutex<HashMap<Vec<u8>, (KeyId, UserId)>>,
     /// Accounts of the fleet whose key two clients had.
     pub(crate) duplicates: Mutex<Vec<Option<u32>>>,
+    /// Something has changed that is kept between two runs.
+    pub(crate) changed: Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
 
 impl Core {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// A data centre with what an earlier run left, if it left something.
+    pub(crate) fn new(options: &Options, state: Option<State>) -> Self {
         let clock = Clock::default();
-        let world = World::with_accounts(options.accounts, clock.now());
+        let mut world = World::with_accounts(options.accounts, clock.now());
+        let (rsa, secret, keys, homes) = match state {
+            None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
+            Some(state) => {
+                for (user, session) in state.logins {
+                    world.restore_login(UserId(user), session);
+                }
+                let homes = state.homes.into_iter().map(|(user, home)| (UserId(user), home));
+                let keys = KeyStore::restored(&state.keys, &state.bindings);
+                (state.rsa, state.secret, keys, homes.collect())
+            }
+        };
         Self {
             clock,
-            rsa: RsaKey::generate(),
-            secret: random(),
-            keys: KeyStore::default(),
+            rsa,
+            secret,
+            keys,
             sessions: Sessions::default(),
             clients: Mutex::default(),
             world: Mutex::new(world),
@@ -60,18 +76,34 @@ impl Core {
             record: Record::new(options.recorded_calls, options.hot_loop),
             connections: Connections::default(),
             connections_made: AtomicU64::new(0),
-            homes: Mutex::default(),
+            homes: Mutex::new(homes),
             banned: Mutex::default(),
             tickets: Mutex::default(),
             duplicates: Mutex::default(),
+            changed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+        }
+    }
+
+    /// What the next run needs to know of this one.
+    pub(crate) fn state(&self) -> State {
+        let (keys, bindings) = self.keys.saved();
+        let world = lock(&self.world);
+        State {
+            rsa: self.rsa.clone(),
+            secret: self.secret,
+            keys,
+            bindings,
+            logins: world.logins().map(|(user, session)| (user.0, session.clone())).collect(),
+            homes: lock(&self.homes).iter().map(|(user, home)| (user.0, *home)).collect(),
         }
     }
 
     /// Forgets a key: its client has to make another one and to log in again.
     pub(crate) fn forget_key(&self, key: KeyId) {
         self.keys.remove(key);
+        self.changed.notify_one();
         lock(&self.clients).remove(&key);
         lock(&self.world).forget_key(key);
     }

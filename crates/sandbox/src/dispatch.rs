@@ -98,6 +98,10 @@ impl Core {
         };
         let entry = record::Entry { key: caller.key, account, method, body: call.body, outcome };
         self.record.add(entry);
+        // Logins, and what ends them, are all in here.
+        if matches!(rpc::name(method).split_once('.'), Some(("auth" | "account", _))) {
+            self.changed.notify_one();
+        }
         let (body, pushes) = match result {
             Some(Ok((body, pushes))) => (Some(body), pushes),
             Some(Err(error)) => (Some(error.to_bytes()), Vec::new()),

@@ -4,6 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::{AuthKeyBytes, sha1, sha256, take};
 use crate::handshake::NewKey;
 use crate::sync::lock;
@@ -12,8 +16,15 @@ use crate::sync::lock;
 const SALT_PERIOD: i32 = 1800;
 
 /// The last 8 bytes of a key's SHA-1: how messages name it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct KeyId(pub(crate) u64);
+
+impl KeyId {
+    fn of(key: &AuthKeyBytes) -> Self {
+        Self(u64::from_le_bytes(take(&sha1(&[key]), 12)))
+    }
+}
 
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +44,18 @@ pub(crate) struct AuthKey {
     pub(crate) expires: Option<i32>,
 }
 
+/// A key as it is kept between two runs.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedKey {
+    /// In base64.
+    bytes: String,
+    dc: i16,
+    first_salt: i64,
+    created: i32,
+    expires: Option<i32>,
+}
+
 /// A salt and the time it is accepted in, unix seconds.
 pub(crate) struct Salt {
     pub(crate) since: i32,
@@ -43,13 +66,29 @@ pub(crate) struct Salt {
 impl AuthKey {
     pub(crate) fn new(key: &NewKey, dc: i16, now: i32) -> Self {
         Self {
-            id: KeyId(u64::from_le_bytes(take(&sha1(&[&key.bytes]), 12))),
+            id: KeyId::of(&key.bytes),
             bytes: key.bytes,
             dc,
             first_salt: key.salt,
             created: now,
             expires: key.expires_in.map(|seconds| now.saturating_add(seconds)),
         }
+    }
+
+    fn saved(&self) -> SavedKey {
+        SavedKey {
+            bytes: STANDARD.encode(self.bytes),
+            dc: self.dc,
+            first_salt: self.first_salt,
+            created: self.created,
+            expires: self.expires,
+        }
+    }
+
+    fn restored(saved: &SavedKey) -> Option<Self> {
+        let bytes: AuthKeyBytes = STANDARD.decode(&saved.bytes).ok()?.try_into().ok()?;
+        let SavedKey { dc, first_salt, created, expires, .. } = *saved;
+        Some(Self { id: KeyId::of(&bytes), bytes, dc, first_salt, created, expires })
     }
 
     /// The salts that follow each other from `now` on.
@@ -93,6 +132,22 @@ struct Store {
 pub(crate) struct KeyStore(Mutex<Store>);
 
 impl KeyStore {
+    /// The keys and bindings of an earlier run.
+    pub(crate) fn restored(keys: &[SavedKey], bindings: &[(KeyId, KeyId)]) -> Self {
+        let keys = keys.iter().filter_map(AuthKey::restored);
+        let keys = keys.map(|key| (key.id, Arc::new(key))).collect();
+        let stands_for = bindings.iter().copied().collect();
+        Self(Mutex::new(Store { keys, stands_for, dead: HashMap::new() }))
+    }
+
+    /// The keys and bindings, for the next run. Those that died are not kept.
+    pub(crate) fn saved(&self) -> (Vec<SavedKey>, Vec<(KeyId, KeyId)>) {
+        let store = lock(&self.0);
+        let living = store.keys.values().filter(|key| !store.dead.contains_key(&key.id));
+        let bindings = store.stands_for.iter().map(|(from, to)| (*from, *to));
+        (living.map(|key| key.saved()).collect(), bindings.collect())
+    }
+
     pub(crate) fn add(&self, key: AuthKey) {
         lock(&self.0).keys.insert(key.id, Arc::new(key));
     }

@@ -31,6 +31,7 @@ mod rpc;
 mod sandbox;
 mod service;
 mod session;
+mod state;
 mod sync;
 mod transport;
 
@@ -41,3 +42,4 @@ pub use options::Options;
 pub use patch::{PatchError, PatchedLibrary};
 pub use record::{Call, HotLoop};
 pub use sandbox::{Error, Sandbox};
+pub use state::StateError;

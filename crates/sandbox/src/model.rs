@@ -11,6 +11,7 @@ mod mailbox;
 mod password;
 mod person;
 mod privacy;
+mod saved;
 mod session;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
@@ -10,6 +11,10 @@ pub struct Options {
     pub socks: Option<SocketAddr>,
     /// Where the control API listens (HTTP); loopback only. Default: nowhere.
     pub control: Option<SocketAddr>,
+    /// A directory (made if it is not there) for what a restarted sandbox needs to know its clients
+    /// again: keys, and who is logged in; give it the same `listen` and `accounts` then. Default:
+    /// nothing is kept.
+    pub state: Option<PathBuf>,
     /// Accounts of the default fleet, numbered from 1. Default: 1.
     pub accounts: u32,
     /// How many of the last calls are kept for [`Sandbox::calls`]. Default: 100,000.
@@ -26,6 +31,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             socks: None,
             control: None,
+            state: None,
             accounts: 1,
             recorded_calls: 100_000,
             hot_loop: 100,

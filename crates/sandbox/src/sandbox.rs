@@ -1,11 +1,12 @@
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::core::Core;
 use crate::http;
@@ -13,7 +14,11 @@ use crate::listener;
 use crate::model;
 use crate::options::Options;
 use crate::patch::{PatchError, PatchedLibrary};
+use crate::state::{self, StateError};
 use crate::transport::Entry;
+
+/// How long changes of the state are gathered before they are written.
+const SWARM: Duration = Duration::from_millis(200);
 
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +29,9 @@ pub enum Error {
     /// The address could not be listened on.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The state of an earlier run could not be used.
+    #[error("cannot use the state of an earlier run")]
+    State(#[from] StateError),
     /// The data centre's key could not be made.
     #[error("cannot make the data centre's key")]
     Key,
@@ -58,9 +66,12 @@ impl Sandbox {
         let (listener, address) = listen(options.listen).await?;
         let socks = listen_if(options.socks).await?;
         let control = listen_if(options.control).await?;
-        let accounts = options.accounts;
-        let core = tokio::task::spawn_blocking(move || Core::new(&options));
-        let core = Arc::new(core.await.map_err(|_| Error::Key)?);
+        let (accounts, directory) = (options.accounts, options.state.clone());
+        let core = tokio::task::spawn_blocking(move || {
+            let state = options.state.as_deref().map(state::load).transpose()?;
+            Ok::<_, Error>(Core::new(&options, state.flatten()))
+        });
+        let core = Arc::new(core.await.map_err(|_| Error::Key)??);
         let mut secret = String::from("dd");
         for byte in core.secret {
             write!(secret, "{byte:02x}").map_err(|_| Error::Key)?;
@@ -81,6 +92,9 @@ impl Sandbox {
         }
         if let Some((listener, _)) = control {
             core.tasks.spawn(http::serve(sandbox.clone(), listener));
+        }
+        if let Some(directory) = directory {
+            core.tasks.spawn(keep(Arc::clone(core), directory));
         }
         core.connections.admit(true).await;
         info!(%address, "sandbox started");
@@ -140,6 +154,23 @@ impl Sandbox {
         self.core.stop.cancel();
         self.core.tasks.close();
         self.core.tasks.wait().await;
+    }
+}
+
+/// Keeps the state in `directory` whenever it has changed, and when the sandbox stops.
+async fn keep(core: Arc<Core>, directory: PathBuf) {
+    loop {
+        let going = core.stop.run_until_cancelled(core.changed.notified()).await.is_some();
+        let (kept, place) = (Arc::clone(&core), directory.clone());
+        let saved = tokio::task::spawn_blocking(move || state::save(&place, &kept.state()));
+        if let Ok(Err(error)) = saved.await {
+            warn!(%error, "the sandbox's state is not kept");
+        }
+        if !going {
+            return;
+        }
+        // Changes come in swarms.
+        core.stop.run_until_cancelled(tokio::time::sleep(SWARM)).await;
     }
 }
 

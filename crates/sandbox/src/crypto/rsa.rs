@@ -2,6 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grammers_tl_types::Serializable;
 use num_bigint::BigUint;
+use serde::{Deserialize, Serialize};
 
 use super::{random, sha1, take};
 
@@ -14,10 +15,30 @@ const SMALL_PRIMES: [u16; 29] = [
     101, 103, 107, 109, 113,
 ];
 
-/// The data centre's RSA key: made anew for each run, so nothing reusable is ever kept.
+/// The data centre's RSA key: made anew for each run, unless the run keeps its state.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RsaKey {
+    #[serde(with = "hex")]
     modulus: BigUint,
+    #[serde(with = "hex")]
     private: BigUint,
+}
+
+/// A big number as a hexadecimal string.
+mod hex {
+    use num_bigint::BigUint;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &BigUint, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&number.to_str_radix(16))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BigUint, D::Error> {
+        let text = String::deserialize(from)?;
+        BigUint::parse_bytes(text.as_bytes(), 16).ok_or_else(|| D::Error::custom("no number"))
+    }
 }
 
 impl RsaKey {
@@ -45,8 +66,8 @@ impl RsaKey {
     /// What a client looks this key up by: the last 8 bytes of the SHA-1 of its bare TL form.
     pub(crate) fn fingerprint(&self) -> i64 {
         let mut tl = Vec::new();
-        self.modulus.to_bytes_be().serialize(&mut tl);
-        EXPONENT.to_vec().serialize(&mut tl);
+        Serializable::serialize(&self.modulus.to_bytes_be(), &mut tl);
+        Serializable::serialize(&EXPONENT.to_vec(), &mut tl);
         i64::from_le_bytes(take(&sha1(&[&tl]), 12))
     }
 

@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::random;
 use crate::keys::KeyId;
 
 /// What a session tells of the device it runs on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) model: String,
     pub(crate) platform: String,
@@ -15,7 +17,7 @@ pub(crate) struct Device {
 }
 
 /// One place an account is logged in at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LoginSession {
     /// What other sessions name it by; never 0.
     pub(crate) hash: i64,

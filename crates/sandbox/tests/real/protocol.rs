@@ -1,5 +1,5 @@
-use sandbox::Options;
-use serde_json::json;
+use sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
 
 use crate::support::Rig;
 
@@ -102,5 +102,26 @@ async fn the_secret_may_be_given_without_padding() {
     let mut user = rig.client_through("plain", rig.sandbox.address(), kind).await;
     user.log_in(&rig.sandbox, 1).await;
     user.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_kept_its_state_knows_its_clients_again() {
+    let state = tempfile::tempdir().unwrap();
+    let options =
+        || Options { accounts: 2, state: Some(state.path().join("state")), ..Options::default() };
+    let mut rig = Rig::start(options()).await;
+    let user = rig.log_in(2).await;
+    let before = user.call("getActiveSessions", json!({})).await.unwrap();
+    let (address, secret) = (rig.sandbox.address(), rig.sandbox.secret().to_owned());
+    rig.sandbox.stop().await;
+    rig.sandbox = Sandbox::start(Options { listen: address, ..options() }).await.unwrap();
+    assert_eq!(rig.sandbox.secret(), secret);
+    let after = user.call("getActiveSessions", json!({})).await.unwrap();
+    let count = |answer: &Value| answer["sessions"].as_array().unwrap().len();
+    assert_eq!((count(&before), count(&after)), (2, 2));
+    user.close().await;
+    // The library still trusts the new one, so that others can log in.
+    rig.log_in(1).await.close().await;
     rig.stop().await;
 }

@@ -1,0 +1,76 @@
+//! What a sandbox keeps between two runs, so that it knows its clients again: its own key and
+//! secret, theirs, and who is logged in. What the accounts have done besides is not kept.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::RsaKey;
+use crate::keys::{KeyId, SavedKey};
+use crate::model::LoginSession;
+use crate::transport::Secret;
+
+const FILE: &str = "sandbox.json";
+
+/// Why the state of an earlier run was not read, or this run's not written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory could not be made.
+    #[error("cannot make the directory {}", .0.display())]
+    Directory(PathBuf, #[source] io::Error),
+    /// The file could not be read.
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file is not of this version's making.
+    #[error("cannot understand {}: remove it to begin anew", .0.display())]
+    Format(PathBuf, #[source] serde_json::Error),
+    /// The file could not be written.
+    #[error("cannot write {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+}
+
+/// All of it, as the file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    pub(crate) rsa: RsaKey,
+    pub(crate) secret: Secret,
+    pub(crate) keys: Vec<SavedKey>,
+    /// Which key stands for which other.
+    pub(crate) bindings: Vec<(KeyId, KeyId)>,
+    /// By the numbers of the users.
+    pub(crate) logins: Vec<(i64, LoginSession)>,
+    pub(crate) homes: Vec<(i64, i32)>,
+}
+
+/// Reads what an earlier run left in `directory`; `None` when there was none.
+pub(crate) fn load(directory: &Path) -> Result<Option<State>, StateError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| StateError::Directory(directory.to_owned(), error))?;
+    let path = directory.join(FILE);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| StateError::Format(path, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::Read(path, error)),
+    }
+}
+
+/// Writes `state` into `directory`, whole or not at all, for nobody else to read.
+pub(crate) fn save(directory: &Path, state: &State) -> Result<(), StateError> {
+    let (path, part) = (directory.join(FILE), directory.join("sandbox.json.part"));
+    let write = || -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(&serde_json::to_vec(state)?)?;
+        fs::rename(&part, &path)
+    };
+    write().map_err(|error| StateError::Write(path.clone(), error))
+}
