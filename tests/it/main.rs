@@ -9,4 +9,5 @@ mod cli;
 mod command;
 mod refusals;
 mod shutdown;
+#[path = "../support/lib.rs"]
 mod support;

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
+use sandbox::Fault;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -53,6 +55,54 @@ async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sigterm_waits_for_what_runs() {
+    let world = World::start(1).await;
+    let mut worker = world.worker();
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+
+    let slow = Fault::delay(Duration::from_secs(3)).method("account.getAuthorizations");
+    world.sandbox.inject(slow);
+    backend.send(1, "get_active_sessions", json!({}), Some("cmd-slow")).await;
+    world.called("account.getAuthorizations").await;
+    worker.terminate();
+    let answer = backend.answer("get_active_sessions").await;
+    assert!(answer["payload"]["result"].is_object(), "{answer}");
+    assert_eq!(worker.ended().await.code(), Some(0), "{}", worker.log());
+    let log = backend.log(1).await;
+    assert_eq!(answers_to(&log, "cmd-slow"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_end_within_the_grace_period_is_run_by_the_next_worker() {
+    let world = World::start(1).await;
+    let grace = [("TDFLEET__WORKER__GRACE_S", "1")];
+    let mut worker = world.tdfleet(&["worker"], &grace);
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+
+    let silent = Fault::no_answer().method("account.getAuthorizations");
+    world.sandbox.inject(silent);
+    backend.send(1, "get_active_sessions", json!({}), Some("cmd-stuck")).await;
+    world.called("account.getAuthorizations").await;
+    worker.terminate();
+    assert_eq!(worker.ended().await.code(), Some(0), "{}", worker.log());
+    assert_eq!(answers_to(&backend.log(1).await, "cmd-stuck"), 0, "it is left to redelivery");
+
+    world.sandbox.clear_faults();
+    let _next = world.worker();
+    let answer = backend.answer("get_active_sessions").await;
+    assert_eq!(answer["payload"]["_meta"]["command_id"], "cmd-stuck", "{answer}");
+    assert!(answer["payload"]["result"].is_object(), "{answer}");
+}
+
+fn answers_to(log: &[(String, Value)], id: &str) -> usize {
+    log.iter().filter(|(_, event)| event["payload"]["_meta"]["command_id"] == id).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigkill_loses_no_command() {
     let world = World::start(1).await;
     let mut worker = world.worker();
@@ -81,10 +131,10 @@ async fn sigkill_loses_no_command() {
             if ids.len() == COMMANDS {
                 return log;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let log = tokio::time::timeout(std::time::Duration::from_secs(60), all).await;
+    let log = tokio::time::timeout(Duration::from_secs(60), all).await;
     let log = log.expect("every command is answered");
     let ids: Vec<_> =
         log.iter().map(|event| event["payload"]["_meta"]["event_id"].clone()).collect();

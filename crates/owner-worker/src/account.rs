@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error};
 
 use crate::answer::{Address, Failure};
-use crate::commands::{Common, Context, Entry, Lane as Kind, Needs, Prepared};
+use crate::commands::{CommandError, Common, Context, Entry, Lane as Kind, Needs, Prepared};
 use crate::ports::OnOutcome;
 use crate::worker::Shared;
 use closing::Closing;
@@ -327,6 +327,10 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let Job { entry, prepared, address, done, .. } = job;
     let (begun, account) = (Instant::now(), address.account);
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
+    if matches!(run, Ok(Err(CommandError::Closed))) && entry.idempotent && ctx.is_given_up() {
+        debug!(account.id = %account, command.name = entry.name, "command left to redelivery");
+        return;
+    }
     let result = match run {
         Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.handed_over())),
         Err(_) => Err(Failure::internal()),

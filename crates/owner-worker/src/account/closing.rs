@@ -34,6 +34,7 @@ impl Account {
             closing.finish_by = closing.finish_by.min(finish_by);
             return;
         }
+        self.common.given_up.cancel();
         for lane in &mut self.lanes {
             lane.clear();
         }

@@ -8,6 +8,7 @@ use contracts::Epoch;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use runtime::CancellationToken;
 use serde_json::value::RawValue;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
 use tdlib::types::UserPrivacySettingRules;
@@ -25,12 +26,19 @@ use crate::worker::Shared;
 pub(crate) struct Common {
     pub(crate) epoch: Epoch,
     pub(crate) first_reads: FirstReads,
+    /// Cancelled when the account is given up: another owner will run what is not finished.
+    pub(crate) given_up: CancellationToken,
     turns: Mutex<HashMap<Thing, Arc<Turn<()>>>>,
 }
 
 impl Common {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self { epoch, first_reads: FirstReads::default(), turns: Mutex::default() }
+        Self {
+            epoch,
+            first_reads: FirstReads::default(),
+            given_up: CancellationToken::new(),
+            turns: Mutex::default(),
+        }
     }
 
     fn turn(&self, thing: Thing) -> Arc<Turn<()>> {
@@ -78,6 +86,12 @@ impl Context {
             overdue: Mutex::default(),
             turns: Mutex::default(),
         }
+    }
+
+    /// Whether the account is being given up, so that what TDLib has not answered is better run
+    /// again by the next owner, where that is harmless.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.common.given_up.is_cancelled()
     }
 
     /// Asks TDLib one thing; nothing is changed by it.

@@ -118,6 +118,16 @@ impl World {
         timeout(PATIENCE, declared).await.expect("no worker declares the queues")
     }
 
+    /// Waits until some client has called a method of Telegram's.
+    pub(crate) async fn called(&self, method: &str) {
+        let called = async {
+            while self.sandbox.count_calls(None, Some(method)) == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, called).await.expect("the method is not called");
+    }
+
     /// Logs an account in by the commands `start` and `send_code`.
     pub(crate) async fn log_in(&self, backend: &mut Backend, account: u32) {
         let start = serde_json::json!({"phone": self.sandbox.phone(account)});

@@ -1,0 +1,21 @@
+//! Figures of the whole: what a command and an update cost, on real parts.
+//!
+//! `make figures` runs it in a network namespace with the release build. Compare the rows of one run
+//! only: broker, Redis, TDLib, sandbox and this driver share the machine's cores.
+
+#[expect(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "../support/lib.rs"]
+mod support;
+
+mod commands;
+mod cpu;
+mod updates;
+
+fn main() {
+    // `cargo test --benches` calls it too, with `--test`: there is nothing to test here.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    updates::print();
+    tokio::runtime::Runtime::new().unwrap().block_on(commands::print());
+}

@@ -1,0 +1,109 @@
+//! An update on its way: from TDLib's reader through its account's channel to the event's JSON,
+//! against tdlib-rs's own types reading the same bytes.
+
+use std::ffi::CStr;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use contracts::{AccountId, Epoch, EventId};
+use owner_worker::event_of;
+use runtime::Clock;
+use tdlib::{CancellationToken, LogCallback, Tdjson, Tdlib, types};
+
+use crate::cpu;
+
+const ROUNDS: u32 = 5;
+const UPDATES: u32 = 40_000;
+const FIXTURES: [(&str, &str); 2] = [
+    ("text", include_str!("../../crates/tdlib/tests/data/new_message_text.json")),
+    ("photo", include_str!("../../crates/tdlib/tests/data/new_message_photo.json")),
+];
+
+/// Hands out prepared objects.
+struct Prepared {
+    objects: Mutex<Receiver<Vec<u8>>>,
+    clients: AtomicI32,
+}
+
+impl Tdjson for Prepared {
+    fn create_client_id(&self) -> i32 {
+        self.clients.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn send(&self, _client_id: i32, _request: &CStr) {}
+
+    fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
+        self.objects.lock().unwrap().recv_timeout(timeout).ok()
+    }
+
+    fn execute(&self, _request: &CStr) -> Option<String> {
+        None
+    }
+
+    fn set_log_message_callback(&self, _max_level: i32, _callback: LogCallback) {}
+}
+
+pub(crate) fn print() {
+    println!("CPU time per update, best of {ROUNDS} rounds of {UPDATES}:");
+    println!(
+        "| update | bytes | tdfleet: read, route, class, event JSON | tdlib-rs: parse to its types |"
+    );
+    println!("| --- | --- | --- | --- |");
+    for (name, json) in FIXTURES {
+        let ours = best(|| through_tdfleet(json));
+        let theirs = best(|| through_tdlib_rs(json));
+        println!("| {name} | {} | {ours:.2} µs | {theirs:.2} µs |", json.trim().len());
+    }
+    println!();
+}
+
+fn best(round: impl Fn() -> Duration) -> f64 {
+    let rounds = (0..ROUNDS).map(|_| round().as_secs_f64() * 1e6 / f64::from(UPDATES));
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+/// The copy out of TDLib's memory is in it; TDLib's own work is not.
+fn through_tdfleet(json: &str) -> Duration {
+    let (objects, receiver): (Sender<Vec<u8>>, _) = channel();
+    let clients = AtomicI32::new(1);
+    let prepared = Arc::new(Prepared { objects: Mutex::new(receiver), clients });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let tdlib = Tdlib::start(prepared, CancellationToken::new()).unwrap();
+    let (_client, mut updates) = tdlib.client();
+    let account = AccountId::new(1).unwrap();
+    let clock = Clock::system();
+    let begun = cpu::own();
+    for _ in 0..UPDATES {
+        objects.send(json.trim().as_bytes().to_vec()).unwrap();
+    }
+    runtime.block_on(async {
+        let mut batch = Vec::with_capacity(256);
+        let mut id = EventId::first(Epoch(1));
+        let mut out = Vec::with_capacity(8192);
+        let mut left = UPDATES;
+        while left > 0 {
+            left -= u32::try_from(updates.recv_many(&mut batch, 256).await).unwrap();
+            let at = clock.now();
+            for update in batch.drain(..) {
+                out.clear();
+                event_of(account, update, at).encode(id.next(), Some(id), &mut out);
+                id = id.next();
+                black_box(&out);
+            }
+        }
+    });
+    cpu::own() - begun
+}
+
+fn through_tdlib_rs(json: &str) -> Duration {
+    let begun = cpu::own();
+    for _ in 0..UPDATES {
+        let bytes = black_box(json.trim().as_bytes()).to_vec();
+        let update: types::UpdateNewMessage = serde_json::from_slice(&bytes).unwrap();
+        black_box(update);
+    }
+    cpu::own() - begun
+}
