@@ -113,13 +113,15 @@ impl Outlet {
         let (done, mut outcomes) = oneshot::channel();
         let job = Job { posts, done };
         let in_time = tokio::time::timeout(self.timeout, async {
-            self.jobs.send(job).await.is_ok().then_some((&mut outcomes).await)
+            self.jobs.send(job).await.ok()?;
+            (&mut outcomes).await.ok()
         });
         match in_time.await {
-            Ok(Some(Ok(outcomes))) => outcomes,
+            Ok(Some(outcomes)) => outcomes,
             _ if take(&claim.0).is_some() => all(PublishError::Unavailable),
+            Ok(None) => all(PublishError::Unconfirmed),
             // They are being published, which has a limit of its own.
-            _ => outcomes.await.unwrap_or_else(|_| all(PublishError::Unconfirmed)),
+            Err(_) => outcomes.await.unwrap_or_else(|_| all(PublishError::Unconfirmed)),
         }
     }
 }
