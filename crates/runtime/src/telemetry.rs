@@ -31,13 +31,21 @@ impl Telemetry {
         EnvFilter::builder().parse(filter).map(drop).map_err(|error| error.to_string())
     }
 
+    /// The filter with what holds in any case. lapin repeats, as errors, every fault that the broker
+    /// reports itself, so that it is quiet unless the filter names it; and it would log every
+    /// message that RabbitMQ returns with its whole body.
+    fn directives(&self) -> String {
+        format!("lapin=off,{},lapin::returned_messages=off", self.filter)
+    }
+
     /// Installs the process's subscriber; a panic becomes a log line as well.
     ///
     /// A second call in one process changes nothing. A filter that cannot be read falls back to
     /// `info` (settings refuse it before).
     pub fn install(&self) {
-        let filter =
-            EnvFilter::builder().parse(&self.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::builder()
+            .parse(self.directives())
+            .unwrap_or_else(|_| EnvFilter::new("info,lapin=off"));
         let builder =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let installed = match self.format {
@@ -48,6 +56,22 @@ impl Telemetry {
             std::panic::set_hook(Box::new(|panic| {
                 tracing::error!(location = panic.location().map(tracing::field::display), "panic");
             }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rabbitmq_returns_is_never_logged() {
+        for filter in ["info", "trace", "info,lapin=trace", "lapin::returned_messages=warn"] {
+            let telemetry = Telemetry { filter: filter.to_owned(), format: LogFormat::Text };
+            let parsed = EnvFilter::builder().parse(telemetry.directives()).unwrap().to_string();
+            let about: Vec<_> =
+                parsed.split(',').filter(|part| part.starts_with("lapin::returned")).collect();
+            assert_eq!(about, ["lapin::returned_messages=off"], "{filter}");
         }
     }
 }
