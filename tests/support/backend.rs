@@ -4,10 +4,13 @@ use deadpool_redis::redis;
 use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind,
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -139,10 +142,11 @@ impl Backend {
         timeout(PATIENCE, search).await.expect("the answers do not come")
     }
 
-    /// Whether a queue has been declared; a channel that asked for a missing one is closed.
-    pub(crate) async fn has_queue(&self, queue: &str) -> bool {
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.is_ok()
+    /// Whether the commands' exchange is there; a channel that asked in vain is closed.
+    pub(crate) async fn has_exchange(&self) -> bool {
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let (name, kind) = ("tdfleet.commands".into(), ExchangeKind::Topic);
+        self.channel.exchange_declare(name, kind, options, FieldTable::default()).await.is_ok()
     }
 
     /// A queue of its own to be answered in.

@@ -104,18 +104,19 @@ impl World {
         Backend::connect(&self.rabbit.uri(), &self.redis.uri()).await
     }
 
-    /// The same, once a worker has declared the exchange and the queues.
+    /// The same, once a worker has declared the exchange; what its queues are not bound to yet goes
+    /// through the alternate one.
     pub(crate) async fn backend_when_declared(&self) -> Backend {
         let declared = async {
             loop {
                 let backend = self.backend().await;
-                if backend.has_queue(&format!("tdfleet.cmd_lo.s003.of{SHARDS}")).await {
+                if backend.has_exchange().await {
                     return backend;
                 }
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        timeout(PATIENCE, declared).await.expect("no worker declares the queues")
+        timeout(PATIENCE, declared).await.expect("no worker declares the exchange")
     }
 
     /// Waits until some client has called a method of Telegram's.
