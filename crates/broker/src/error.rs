@@ -52,6 +52,16 @@ pub enum Error {
     /// The connection answered nothing, and another takes its place.
     #[error("the connection was given up")]
     GivenUp,
+    /// A message that lapin cannot parse, which ends the connection each time it is delivered. AMQP
+    /// clients do not make such messages by themselves.
+    #[error(
+        "a message has a routing key, id or header name that is not UTF-8: find the queue that keeps it, such as \
+         `<namespace>.unrouted`, and take it out"
+    )]
+    Unparsable {
+        /// What lapin said.
+        source: Said,
+    },
     /// RabbitMQ would not keep a dead letter or a forwarded message.
     #[error("RabbitMQ did not take over a message")]
     NotTaken,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Event};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use runtime::CancellationToken;
 use settings::{BrokerSettings, ExposeSecret};
 use tokio::sync::watch;
@@ -191,7 +191,7 @@ impl Keeper {
                     Some(Event::ConnectionUnblocked) => info!("RabbitMQ takes messages again"),
                     // Channels report their errors here as well, and deal with them.
                     Some(Event::Error(source)) if !connection.status().connected() => {
-                        return Error::Failed { step: "the connection", source: source.into() };
+                        return lost(source);
                     }
                     Some(_) => {}
                     None => return Error::Ended,
@@ -212,5 +212,13 @@ impl Keeper {
         }
         let asked = probe.basic_qos(1, BasicQosOptions::default());
         within(self.topology.timeout, "a probe", asked).await
+    }
+}
+
+fn lost(error: lapin::Error) -> Error {
+    if matches!(error.kind(), ErrorKind::ParsingError(_)) {
+        Error::Unparsable { source: error.into() }
+    } else {
+        Error::Failed { step: "the connection", source: error.into() }
     }
 }
