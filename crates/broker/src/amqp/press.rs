@@ -165,7 +165,7 @@ impl Press {
     async fn print(&self, channel: &Channel, posts: &[&Post]) -> Vec<Outcome> {
         let confirmed = async {
             let started = join_all(posts.iter().map(|post| post.publish(channel, true))).await;
-            join_all(started.into_iter().map(async |confirm| confirm?.await)).await
+            join_all(started.into_iter().map(|confirm| async { confirm?.await })).await
         };
         match tokio::time::timeout(self.timeout, confirmed).await {
             Ok(confirmed) => outcomes(posts, confirmed),

@@ -63,7 +63,7 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
         ("another_shard_count_is_refused", another_shard_count_is_refused(server).boxed()),
         ("another_queue_type_is_refused", another_queue_type_is_refused(server).boxed()),
     ];
-    let outcomes = join_all(scenarios.map(async |(name, scenario)| {
+    let outcomes = join_all(scenarios.map(|(name, scenario)| async move {
         let passed = AssertUnwindSafe(scenario).catch_unwind().await.is_ok();
         (!passed).then_some(name)
     }));
