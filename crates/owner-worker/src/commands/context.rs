@@ -100,8 +100,8 @@ impl Context {
         M: Method,
         M::Answer: Send + 'static,
     {
-        let pending = self.client.start(method)?;
-        self.wait(pending).await
+        let mut pending = self.client.start(method)?;
+        Ok(pending.wait(self.shared.config.timeout).await?)
     }
 
     /// Asks for something that TDLib may not know; `None` when it does not.
@@ -123,9 +123,7 @@ impl Context {
         M: Method,
         M::Answer: Send + 'static,
     {
-        let pending = self.client.start(method)?;
-        self.handed_over.store(true, Ordering::Relaxed);
-        self.wait(pending).await
+        self.effect(self.client.start(method)?).await
     }
 
     /// Calls any method by its name; it counts as a change.
@@ -134,9 +132,7 @@ impl Context {
         method: &str,
         params: &RawValue,
     ) -> Result<Box<RawValue>, CommandError> {
-        let pending = self.client.start_raw(method, params)?;
-        self.handed_over.store(true, Ordering::Relaxed);
-        self.wait(pending).await
+        self.effect(self.client.start_raw(method, params)?).await
     }
 
     /// Reads the rules of a privacy setting. TDLib tells the first read of each as an update too,
@@ -183,7 +179,7 @@ impl Context {
         self.handed_over.load(Ordering::Relaxed)
     }
 
-    /// Waits until TDLib has answered, or the account is closed, for each call whose time ran out:
+    /// Waits until TDLib has answered, or the account is closed, for each change whose time ran out:
     /// what comes next in the lane must not overtake an effect that is still on its way.
     pub(crate) async fn settle_overdue(self) {
         let overdue = self.overdue.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -192,7 +188,8 @@ impl Context {
         }
     }
 
-    async fn wait<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
+    async fn effect<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
+        self.handed_over.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
                 let late = pending.late().map(drop).boxed();

@@ -32,6 +32,15 @@ impl CommandError {
         Self::Refused(Failure::new(error, ErrorCode::TdlibError, ErrorSource::Tdlib, true))
     }
 
+    /// Whether it failed for the account's being closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Partly(_, error) => error.is_closed(),
+            _ => false,
+        }
+    }
+
     /// The failure after `done` had taken effect.
     pub(super) fn after(self, done: &[&'static str]) -> Self {
         Self::Partly(done.to_vec(), Box::new(self))

@@ -8,6 +8,7 @@ use super::{Id64, type_name};
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's own names")]
 pub(crate) struct Sessions {
+    /// All of them.
     sessions: Vec<Session>,
     /// Id of the session that tdfleet itself is: `"0"`.
     current_session_id: Option<Id64>,

@@ -17,8 +17,8 @@ pub(crate) struct FirstReads(Mutex<HashMap<Setting, State>>);
 enum State {
     /// The first read is under way; updates that come meanwhile are kept.
     Reading { kept: Vec<(Rules, Event)>, changing: bool },
-    /// What TDLib has last told.
-    Known(Rules),
+    /// What TDLib has last told; `None` while it is changed before anything was told.
+    Known(Option<Rules>),
 }
 
 impl FirstReads {
@@ -35,8 +35,9 @@ impl FirstReads {
 
     /// Notes that rules are about to be changed: updates from now on are news.
     pub(crate) fn change(&self, setting: Setting) {
-        if let Some(State::Reading { changing, .. }) = self.lock().get_mut(&setting) {
-            *changing = true;
+        match self.lock().entry(setting).or_insert(State::Known(None)) {
+            State::Reading { changing, .. } => *changing = true,
+            State::Known(_) => {}
         }
     }
 
@@ -47,7 +48,7 @@ impl FirstReads {
             return Vec::new();
         };
         let known = kept.last().map(|(rules, _)| rules).or(answer).cloned();
-        if let Some(known) = known {
+        if known.is_some() {
             settings.insert(setting, State::Known(known));
         }
         if !changing && kept.first().is_some_and(|(rules, _)| Some(rules) == answer) {
@@ -58,15 +59,15 @@ impl FirstReads {
 
     /// Gives the event of an update back if it is news.
     pub(super) fn pass(&self, setting: Setting, rules: Rules, event: Event) -> Option<Event> {
-        match self.lock().entry(setting).or_insert_with(|| State::Known(Rules::default())) {
+        match self.lock().entry(setting).or_insert(State::Known(None)) {
             State::Reading { kept, .. } => {
                 kept.push((rules, event));
                 None
             }
-            State::Known(known) if *known == rules => None,
             State::Known(known) => {
-                *known = rules;
-                Some(event)
+                let news = known.as_ref() != Some(&rules);
+                *known = Some(rules);
+                news.then_some(event)
             }
         }
     }
@@ -149,6 +150,11 @@ mod tests {
         case.0.change(case.1);
         assert!(!case.update(&all));
         assert_eq!(case.end(Some(&all)), 1, "our own change is told");
+
+        let case = Case::new();
+        case.0.change(case.1);
+        assert!(!case.begin(), "reading back is not the first to know");
+        assert!(case.update(&all));
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! Whatever is put on the queue, there is exactly one outcome, and nothing breaks.
+
+use std::cell::Cell;
+
+use proptest::collection::{hash_map, vec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::support::{Options, World};
+
+/// A worker, and the runtime that it lives in.
+fn world() -> (Runtime, World) {
+    let runtime = Runtime::new().unwrap();
+    let options = Options { call_tdlib_methods: &["getMe"], ..Options::default() };
+    let world = runtime.block_on(World::with(options));
+    (runtime, world)
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-2..5_i64).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~é\\u{1F600}]{0,12}".prop_map(Value::from),
+        Just(json!("blockListMain")),
+        Just(json!("show_bio")),
+        Just(json!("all")),
+        Just(json!({"@type": "userPrivacySettingRuleAllowUsers", "user_ids": [1]})),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            hash_map("(@type|rules|user_ids|[a-z@]{0,6})", inner, 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Requests that are nearly right: a command's own name and fields, with any values.
+fn request() -> impl Strategy<Value = Value> {
+    let names: Vec<_> = owner_worker::command_names().filter(|name| *name != "start").collect();
+    let command = prop::sample::select(names);
+    command.prop_flat_map(|name| {
+        let fields = owner_worker::command_fields(name).unwrap_or_default().to_vec();
+        let values = vec(prop::option::weighted(0.7, json_value()), fields.len());
+        (values, prop::option::weighted(0.1, ("[a-z_]{1,9}", json_value()))).prop_map(
+            move |(values, more)| {
+                let mut body = json!({"command": name, "userbot_id": 1});
+                for (field, value) in fields.iter().zip(values) {
+                    if let Some(value) = value {
+                        body[*field] = value;
+                    }
+                }
+                if let Some((field, value)) = more {
+                    body[field] = value;
+                }
+                body
+            },
+        )
+    })
+}
+
+#[test]
+fn a_request_of_any_values_has_one_answer() {
+    let (runtime, world) = world();
+    let number = Cell::new(0);
+    proptest!(ProptestConfig::with_cases(3_000), |(mut body in request())| {
+        number.set(number.get() + 1);
+        let id = format!("fuzz-{}", number.get());
+        body["command_id"] = json!(id);
+        let payload = runtime.block_on(world.submit(&body).payload());
+        let kind = payload["type"].as_str().unwrap();
+        prop_assert!(kind.strip_suffix("_error").unwrap_or(kind) == body["command"].as_str().unwrap());
+        prop_assert!(payload.get("result").is_some() != payload.get("error").is_some());
+        prop_assert_ne!(&payload["error_info"]["code"], "internal");
+    });
+    let answers = world.log.events(1).into_iter();
+    let fuzzed = answers.filter(|event| {
+        event["_meta"]["command_id"].as_str().is_some_and(|id| id.starts_with("fuzz-"))
+    });
+    assert_eq!(fuzzed.count(), number.get(), "one event for each");
+}
+
+#[test]
+fn bytes_of_any_kind_have_at_most_one_outcome_and_break_nothing() {
+    let (runtime, world) = world();
+    proptest!(ProptestConfig::with_cases(3_000), |(
+        bytes in prop_oneof![
+            vec(any::<u8>(), 0..64),
+            r#"(\{|\}|\[|\]|"|:|,|command|action|userbot_id|_meta|command_id|1|null|\\u00e9| ){0,24}"#
+                .prop_map(String::into_bytes),
+            json_value().prop_map(|value| value.to_string().into_bytes()),
+        ]
+    )| {
+        let answer = world.submit_bytes(&bytes, None, false);
+        runtime.block_on(answer.outcome());
+    });
+    runtime.block_on(async {
+        let error = world.failure("get_active_sessions", &json!({"x": 1})).await;
+        assert_eq!(error["error"], "unknown field: x");
+    });
+}

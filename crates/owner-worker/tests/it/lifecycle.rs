@@ -1,0 +1,168 @@
+//! Opening, login, loss of the session, closing.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::Reply;
+
+use crate::support::objects::{session, sessions};
+use crate::support::{Options, PATIENCE, World, authorization, request};
+
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_login_by_code_leads_to_ready() {
+    let world =
+        World::with(Options { state: "authorizationStateWaitPhoneNumber", ..Options::default() })
+            .await;
+    let states =
+        [authorization("authorizationStateWaitCode"), authorization("authorizationStateReady")];
+    world.tdlib.answer("setAuthenticationPhoneNumber", Reply::ok().after_update(states[0].clone()));
+    world.tdlib.answer("checkAuthenticationCode", Reply::ok().after_update(states[1].clone()));
+    let state = |update: &serde_json::Value| Reply::object(update["authorization_state"].clone());
+    let before = authorization("authorizationStateWaitPhoneNumber");
+    world.tdlib.answers(
+        "getAuthorizationState",
+        vec![state(&before), state(&states[0]), state(&states[1])],
+    );
+    let started = world.result("start", &json!({"phone": "+15550100"})).await;
+    assert_eq!(started, json!({"state": "wait_code"}));
+    let told = world.log.next(1, "code_required", |_| true).await;
+    assert_eq!(told["result"]["timeout"], 60);
+    assert!(!told.to_string().contains("15550100"));
+    let done = world.result("send_code", &json!({"code": "12345"})).await;
+    assert_eq!(done, json!({"state": "ready"}));
+    world.log.next(1, "authorized", |_| true).await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    world.result("get_active_sessions", &json!({})).await;
+}
+
+#[tokio::test]
+async fn a_lost_session_stays_lost_until_start_opens_the_account_anew() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::error(401, "Unauthorized").held());
+    let running = world.submit(&request("get_active_sessions", &json!({})));
+    let client = world.tdlib.seen("getActiveSessions").await.client_id;
+    for state in ["LoggingOut", "Closing", "Closed"] {
+        world.tdlib.update(client, &authorization(&format!("authorizationState{state}")));
+    }
+    let lost = |result: &serde_json::Value| result["state"] == "session_lost";
+    world.log.next(1, "account_state", lost).await;
+    let payload = running.payload().await;
+    assert_eq!(payload["error_info"]["code"], "not_ready", "{payload}");
+    let payload = world.failure("get_active_sessions", &json!({})).await;
+    assert_eq!(payload["error"], "account is not ready: session_lost");
+    assert_eq!(world.sent("setTdlibParameters").len(), 2, "one for each account");
+
+    let wait_phone = authorization("authorizationStateWaitPhoneNumber");
+    let wait_code = authorization("authorizationStateWaitCode");
+    let opened = Reply::ok().then_update(wait_phone.clone());
+    world.tdlib.answer("setTdlibParameters", opened);
+    world.tdlib.answer("setAuthenticationPhoneNumber", Reply::ok());
+    let state = |update: &serde_json::Value| Reply::object(update["authorization_state"].clone());
+    world.tdlib.answers("getAuthorizationState", vec![state(&wait_phone), state(&wait_code)]);
+    let started = world.result("start", &json!({"phone": "+15550100"})).await;
+    assert_eq!(started, json!({"state": "wait_code"}));
+    assert_eq!(world.sent("setTdlibParameters").len(), 3);
+}
+
+#[tokio::test]
+async fn closing_finishes_what_runs_and_drops_what_waits() {
+    let world = World::ready().await;
+    world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
+    let ttl = |days: i64| {
+        request("set_inactive_session_ttl", &json!({"inactive_session_ttl_days": days}))
+    };
+    let (running, waiting) = (world.submit(&ttl(1)), world.submit(&ttl(2)));
+    world.tdlib.seen("setInactiveSessionTtl").await;
+    let close = world.close(PATIENCE);
+    let answers = async {
+        assert_eq!(waiting.outcome().await, None, "left to redelivery");
+        assert_eq!(world.sent("close").len(), 0);
+        let late = world.submit(&ttl(3));
+        assert_eq!(late.outcome().await, None, "left to redelivery");
+        world.tdlib.release("setInactiveSessionTtl");
+        assert_eq!(running.payload().await["type"], "set_inactive_session_ttl");
+    };
+    tokio::join!(close, answers);
+    assert_eq!(world.sent("close").len(), 1);
+    assert_eq!(world.submit(&ttl(4)).outcome().await, None);
+    let last = world.log.events(1).pop().unwrap();
+    assert_eq!(last["type"], "account_state", "{last}");
+}
+
+#[tokio::test]
+async fn what_does_not_finish_in_time_is_left_to_redelivery_only_if_that_is_harmless() {
+    let world = World::ready().await;
+    world.tdlib.answer("disconnectAllWebsites", Reply::silent());
+    world.tdlib.answer("getActiveSessions", Reply::silent());
+    let once = world.submit(&request("disconnect_all_websites", &json!({})));
+    let read = world.submit_bulk(&request("get_active_sessions", &json!({})));
+    world.tdlib.seen("disconnectAllWebsites").await;
+    world.tdlib.seen("getActiveSessions").await;
+    world.close(SOON).await;
+    let payload = once.payload().await;
+    assert_eq!(payload["error_info"]["code"], "outcome_unknown");
+    assert_eq!(payload["error"], "outcome unknown: the account was closed before TDLib answered");
+    assert_eq!(read.outcome().await, None);
+}
+
+#[tokio::test]
+async fn closing_again_waits_for_the_same_end_and_may_shorten_it() {
+    let world = World::ready().await;
+    world.tdlib.answer("disconnectAllWebsites", Reply::silent());
+    let write = world.submit(&request("disconnect_all_websites", &json!({})));
+    world.tdlib.seen("disconnectAllWebsites").await;
+    tokio::join!(world.close(Duration::from_hours(1)), world.close(SOON));
+    assert_eq!(world.sent("close").len(), 1);
+    assert_eq!(write.payload().await["error_info"]["code"], "outcome_unknown");
+}
+
+#[tokio::test]
+async fn an_account_that_still_waits_to_open_closes_at_once() {
+    let world = World::closed(&Options::default());
+    world.log.set_up(false);
+    world.open();
+    let waiting = world.submit(&request("get_active_sessions", &json!({})));
+    world.close(PATIENCE).await;
+    assert_eq!(waiting.outcome().await, None);
+    assert_eq!(world.sent("setTdlibParameters").len(), 0);
+}
+
+#[tokio::test]
+async fn an_account_can_be_opened_again_after_it_was_closed() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    world.close(PATIENCE).await;
+    world.open_account(1);
+    world.result("get_active_sessions", &json!({})).await;
+}
+
+#[tokio::test]
+async fn an_account_that_tdlib_cannot_open_is_failed() {
+    let world = World::closed(&Options::default());
+    world.tdlib.answer("setTdlibParameters", Reply::error(401, "Wrong database encryption key"));
+    world.open();
+    world.log.next(1, "account_state", |result| result["state"] == "failed").await;
+    let payload = world.failure("get_active_sessions", &json!({})).await;
+    assert_eq!(payload["error"], "account is not ready: failed");
+    world.close(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_newer_owner_keeps_out_of_the_log_leaves_the_request_undone() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    world.log.fence();
+    let answer = world.submit(&request("get_active_sessions", &json!({})));
+    assert_eq!(answer.outcome().await, None);
+}
+
+#[tokio::test]
+async fn accounts_close_when_their_worker_is_dropped() {
+    let world = World::ready().await;
+    let tdlib = std::sync::Arc::clone(&world.tdlib);
+    drop(world);
+    tdlib.seen("close").await;
+    tdlib.seen("close").await;
+}

@@ -1,0 +1,16 @@
+//! The whole worker through its public door, over a scripted libtdjson and an event log in memory.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute only")]
+
+mod block_list;
+mod catalog;
+mod contacts;
+mod fuzz;
+mod global_privacy;
+mod lanes;
+mod lifecycle;
+mod privacy;
+mod raw;
+mod refusals;
+mod sessions;
+mod support;
+mod updates;

@@ -1,0 +1,251 @@
+//! "Rules for every command": the order of the checks, exact strings, one answer each.
+
+use std::time::Duration;
+
+use contracts::{Flow, RoutingKey, ShardCount};
+use owner_worker::Outcome;
+use serde_json::{Value, json};
+use testkit::Reply;
+
+use crate::support::objects::{session, sessions};
+use crate::support::{NOW_MS, Options, World, request};
+
+#[tokio::test]
+async fn a_result_is_one_event_named_like_the_command() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    let mut body = request("get_active_sessions", &json!({}));
+    body["command_id"] = "c-1".into();
+    body["_meta"] = json!({"correlation_id": "k-1", "trace_id": "t-1", "unknown": true});
+    let payload = world.submit(&body).payload().await;
+    assert_eq!(
+        (&payload["type"], &payload["userbot_id"]),
+        (&json!("get_active_sessions"), &json!(1))
+    );
+    assert_eq!(payload["_meta"]["command_id"], "c-1");
+    assert_eq!(payload["_meta"]["correlation_id"], "k-1");
+    assert_eq!(payload["_meta"]["trace_id"], "t-1");
+    let answers = world.log.events(1);
+    assert_eq!(answers.iter().filter(|event| event["_meta"]["command_id"] == "c-1").count(), 1);
+}
+
+#[tokio::test]
+async fn the_first_check_that_fails_names_the_error() {
+    let world =
+        World::with(Options { state: "authorizationStateWaitPhoneNumber", ..Options::default() })
+            .await;
+    let cases = [
+        (
+            json!({"command": "nope", "userbot_id": 1, "x": 1}),
+            "nope_error",
+            "Unsupported command: nope",
+        ),
+        (
+            json!({"command": "terminate_session", "userbot_id": 2, "x": 1, "y": 2}),
+            "terminate_session_error",
+            "unknown field: x",
+        ),
+        (
+            json!({"y": 2, "command": "terminate_session", "x": 1, "userbot_id": 1, "session_id": true}),
+            "terminate_session_error",
+            "unknown field: y",
+        ),
+        (
+            json!({"command": "set_session_settings", "userbot_id": 1, "can_accept_calls": 1}),
+            "set_session_settings_error",
+            "session_id is required",
+        ),
+        (
+            json!({"command": "set_session_settings", "userbot_id": 1, "session_id": 5,
+                "can_accept_secret_chats": "yes", "can_accept_calls": 1}),
+            "set_session_settings_error",
+            "can_accept_calls must be a boolean",
+        ),
+        (
+            json!({"command": "set_session_settings", "userbot_id": 1, "session_id": 5,
+                "can_accept_calls": null}),
+            "set_session_settings_error",
+            "at least one of can_accept_calls or can_accept_secret_chats is required",
+        ),
+        (
+            json!({"command": "set_session_settings", "userbot_id": 1, "session_id": 5,
+                "can_accept_calls": false}),
+            "set_session_settings_error",
+            "account is not ready: wait_phone",
+        ),
+    ];
+    for (body, kind, error) in cases {
+        let payload = world.submit(&body).payload().await;
+        assert_eq!((&payload["type"], &payload["error"]), (&json!(kind), &json!(error)), "{body}");
+    }
+    assert_eq!(world.methods(), Vec::<String>::new(), "TDLib was asked nothing");
+}
+
+#[tokio::test]
+async fn each_failure_has_its_code() {
+    let world =
+        World::with(Options { state: "authorizationStateWaitPhoneNumber", ..Options::default() })
+            .await;
+    let info = async |body: Value| world.submit(&body).payload().await["error_info"].clone();
+    let expected = |code: &str, source: &str, retriable: bool| json!({"code": code, "source": source, "retriable": retriable});
+    let unknown = json!({"command": "nope", "userbot_id": 1});
+    assert_eq!(info(unknown).await, expected("unknown_command", "validation", false));
+    let field = json!({"command": "get_active_sessions", "userbot_id": 1, "x": 1});
+    assert_eq!(info(field).await, expected("invalid_request", "validation", false));
+    let not_ready = json!({"command": "get_active_sessions", "userbot_id": 1});
+    assert_eq!(info(not_ready).await, expected("not_ready", "ownership", true));
+    let past = "2026-11-18T11:06:40Z";
+    let expired =
+        json!({"command": "get_active_sessions", "userbot_id": 1, "_meta": {"deadline": past}});
+    assert_eq!(info(expired).await, expected("expired", "transport", false));
+    let epoch = json!({"command": "get_active_sessions", "userbot_id": 1,
+        "_meta": {"expected_owner_epoch": 41}});
+    assert_eq!(info(epoch).await, expected("not_owner", "ownership", true));
+}
+
+#[tokio::test]
+async fn an_unknown_account_of_an_owned_shard_is_answered_and_one_of_another_shard_is_left_alone() {
+    let world = World::ready().await;
+    let count = ShardCount::new(64).unwrap();
+    let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
+    let stranger = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
+    let answer =
+        world.submit(&json!({"command": "get_active_sessions", "userbot_id": stranger, "x": 1}));
+    let payload = answer.payload().await;
+    assert_eq!(payload["error"], format!("unknown account: {stranger}"));
+    assert_eq!(payload["error_info"]["code"], "unknown_account");
+    let answer = world.submit(&json!({"command": "nope", "userbot_id": stranger}));
+    assert_eq!(answer.error().await, "Unsupported command: nope", "the command comes first");
+    let foreign = (3..10_000).find(|id| ![shard(1), shard(2)].contains(&shard(*id))).unwrap();
+    let answer = world.submit(&json!({"command": "get_active_sessions", "userbot_id": foreign}));
+    assert_eq!(answer.outcome().await, None);
+}
+
+#[tokio::test]
+async fn what_is_no_command_is_answered_as_far_as_it_can_be_addressed() {
+    let world = World::ready().await;
+    let bytes = |body: &[u8]| world.submit_bytes(body, None, false);
+    let error = bytes(br#"{"userbot_id": 1}"#).payload().await;
+    assert_eq!(
+        (&error["type"], &error["error"]),
+        (&json!("command_error"), &json!("command is required"))
+    );
+    let Some(Outcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
+        panic!("not a dead letter");
+    };
+    let account = contracts::AccountId::new(1).unwrap();
+    let key = RoutingKey::new(Flow::Hi, ShardCount::new(64).unwrap(), account, "block_user");
+    let outcome = world.submit_bytes(b"hello", Some(&key), false).outcome().await;
+    let Some(Outcome::DeadLetter { reason, event: Some(event) }) = outcome else {
+        panic!("not a dead letter but {outcome:?}");
+    };
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(event["payload"]["type"], "block_user_error");
+    assert_eq!(event["payload"]["error"], reason);
+}
+
+#[tokio::test]
+async fn a_tdlib_error_is_passed_on_as_it_is() {
+    let world = World::ready().await;
+    world.tdlib.answers(
+        "getActiveSessions",
+        vec![
+            Reply::error(429, "Too Many Requests: retry after 31"),
+            Reply::error(406, "UPDATE_APP_TO_LOGIN"),
+            Reply::error(500, "Request aborted"),
+            Reply::error(400, "PEER_ID_INVALID"),
+        ],
+    );
+    let expected = [
+        (
+            "Too Many Requests: retry after 31",
+            json!({"code": "flood_wait", "source": "tdlib",
+            "retriable": true, "tdlib_code": 429, "retry_after": 31}),
+        ),
+        (
+            "UPDATE_APP_TO_LOGIN",
+            json!({"code": "tdlib_error", "source": "tdlib",
+            "retriable": false, "tdlib_code": 406, "details": {"do_not_display": true}}),
+        ),
+        (
+            "Request aborted",
+            json!({"code": "tdlib_error", "source": "tdlib",
+            "retriable": true, "tdlib_code": 500}),
+        ),
+        (
+            "PEER_ID_INVALID",
+            json!({"code": "tdlib_error", "source": "tdlib",
+            "retriable": false, "tdlib_code": 400}),
+        ),
+    ];
+    for (error, info) in expected {
+        let payload = world.failure("get_active_sessions", &json!({})).await;
+        assert_eq!((&payload["error"], &payload["error_info"]), (&json!(error), &info));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_and_a_panic_are_internal_errors() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(json!({"@type": "sessions"})));
+    let expected = json!({"code": "internal", "source": "internal", "retriable": false});
+    let payload = world.failure("get_active_sessions", &json!({})).await;
+    assert_eq!((&payload["error"], &payload["error_info"]), (&json!("internal error"), &expected));
+    world.tdlib.on("getActiveSessions", |_| panic!("a fault of the test's"));
+    let payload = world.failure("get_active_sessions", &json!({})).await;
+    assert_eq!((&payload["error"], &payload["error_info"]), (&json!("internal error"), &expected));
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[])));
+    world.result("get_active_sessions", &json!({})).await;
+}
+
+#[tokio::test]
+async fn a_read_that_times_out_may_be_tried_again_and_a_change_may_have_happened() {
+    let timeout = Duration::from_millis(50);
+    let world = World::with(Options { timeout, ..Options::default() }).await;
+    world.tdlib.answer("getActiveSessions", Reply::silent());
+    let payload = world.failure("get_active_sessions", &json!({})).await;
+    let read = json!({"code": "timeout", "source": "transport", "retriable": true});
+    assert_eq!(payload["error_info"], read);
+    world.tdlib.answer("confirmSession", Reply::silent());
+    let payload = world.failure("confirm_session", &json!({"session_id": 5})).await;
+    let change = json!({"code": "outcome_unknown", "source": "transport", "retriable": false});
+    assert_eq!(payload["error_info"], change);
+    assert_eq!(payload["error"], "outcome unknown: TDLib did not answer in time");
+}
+
+#[tokio::test]
+async fn a_write_whose_first_read_times_out_has_changed_nothing() {
+    let timeout = Duration::from_millis(50);
+    let world = World::with(Options { timeout, ..Options::default() }).await;
+    world.tdlib.answer("getActiveSessions", Reply::silent());
+    let payload = world.failure("terminate_session", &json!({"session_id": 5})).await;
+    assert_eq!(payload["error_info"]["code"], "timeout");
+    assert_eq!(world.methods(), ["getActiveSessions"]);
+}
+
+#[tokio::test]
+async fn a_command_that_was_delivered_before_runs_again_only_if_that_is_harmless() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    let again = |command: &str| {
+        world.submit_bytes(request(command, &json!({})).to_string().as_bytes(), None, true)
+    };
+    assert_eq!(again("get_active_sessions").payload().await["type"], "get_active_sessions");
+    let payload = again("terminate_all_other_sessions").payload().await;
+    assert_eq!(payload["error_info"]["code"], "outcome_unknown");
+    assert_eq!(world.methods(), ["getActiveSessions"]);
+}
+
+#[tokio::test]
+async fn nothing_that_is_secret_comes_back_in_an_error() {
+    let world =
+        World::with(Options { state: "authorizationStateWaitCode", ..Options::default() }).await;
+    let payload = world.failure("send_code", &json!({"code": 98_765})).await;
+    assert_eq!(payload["error"], "code must be a string");
+    world.tdlib.answer("checkAuthenticationCode", Reply::error(400, "PHONE_CODE_INVALID"));
+    let payload = world.failure("send_code", &json!({"code": "98765"})).await;
+    assert_eq!(payload["error"], "PHONE_CODE_INVALID");
+    assert!(!format!("{:?}", world.log.events(1)).contains("98765"));
+    assert_eq!(payload["_meta"]["occurred_at"], "2026-11-18T11:06:40.000Z");
+    assert_eq!(NOW_MS, 1_795_000_000_000);
+}

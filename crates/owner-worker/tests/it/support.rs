@@ -1,0 +1,233 @@
+pub(crate) mod log;
+pub(crate) mod objects;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
+use owner_worker::{Config, EventSink, Outcome, Request, Worker};
+use runtime::{CancellationToken, Clock, Stage};
+use serde_json::{Value, json};
+use settings::{Credentials, TelegramSettings};
+use tdlib::Tdlib;
+use tempfile::TempDir;
+use testkit::{Reply, Scripted};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+pub(crate) use log::MemoryLog;
+
+/// The longest that anything here is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The time at which a world's clock stands, unix milliseconds: 2026-11-18T11:06:40Z.
+pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
+
+pub(crate) const EPOCH: Epoch = Epoch(42);
+
+/// What a world is made with.
+pub(crate) struct Options {
+    /// What TDLib says when it is given an account's parameters.
+    pub(crate) state: &'static str,
+    /// Longest wait for one answer of TDLib.
+    pub(crate) timeout: Duration,
+    pub(crate) call_tdlib_methods: &'static [&'static str],
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { state: "authorizationStateReady", timeout: PATIENCE, call_tdlib_methods: &[] }
+    }
+}
+
+/// A worker that owns the accounts 1 and 2.
+pub(crate) struct World {
+    pub(crate) tdlib: Arc<Scripted>,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) clock: Clock,
+    pub(crate) worker: Worker,
+    count: ShardCount,
+    _data_dir: TempDir,
+}
+
+/// What a request came to; the outcome is still to come.
+pub(crate) struct Answer(oneshot::Receiver<Outcome>);
+
+impl World {
+    /// One whose accounts are ready.
+    pub(crate) async fn ready() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// One whose accounts have come to the state that the options say.
+    pub(crate) async fn with(options: Options) -> Self {
+        let world = Self::closed(&options);
+        let state = authorization(options.state);
+        world.tdlib.answer("setTdlibParameters", Reply::ok().then_update(state));
+        world.open();
+        for account in [1, 2] {
+            world.log.next(account, "account_state", |result| result["state"] != "starting").await;
+        }
+        world
+    }
+
+    /// One that owns nothing yet.
+    pub(crate) fn closed(options: &Options) -> Self {
+        let failed = CancellationToken::new();
+        let scripted = Scripted::new();
+        let script: Arc<Scripted> = Arc::clone(&scripted);
+        let tdlib = Tdlib::start(script, failed.clone()).unwrap();
+        let data_dir = tempfile::tempdir().unwrap();
+        let count = ShardCount::new(64).unwrap();
+        let config = Config {
+            data_dir: data_dir.path().to_owned(),
+            accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
+            shard_count: count,
+            telegram: TelegramSettings::default(),
+            credentials: Credentials {
+                api_id: 1,
+                api_hash: "0".repeat(32).into(),
+                master_key: "a master key of a test".to_owned().into(),
+            },
+            timeout: options.timeout,
+            opening: 8,
+            call_tdlib_methods: options
+                .call_tdlib_methods
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        };
+        let log = MemoryLog::new();
+        let sink: Arc<dyn EventSink> = Arc::<MemoryLog>::clone(&log);
+        let clock = Clock::manual(NOW_MS);
+        let stage = Stage::new("accounts", &failed);
+        let worker = Worker::new(stage, config, tdlib, sink, clock.clone());
+        Self { tdlib: scripted, log, clock, worker, count, _data_dir: data_dir }
+    }
+
+    /// Takes over the shards of both accounts.
+    pub(crate) fn open(&self) {
+        for account in [1, 2] {
+            self.open_account(account);
+        }
+    }
+
+    /// Takes over the shard of one account.
+    pub(crate) fn open_account(&self, account: i64) {
+        self.worker.open_shard(self.count.shard_of(AccountId::new(account).unwrap()), EPOCH);
+    }
+
+    /// Closes the shard of account 1.
+    pub(crate) async fn close(&self, grace: Duration) {
+        let shard = self.count.shard_of(AccountId::new(1).unwrap());
+        timeout(PATIENCE, self.worker.close_shard(shard, grace)).await.unwrap();
+    }
+
+    /// Submits a request, by the flow for people.
+    pub(crate) fn submit(&self, body: &Value) -> Answer {
+        self.submit_bytes(body.to_string().as_bytes(), None, false)
+    }
+
+    /// Submits a request of account 1 by the flow for bulk work.
+    pub(crate) fn submit_bulk(&self, body: &Value) -> Answer {
+        let (account, command) = (AccountId::new(1).unwrap(), body["command"].as_str().unwrap());
+        let key = RoutingKey::new(Flow::Lo, self.count, account, command);
+        self.submit_bytes(body.to_string().as_bytes(), Some(&key), false)
+    }
+
+    pub(crate) fn submit_bytes(
+        &self,
+        body: &[u8],
+        key: Option<&RoutingKey>,
+        redelivered: bool,
+    ) -> Answer {
+        let properties = Properties::default();
+        let request = Request { body, key, properties: &properties, redelivered, expired: false };
+        let (told, answer) = oneshot::channel();
+        self.worker.submit(&request, Box::new(move |outcome| drop(told.send(outcome))));
+        Answer(answer)
+    }
+
+    /// Runs a command of account 1 to its result.
+    pub(crate) async fn result(&self, command: &str, fields: &Value) -> Value {
+        let payload = self.submit(&request(command, fields)).payload().await;
+        assert_eq!(payload["type"], command, "{payload}");
+        payload["result"].clone()
+    }
+
+    /// Runs a command of account 1 to its failure; the whole payload of the event.
+    pub(crate) async fn failure(&self, command: &str, fields: &Value) -> Value {
+        let payload = self.submit(&request(command, fields)).payload().await;
+        assert_eq!(payload["type"], format!("{command}_error"), "{payload}");
+        payload
+    }
+
+    /// Checks that a request is refused by the contract with this error.
+    pub(crate) async fn refused(&self, command: &str, fields: &Value, error: &str) {
+        let payload = self.failure(command, fields).await;
+        assert_eq!(payload["error"], error, "{command} {fields}");
+        let info = json!({"code": "invalid_request", "source": "validation", "retriable": false});
+        assert_eq!(payload["error_info"], info, "{command} {fields}");
+    }
+
+    /// The methods that TDLib was asked, without those of opening.
+    pub(crate) fn methods(&self) -> Vec<String> {
+        let requests = self.tdlib.requests().into_iter().map(|request| request.method);
+        requests.filter(|method| method != "setTdlibParameters").collect()
+    }
+
+    /// The fields of every request of this method.
+    pub(crate) fn sent(&self, method: &str) -> Vec<Value> {
+        let requests = self.tdlib.requests().into_iter();
+        requests.filter(|request| request.method == method).map(|one| one.fields).collect()
+    }
+}
+
+impl Answer {
+    /// The outcome; `None` when the request was dropped undone.
+    pub(crate) async fn outcome(self) -> Option<Outcome> {
+        timeout(PATIENCE, self.0).await.unwrap().ok()
+    }
+
+    /// The payload of the answer's event.
+    pub(crate) async fn payload(self) -> Value {
+        match self.outcome().await {
+            Some(Outcome::Answered(event)) => {
+                let event: Value = serde_json::from_slice(&event).unwrap();
+                assert_eq!(event["type"], "chat_update");
+                event["payload"].clone()
+            }
+            other => panic!("no answer but {other:?}"),
+        }
+    }
+
+    /// The answer's error string.
+    pub(crate) async fn error(self) -> String {
+        self.payload().await["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the outcome has not come yet.
+    pub(crate) fn waits(&mut self) -> bool {
+        self.0.try_recv() == Err(oneshot::error::TryRecvError::Empty)
+    }
+}
+
+/// A request of account 1 with these fields.
+pub(crate) fn request(command: &str, fields: &Value) -> Value {
+    let mut body = json!({"command": command, "userbot_id": 1});
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// An `updateAuthorizationState`.
+pub(crate) fn authorization(state: &str) -> Value {
+    let mut state = json!({"@type": state});
+    if state["@type"] == "authorizationStateWaitCode" {
+        let sent = json!({"@type": "authenticationCodeTypeSms", "length": 5});
+        state["code_info"] = json!({"@type": "authenticationCodeInfo", "phone_number": "15550100",
+            "type": sent, "next_type": null, "timeout": 60});
+    }
+    json!({"@type": "updateAuthorizationState", "authorization_state": state})
+}
