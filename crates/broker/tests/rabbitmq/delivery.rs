@@ -60,6 +60,10 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
             "a_command_without_a_queue_is_told_apart",
             a_command_without_a_queue_is_told_apart(server).boxed(),
         ),
+        (
+            "a_stop_lets_what_was_handed_over_finish",
+            a_stop_lets_what_was_handed_over_finish(server).boxed(),
+        ),
         ("another_shard_count_is_refused", another_shard_count_is_refused(server).boxed()),
         ("another_queue_type_is_refused", another_queue_type_is_refused(server).boxed()),
     ];
@@ -403,6 +407,33 @@ async fn a_command_without_a_queue_is_told_apart(server: &RabbitServer) {
         assert_eq!(outcome.as_ref().err(), expected, "{outcomes:?}");
     }
     fixture.drain().await;
+}
+
+async fn a_stop_lets_what_was_handed_over_finish(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Quorum);
+    let caller = fixture.another();
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    let publisher = caller.publisher();
+    let outgoing = Outgoing::new(account(1), "ping");
+    let mut call = std::pin::pin!(publisher.call(&outgoing, PATIENCE));
+    let delivery = tokio::select! {
+        delivery = inbox.next() => delivery,
+        answered = &mut call => panic!("answered by nobody: {answered:?}"),
+    };
+    let names = fixture.names.clone();
+    let mut drained = std::pin::pin!(fixture.drain());
+    assert!(drained.as_mut().now_or_never().is_none());
+    let settlement = Settlement::DeadLetter {
+        reason: "stopping".to_owned(),
+        event: Some(Bytes::from_static(b"{}")),
+    };
+    delivery.ticket.settle(settlement);
+    drained.await;
+    assert_eq!(call.await.as_deref(), Ok(b"{}".as_slice()));
+    let client = Client::connect(server).await;
+    assert_eq!(reason(&client.get(&names.dead_letter_queue()).await.delivery), "stopping");
+    caller.drain().await;
 }
 
 async fn another_shard_count_is_refused(server: &RabbitServer) {
