@@ -4,14 +4,15 @@
 #   deploy/images.sh [IMAGE...]
 #
 # IMAGE is debian, rabbitmq, redis or tdfleet; all of them, in this order, when none is named. The
-# last three are made on the first. docs/docker.md says what to do where a registry is at hand.
+# last three are made on the first. Their names begin with localhost/, so that no registry is ever
+# asked for them. docs/docker.md says what to do where one is at hand.
 #
 #   TDFLEET_BINARY  a tdfleet with the sandbox in it, to be taken instead of building one
 #   DEBIAN_MIRROR   where debootstrap and apt fetch from, instead of Debian's own
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-base=tdfleet/debian:local
+base=localhost/debian:bookworm
 
 say() { echo "images: $*" >&2; }
 
@@ -50,7 +51,7 @@ END
 # A Debian server: its Dockerfile copies nothing, so it is given an empty context.
 make_server() {
     mkdir -p "$work/empty"
-    quietly docker build --build-arg "BASE_IMAGE=$base" --tag "tdfleet/$1:local" \
+    quietly docker build --build-arg "BASE_IMAGE=$base" --tag "localhost/$1:debian" \
         --file "$root/deploy/Dockerfile.$1" "$work/empty"
 }
 
@@ -67,7 +68,7 @@ make_tdfleet() {
     cp "$root/.tdlib/libtdjson.so.1.8.61" "$work/context/.tdlib/"
     cp "$binary" "$work/context/tdfleet"
     quietly docker build --build-arg "BASE_IMAGE=$base" --build-arg BINARY=tdfleet \
-        --build-arg SANDBOX=yes --tag tdfleet/tdfleet:demo \
+        --build-arg SANDBOX=yes --tag localhost/tdfleet:demo \
         --file "$root/deploy/Dockerfile" "$work/context"
 }
 
@@ -89,4 +90,4 @@ for image in "$@"; do
     esac
 done
 say "done:"
-docker image ls 'tdfleet/*' >&2
+docker image ls 'localhost/*' >&2
