@@ -4,7 +4,7 @@ use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError, login};
 use crate::crypto::{PRIME_GENERATOR, prime_bytes, random};
-use crate::model::{Account, Password, PasswordError};
+use crate::model::{Account, PasswordError};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::account::GetPassword>(),
