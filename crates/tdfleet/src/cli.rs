@@ -92,6 +92,12 @@ pub(crate) struct SandboxArgs {
     /// Accounts of the fleet, numbered from 1.
     #[arg(long, default_value_t = 10)]
     pub(crate) accounts: u32,
+    /// Loopback address of the control API (HTTP): faults, recorded calls (docs/sandbox.md).
+    #[arg(long)]
+    pub(crate) control: Option<std::net::SocketAddr>,
+    /// Directory that keeps keys and logins, so that a restarted sandbox knows its clients again.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) state: Option<PathBuf>,
     /// Where to write the settings that lead a worker here (TOML); printed when not given.
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,

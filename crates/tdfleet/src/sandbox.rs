@@ -17,7 +17,13 @@ use crate::events::print;
 
 pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let options = Options { listen: args.listen, accounts: args.accounts, ..Options::default() };
+    let options = Options {
+        listen: args.listen,
+        accounts: args.accounts,
+        control: args.control,
+        state: args.state,
+        ..Options::default()
+    };
     let sandbox = Sandbox::start(options).await?;
     let library = patch(&sandbox, &settings.tdlib.library)?;
     let text = worker_settings(&sandbox, &library, args.accounts)?;
