@@ -237,3 +237,6 @@ fn refusal(key: &AuthKey, packet: &Packet, now: i32) -> Option<Vec<u8>> {
     let notice = types::BadMsgNotification { bad_msg_id: id, bad_msg_seqno: seq, error_code };
     Some(enums::BadMsgNotification::Notification(notice).to_bytes())
 }
+
+#[cfg(test)]
+mod tests;
