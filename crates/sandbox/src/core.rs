@@ -11,7 +11,7 @@ use crate::connections::Connections;
 use crate::crypto::{RsaKey, random};
 use crate::faults::Faults;
 use crate::keys::{KeyId, KeyStore};
-use crate::model::{UserId, World};
+use crate::model::{Seed, SeedError, UserId, World};
 use crate::options::Options;
 use crate::record::Record;
 use crate::rpc::Client;
@@ -50,9 +50,12 @@ pub(crate) struct Core {
 
 impl Core {
     /// A data centre with what an earlier run left, if it left something.
-    pub(crate) fn new(options: &Options, state: Option<State>) -> Self {
+    pub(crate) fn new(options: &Options, state: Option<State>) -> Result<Self, SeedError> {
         let clock = Clock::default();
         let mut world = World::with_accounts(options.accounts, clock.now());
+        if let Some(path) = &options.seed {
+            Seed::read(path)?.plant(&mut world, clock.now())?;
+        }
         let (rsa, secret, keys, homes) = match state {
             None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
             Some(state) => {
@@ -64,7 +67,7 @@ impl Core {
                 (state.rsa, state.secret, keys, homes.collect())
             }
         };
-        Self {
+        Ok(Self {
             clock,
             rsa,
             secret,
@@ -83,7 +86,7 @@ impl Core {
             changed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-        }
+        })
     }
 
     /// What the next run needs to know of this one.

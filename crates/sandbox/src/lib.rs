@@ -37,7 +37,9 @@ mod transport;
 
 pub use account::{AccountHandle, SessionView};
 pub use faults::{Effect, Fault, FaultId};
-pub use model::{BlockList, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, Reach, UserId};
+pub use model::{
+    BlockList, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, Reach, SeedError, UserId,
+};
 pub use options::Options;
 pub use patch::{PatchError, PatchedLibrary};
 pub use record::{Call, HotLoop};

@@ -12,6 +12,7 @@ mod password;
 mod person;
 mod privacy;
 mod saved;
+mod seed;
 mod session;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -32,6 +33,8 @@ pub use person::Reach;
 pub(crate) use person::{Person, SERVICE_USER, access_hash};
 pub(crate) use privacy::Privacy;
 pub use privacy::{GlobalPrivacy, PrivacyKey, PrivacyRule};
+pub(crate) use seed::Seed;
+pub use seed::SeedError;
 pub(crate) use session::{Device, LoginSession, Website};
 
 /// What a key is to the accounts.

@@ -17,6 +17,9 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Accounts of the default fleet, numbered from 1. Default: 1.
     pub accounts: u32,
+    /// A TOML file with accounts and people of one's own; `examples/seed.toml` has every field.
+    /// Default: only the fleet.
+    pub seed: Option<PathBuf>,
     /// How many of the last calls are kept for [`Sandbox::calls`]. Default: 100,000.
     ///
     /// [`Sandbox::calls`]: crate::Sandbox::calls
@@ -33,6 +36,7 @@ impl Default for Options {
             control: None,
             state: None,
             accounts: 1,
+            seed: None,
             recorded_calls: 100_000,
             hot_loop: 100,
         }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::core::Core;
 use crate::http;
 use crate::listener;
-use crate::model;
+use crate::model::{self, SeedError};
 use crate::options::Options;
 use crate::patch::{PatchError, PatchedLibrary};
 use crate::state::{self, StateError};
@@ -32,6 +32,9 @@ pub enum Error {
     /// The state of an earlier run could not be used.
     #[error("cannot use the state of an earlier run")]
     State(#[from] StateError),
+    /// The seed was not taken.
+    #[error("cannot use the seed")]
+    Seed(#[from] SeedError),
     /// The data centre's key could not be made.
     #[error("cannot make the data centre's key")]
     Key,
@@ -69,7 +72,7 @@ impl Sandbox {
         let (accounts, directory) = (options.accounts, options.state.clone());
         let core = tokio::task::spawn_blocking(move || {
             let state = options.state.as_deref().map(state::load).transpose()?;
-            Ok::<_, Error>(Core::new(&options, state.flatten()))
+            Ok::<_, Error>(Core::new(&options, state.flatten())?)
         });
         let core = Arc::new(core.await.map_err(|_| Error::Key)??);
         let mut secret = String::from("dd");

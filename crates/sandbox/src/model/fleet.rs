@@ -128,7 +128,8 @@ fn account(number: u32, now: i32) -> Account {
     account
 }
 
-fn old_phone() -> Device {
+/// A device that is not here.
+pub(super) fn old_phone() -> Device {
     Device {
         model: "Old Phone".to_owned(),
         platform: "Android".to_owned(),

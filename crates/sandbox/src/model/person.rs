@@ -1,7 +1,10 @@
+use serde::Deserialize;
+
 use super::UserId;
 
 /// What a user asks of strangers who want to write to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reach {
     /// Nothing.
     #[default]

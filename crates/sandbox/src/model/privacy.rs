@@ -1,40 +1,70 @@
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use super::{ChatId, UserId};
 
 /// What a privacy setting is about, by Telegram's names (`inputPrivacyKey…`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PrivacyKey {
+    /// Who sees when the account was last online.
     StatusTimestamp,
+    /// Who may add it to groups.
     ChatInvite,
+    /// Who may call it.
     PhoneCall,
+    /// With whom its calls go from device to device.
+    #[serde(rename = "phone_p2p")]
     PhoneP2P,
+    /// Who is led to it from forwarded messages.
     Forwards,
+    /// Who sees its photos.
     ProfilePhoto,
+    /// Who sees its phone number.
     PhoneNumber,
+    /// Who finds it by its phone number.
     AddedByPhone,
+    /// Who may send it voice and video messages.
     VoiceMessages,
+    /// Who sees its description.
     About,
+    /// Who sees its birthday.
     Birthday,
+    /// Whose gifts show up in its profile.
     StarGiftsAutoSave,
+    /// Who may write to it without paying.
     NoPaidMessages,
+    /// Who sees the music in its profile.
     SavedMusic,
 }
 
 /// One rule; the first that fits a user decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrivacyRule {
+    /// Everybody.
     AllowAll,
+    /// Contacts.
     AllowContacts,
+    /// Close friends; for stories alone.
     AllowCloseFriends,
+    /// Premium users.
     AllowPremium,
+    /// Mini apps.
     AllowBots,
+    /// These users.
     AllowUsers(Vec<UserId>),
+    /// Members of these groups.
     AllowChats(Vec<ChatId>),
+    /// Nobody.
     RestrictAll,
+    /// No contacts.
     RestrictContacts,
+    /// No mini apps.
     RestrictBots,
+    /// Not these users.
     RestrictUsers(Vec<UserId>),
+    /// No members of these groups.
     RestrictChats(Vec<ChatId>),
 }
 

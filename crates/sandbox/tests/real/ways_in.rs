@@ -177,3 +177,24 @@ async fn a_session_revoked_by_telegram_ends_at_once() {
     assert_eq!(account.sessions().len(), 1);
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_a_seed_is_as_the_file_says() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/seed.toml").into();
+    let rig = Rig::start(Options { seed: Some(seed), ..Options::default() }).await;
+    let mut user = rig.client("seven").await;
+    send_phone(&mut user, &rig.sandbox.phone(7)).await;
+    user.state("authorizationStateWaitCode").await;
+    send_code(&user, "77777").await.unwrap();
+    user.state("authorizationStateWaitPassword").await;
+    send_password(&user, "correct horse").await.unwrap();
+    user.state("authorizationStateReady").await;
+    let friends = user.call("getCloseFriends", json!({})).await.unwrap();
+    assert_eq!(friends["total_count"], 1);
+    let found = user.call("searchPublicChat", json!({"username": "eve"})).await.unwrap();
+    let full = json!({"user_id": found["id"]});
+    let eve = user.call("getUserFullInfo", full).await.unwrap();
+    assert_eq!(eve["block_list"]["@type"], "blockListMain");
+    user.close().await;
+    rig.stop().await;
+}

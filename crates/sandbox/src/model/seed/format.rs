@@ -1,0 +1,107 @@
+//! What a seed's file may say.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::super::{PrivacyKey, Reach};
+
+/// A file, read but not put into a world yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Seed {
+    pub(super) person: Vec<PersonSeed>,
+    pub(super) account: Vec<AccountSeed>,
+    pub(super) group: Vec<GroupSeed>,
+    pub(super) message: Vec<MessageSeed>,
+}
+
+/// A user that nobody logs in to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonSeed {
+    pub(super) username: String,
+    pub(super) first_name: String,
+    #[serde(default)]
+    pub(super) last_name: String,
+    #[serde(default)]
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) bot: bool,
+    #[serde(default)]
+    pub(super) premium: bool,
+    #[serde(default)]
+    pub(super) deleted: bool,
+    #[serde(default)]
+    pub(super) strangers_need: Reach,
+}
+
+/// An account: one of the default fleet, that gets what is said here, or a further one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountSeed {
+    pub(super) number: u32,
+    pub(super) username: Option<String>,
+    pub(super) first_name: Option<String>,
+    pub(super) last_name: Option<String>,
+    pub(super) about: Option<String>,
+    pub(super) premium: Option<bool>,
+    pub(super) code: Option<String>,
+    pub(super) password: Option<String>,
+    #[serde(default)]
+    pub(super) password_hint: String,
+    pub(super) contacts: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) close_friends: Vec<String>,
+    #[serde(default)]
+    pub(super) blocked: Vec<String>,
+    #[serde(default)]
+    pub(super) blocked_from_stories: Vec<String>,
+    #[serde(default)]
+    pub(super) strangers_need: Reach,
+    #[serde(default)]
+    pub(super) privacy: BTreeMap<PrivacyKey, Vec<RuleSeed>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupSeed {
+    pub(super) title: String,
+    pub(super) creator: String,
+    #[serde(default)]
+    pub(super) members: Vec<String>,
+    #[serde(default)]
+    pub(super) supergroup: bool,
+    pub(super) username: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageSeed {
+    pub(super) from: String,
+    pub(super) to: ToSeed,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToSeed {
+    User(String),
+    Group(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RuleSeed {
+    AllowAll,
+    AllowContacts,
+    AllowPremium,
+    AllowBots,
+    AllowUsers(Vec<String>),
+    AllowGroups(Vec<String>),
+    RestrictAll,
+    RestrictContacts,
+    RestrictBots,
+    RestrictUsers(Vec<String>),
+    RestrictGroups(Vec<String>),
+}
