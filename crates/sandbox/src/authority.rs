@@ -31,7 +31,7 @@ impl Core {
     pub(crate) fn perform(self: &Arc<Self>, origin: &Origin, caller: &Caller, body: &[u8]) -> Done {
         let method = constructor(body);
         if method == functions::auth::BindTempAuthKey::CONSTRUCTOR_ID {
-            return self.bind(origin, read(body)?).map(|answer| (answer.to_bytes(), Vec::new()));
+            return self.bind(origin, &read(body)?).map(|answer| (answer.to_bytes(), Vec::new()));
         }
         if origin.key.is_none() {
             return Err(RpcError::unauthorized("AUTH_KEY_PERM_EMPTY"));
@@ -46,7 +46,7 @@ impl Core {
                 self.export(caller).map(|answer| (answer, Vec::new()))
             }
             functions::auth::ImportAuthorization::CONSTRUCTOR_ID => {
-                self.import(origin, read(body)?).map(|answer| (answer, Vec::new()))
+                self.import(origin, &read(body)?).map(|answer| (answer, Vec::new()))
             }
             functions::auth::SendCode::CONSTRUCTOR_ID => {
                 self.check_home(caller, body)?;
@@ -102,7 +102,7 @@ impl Core {
     fn bind(
         &self,
         origin: &Origin,
-        call: functions::auth::BindTempAuthKey,
+        call: &functions::auth::BindTempAuthKey,
     ) -> Result<bool, RpcError> {
         let temporary = origin.session.key;
         let permanent = KeyId(call.perm_auth_key_id.cast_unsigned());
@@ -149,7 +149,7 @@ impl Core {
     fn import(
         &self,
         origin: &Origin,
-        call: functions::auth::ImportAuthorization,
+        call: &functions::auth::ImportAuthorization,
     ) -> Result<Vec<u8>, RpcError> {
         let ticket = lock(&self.tickets).remove(&call.bytes);
         let (key, user) = ticket

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grammers_tl_types::{Serializable, enums};
+use tokio::time::Instant;
 
 use crate::dispatch::fleet_number;
 use crate::faults::{Fault, FaultId};
 use crate::keys::KeyId;
-use crate::model::{Standing, fleet_user};
+use crate::model::{Peer, Standing, fleet_user};
 use crate::record::{Call, HotLoop};
 use crate::sandbox::Sandbox;
 use crate::sync::lock;
+
+/// How often a stream of messages looks what is due.
+const STREAM_TICK: Duration = Duration::from_millis(5);
 
 /// Faults.
 impl Sandbox {
@@ -107,6 +111,28 @@ impl Sandbox {
         } else {
             lock(&core.banned).remove(&user);
         }
+    }
+
+    /// Sends an account so many text messages a second from its first contact, as long as it
+    /// lasts; how many they were in the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: dropped, it sends no more.
+    pub async fn stream_messages(&self, account: u32, per_second: u32, lasts: Duration) -> u64 {
+        let Some(handle) = self.account(&self.phone(account)) else { return 0 };
+        let Some(from) = handle.contacts().first().copied() else { return 0 };
+        let begun = Instant::now();
+        let mut sent = 0;
+        while begun.elapsed() < lasts {
+            let due = begun.elapsed().as_micros() * u128::from(per_second) / 1_000_000;
+            while u128::from(sent) < due {
+                sent += 1;
+                handle.receive(from, Peer::User(handle.user()), &format!("message {sent}"));
+            }
+            tokio::time::sleep(STREAM_TICK).await;
+        }
+        sent
     }
 
     fn belongs(&self, key: KeyId, account: u32) -> bool {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::faults::{Fault, FaultId};
+use crate::model::Peer;
 use crate::record::{Call, HotLoop};
 use crate::sandbox::Sandbox;
 
@@ -36,6 +37,9 @@ fn router(sandbox: Sandbox) -> Router {
         .route("/accounts", get(accounts))
         .route("/accounts/{account}/home", post(set_home))
         .route("/accounts/{account}/ban", post(ban).delete(unban))
+        .route("/accounts/{account}/messages", post(receive))
+        .route("/accounts/{account}/sessions", delete(revoke))
+        .route("/accounts/{account}/stream", post(stream))
         .route("/calls", get(calls))
         .route("/clock", post(shift_clock))
         .route("/connections", delete(drop_connections))
@@ -197,6 +201,58 @@ async fn ban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> Status
 
 async fn unban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
     sandbox.ban(account, false);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    text: String,
+}
+
+/// A message from the account's first contact.
+async fn receive(
+    State(sandbox): State<Sandbox>,
+    Path(account): Path<u32>,
+    Json(message): Json<Text>,
+) -> StatusCode {
+    let handle = sandbox.account(&sandbox.phone(account));
+    let from = handle.as_ref().and_then(|handle| handle.contacts().first().copied());
+    if let (Some(handle), Some(from)) = (&handle, from) {
+        handle.receive(from, Peer::User(handle.user()), &message.text);
+    }
+    found(from.is_some())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stream {
+    per_second: u32,
+    lasts_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    sent: u64,
+}
+
+async fn stream(
+    State(sandbox): State<Sandbox>,
+    Path(account): Path<u32>,
+    Json(stream): Json<Stream>,
+) -> Json<Sent> {
+    let lasts = Duration::from_millis(stream.lasts_ms);
+    Json(Sent { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
+}
+
+/// Ends all sessions of an account that clients hold.
+async fn revoke(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
+    let Some(handle) = sandbox.account(&sandbox.phone(account)) else {
+        return StatusCode::NOT_FOUND;
+    };
+    for session in handle.sessions().into_iter().filter(|session| session.is_client) {
+        handle.revoke(session.hash);
+    }
     StatusCode::NO_CONTENT
 }
 

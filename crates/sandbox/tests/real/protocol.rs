@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
@@ -123,5 +125,20 @@ async fn a_sandbox_that_kept_its_state_knows_its_clients_again() {
     user.close().await;
     // The library still trusts the new one, so that others can log in.
     rig.log_in(1).await.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_messages_arrives_whole_and_in_order() {
+    let rig = Rig::start(Options::default()).await;
+    let mut user = rig.log_in(1).await;
+    let sent = rig.sandbox.stream_messages(1, 200, Duration::from_secs(1)).await;
+    assert!((150..=200).contains(&sent), "{sent}");
+    for number in 1..=sent {
+        let update = user.update(|update| update["@type"] == "updateNewMessage").await;
+        let text = &update["message"]["content"]["text"]["text"];
+        assert_eq!(text, &format!("message {number}"));
+    }
+    user.close().await;
     rig.stop().await;
 }

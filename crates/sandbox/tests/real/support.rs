@@ -12,7 +12,7 @@ use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, Update
 use tempfile::TempDir;
 
 /// The longest that anything here may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A sandbox and a TDLib that trusts it.
 pub(crate) struct Rig {
