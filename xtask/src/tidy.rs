@@ -3,6 +3,7 @@
 mod dependencies;
 mod documents;
 mod files;
+mod log_lines;
 mod settings;
 
 use crate::manifests::Manifests;
@@ -14,5 +15,6 @@ pub(crate) fn check(tree: &Tree, manifests: &Manifests) -> anyhow::Result<Vec<St
     findings.extend(documents::check(tree));
     findings.extend(dependencies::check(tree, manifests));
     findings.extend(settings::check(tree));
+    findings.extend(log_lines::check(tree));
     Ok(findings)
 }
