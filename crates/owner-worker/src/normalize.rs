@@ -25,3 +25,120 @@ pub(crate) fn type_name(variant: &impl Serialize) -> String {
     let json = serde_json::to_value(variant).unwrap_or_default();
     json.get("@type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Map, Value, json};
+    use tdlib::enums::CanSendMessageToUserResult;
+    use tdlib::methods::Chat;
+    use tdlib::types;
+
+    use super::contacts::{CanSend, Profile, Sender};
+    use super::privacy::{Privacy, Setting};
+    use super::sessions::Sessions;
+    use super::websites::Websites;
+    use super::*;
+
+    fn recorded() -> Map<String, Value> {
+        serde_json::from_str(include_str!("../tests/data/objects.json")).unwrap()
+    }
+
+    /// What becomes of an object on the wire; `None` when it is not what TDLib's schema says.
+    fn wire(name: &str, object: &Value) -> Option<Value> {
+        fn read<T: DeserializeOwned>(object: &Value) -> Option<T> {
+            serde_json::from_value(object.clone()).ok()
+        }
+        fn json(wire: impl Serialize) -> Value {
+            serde_json::to_value(wire).unwrap()
+        }
+
+        let setting = Setting::named("show_bio")?;
+        let wire = match name {
+            "session" => {
+                let sessions = vec![read(object)?];
+                json(Sessions::from(types::Sessions { sessions, inactive_session_ttl_days: 1 }))
+            }
+            "user" => {
+                let user: types::User = read(object)?;
+                json((Sender::user(&user), Profile::from(&user)))
+            }
+            "chat" => json(Sender::chat(read::<Chat>(object)?)),
+            "connectedWebsite" => {
+                json(Websites::from(types::ConnectedWebsites { websites: vec![read(object)?] }))
+            }
+            "userPrivacySettingRules" => json(Privacy::rules(setting, read(object)?)),
+            "newChatPrivacySettings" => json(Privacy::new_chats(setting, &read(object)?)),
+            "canSendMessageToUserResult" => {
+                json(CanSend::known(1, &read::<CanSendMessageToUserResult>(object)?))
+            }
+            update => {
+                let wire = updates::wire(update, &object.to_string())?;
+                serde_json::from_str(&wire).unwrap()
+            }
+        };
+        Some(wire)
+    }
+
+    /// Every place in a value, as JSON pointers.
+    fn places(value: &Value, here: &str, places: &mut Vec<String>) {
+        places.push(here.to_owned());
+        match value {
+            Value::Object(members) => {
+                for (name, inner) in members {
+                    self::places(inner, &format!("{here}/{name}"), places);
+                }
+            }
+            Value::Array(items) => {
+                for (at, inner) in items.iter().enumerate() {
+                    self::places(inner, &format!("{here}/{at}"), places);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_recorded_object_has_a_form_on_the_wire() {
+        for (name, object) in recorded() {
+            let wire = wire(&name, &object);
+            assert!(wire.is_some_and(|wire| wire.is_object() || wire.is_array()), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_object_makes_a_normalizer_fail(
+            which in any::<prop::sample::Index>(),
+            changes in vec((any::<prop::sample::Index>(), replacement()), 1..5),
+        ) {
+            let recorded = recorded();
+            let (name, object) = recorded.iter().nth(which.index(recorded.len())).unwrap();
+            let mut object = object.clone();
+            for (place, with) in changes {
+                let mut all = Vec::new();
+                places(&object, "", &mut all);
+                if let Some(value) = object.pointer_mut(&all[place.index(all.len())]) {
+                    *value = with;
+                }
+            }
+            let _either = wire(name, &object);
+        }
+    }
+
+    fn replacement() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<i64>().prop_map(|id| json!(id.to_string())),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+            vec(any::<i64>(), 0..4).prop_map(Value::from),
+            Just(json!({})),
+            Just(json!({"@type": "fromTheFuture"})),
+        ]
+    }
+}

@@ -41,17 +41,22 @@ fn json_value() -> impl Strategy<Value = Value> {
 
 /// Requests that are nearly right: a command's own name and fields, with any values.
 fn request() -> impl Strategy<Value = Value> {
-    let names: Vec<_> = owner_worker::command_names().filter(|name| *name != "start").collect();
-    let command = prop::sample::select(names);
-    command.prop_flat_map(|name| {
-        let fields = owner_worker::command_fields(name).unwrap_or_default().to_vec();
+    let commands = owner_worker::catalog().filter(|command| command.name != "start");
+    let commands: Vec<_> = commands
+        .map(|command| {
+            let schema = command.arguments.to_value();
+            let fields = schema["properties"].as_object().unwrap().keys().cloned();
+            (command.name, fields.collect::<Vec<_>>())
+        })
+        .collect();
+    prop::sample::select(commands).prop_flat_map(|(name, fields)| {
         let values = vec(prop::option::weighted(0.7, json_value()), fields.len());
         (values, prop::option::weighted(0.1, ("[a-z_]{1,9}", json_value()))).prop_map(
             move |(values, more)| {
                 let mut body = json!({"command": name, "userbot_id": 1});
                 for (field, value) in fields.iter().zip(values) {
                     if let Some(value) = value {
-                        body[*field] = value;
+                        body[field] = value;
                     }
                 }
                 if let Some((field, value)) = more {

@@ -209,68 +209,72 @@ async fn the_rules_form_is_sent_as_it_is() {
 async fn a_request_of_no_or_two_forms_is_refused() {
     let world = world().await;
     let modes = "mode must be one of: all, contacts, nobody";
-    let shape = "rules must be a userPrivacySettingRules object or a list of rules";
-    let combined = |field: &str, form: &str| format!("{field} can't be combined with {form}");
+    let needs = "allow_new_chats_from_unknown_users is required";
     let cases = [
-        ("show_bio", json!({}), modes.to_owned()),
-        ("show_bio", json!({"mode": "everybody"}), modes.to_owned()),
-        ("show_bio", json!({"mode": 1}), modes.to_owned()),
-        ("show_bio", json!({"allow_user_ids": [1]}), modes.to_owned()),
-        ("show_bio", json!({"allow_new_chats_from_unknown_users": true}), modes.to_owned()),
-        ("show_bio", json!({"mode": "all", "rules": []}), combined("rules", "mode")),
-        ("show_bio", json!({"rules": [], "allow_bots": false}), combined("allow_bots", "rules")),
+        ("show_bio", json!({}), modes),
+        ("show_bio", json!({"mode": "everybody"}), modes),
+        ("show_bio", json!({"mode": 1}), modes),
+        ("show_bio", json!({"allow_user_ids": [1]}), modes),
+        ("show_bio", json!({"allow_new_chats_from_unknown_users": true}), modes),
+        ("new_chats", json!({}), needs),
+        ("new_chats", json!({"incoming_paid_message_star_count": 5}), needs),
+    ];
+    for (setting, fields, error) in cases {
+        world.refused("set_privacy_setting", &set(setting, &fields), error).await;
+    }
+    let combinations = [
+        ("show_bio", json!({"mode": "all", "rules": []}), "rules", "mode"),
+        ("show_bio", json!({"rules": [], "allow_bots": false}), "allow_bots", "rules"),
         (
             "show_bio",
             json!({"mode": "all", "incoming_paid_message_star_count": 1}),
-            combined("incoming_paid_message_star_count", "mode"),
+            "incoming_paid_message_star_count",
+            "mode",
         ),
         (
             "show_bio",
             json!({"rules": [], "allow_new_chats_from_unknown_users": true}),
-            combined("allow_new_chats_from_unknown_users", "rules"),
+            "allow_new_chats_from_unknown_users",
+            "rules",
         ),
-        ("new_chats", json!({"mode": "all"}), combined("mode", "newChatPrivacySettings")),
+        ("new_chats", json!({"mode": "all"}), "mode", "newChatPrivacySettings"),
         (
             "new_chats",
             json!({"allow_new_chats_from_unknown_users": true, "rules": []}),
-            combined("rules", "newChatPrivacySettings"),
-        ),
-        ("new_chats", json!({}), "allow_new_chats_from_unknown_users is required".to_owned()),
-        ("show_bio", json!({"rules": {"rules": []}}), shape.to_owned()),
-        ("show_bio", json!({"rules": ["x"]}), shape.to_owned()),
-        (
-            "show_bio",
-            json!({"rules": [rule("AllowCloseFriends")]}),
-            "unsupported privacy rule: userPrivacySettingRuleAllowCloseFriends".to_owned(),
-        ),
-        (
-            "show_bio",
-            json!({"rules": [users_rule("RestrictUsers", &[])]}),
-            "user_ids must not be empty".to_owned(),
-        ),
-        (
-            "show_bio",
-            json!({"mode": "all", "allow_user_ids": 5}),
-            "allow_user_ids must be a list of integers".to_owned(),
-        ),
-        (
-            "show_bio",
-            json!({"mode": "all", "allow_bots": 1}),
-            "allow_bots must be a boolean".to_owned(),
-        ),
-        (
-            "show_bio",
-            json!({"mode": "all", "allow_user_ids": [1, 2], "restrict_user_ids": [2]}),
-            "user 2 is both allowed and restricted".to_owned(),
-        ),
-        (
-            "show_bio",
-            json!({"mode": "all", "allow_chat_ids": [-1], "restrict_chat_ids": [-1]}),
-            "chat -1 is both allowed and restricted".to_owned(),
+            "rules",
+            "newChatPrivacySettings",
         ),
     ];
-    for (setting, fields, error) in cases {
+    for (setting, fields, field, form) in combinations {
+        let error = format!("{field} can't be combined with {form}");
         world.refused("set_privacy_setting", &set(setting, &fields), &error).await;
+    }
+    assert_eq!(world.methods(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn rules_and_exceptions_are_checked_before_anything_is_asked() {
+    let world = world().await;
+    let shape = "rules must be a userPrivacySettingRules object or a list of rules";
+    let close_friends = "unsupported privacy rule: userPrivacySettingRuleAllowCloseFriends";
+    let cases = [
+        (json!({"rules": {"rules": []}}), shape),
+        (json!({"rules": ["x"]}), shape),
+        (json!({"rules": [rule("AllowCloseFriends")]}), close_friends),
+        (json!({"rules": [users_rule("RestrictUsers", &[])]}), "user_ids must not be empty"),
+        (json!({"mode": "all", "allow_user_ids": 5}), "allow_user_ids must be a list of integers"),
+        (json!({"mode": "all", "allow_bots": 1}), "allow_bots must be a boolean"),
+        (
+            json!({"mode": "all", "allow_user_ids": [1, 2], "restrict_user_ids": [2]}),
+            "user 2 is both allowed and restricted",
+        ),
+        (
+            json!({"mode": "all", "allow_chat_ids": [-1], "restrict_chat_ids": [-1]}),
+            "chat -1 is both allowed and restricted",
+        ),
+    ];
+    for (fields, error) in cases {
+        world.refused("set_privacy_setting", &set("show_bio", &fields), error).await;
     }
     assert_eq!(world.methods(), Vec::<String>::new());
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use testkit::Reply;
 
 use crate::support::World;
-use crate::support::objects::{session, session_with, sessions};
+use crate::support::objects::{recorded, session, session_with, sessions};
 
 fn list(sessions_of: &[Value]) -> Reply {
     Reply::object(sessions(sessions_of))
@@ -182,11 +182,7 @@ async fn a_session_is_confirmed_and_the_inactive_ttl_set() {
 #[tokio::test]
 async fn connected_websites_are_listed_and_disconnected() {
     let world = World::ready().await;
-    let website = json!({
-        "@type": "connectedWebsite", "id": "9007199254740993", "domain_name": "example.org",
-        "bot_user_id": 9, "browser": "B", "platform": "P", "log_in_date": 1, "last_active_date": 2,
-        "ip_address": "127.0.0.1", "location": "Nowhere",
-    });
+    let website = recorded("connectedWebsite");
     let websites = json!({"@type": "connectedWebsites", "websites": [website]});
     world.tdlib.answer("getConnectedWebsites", Reply::object(websites));
     world.tdlib.answer("disconnectWebsite", Reply::ok());

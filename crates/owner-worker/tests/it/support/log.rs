@@ -90,7 +90,7 @@ impl EventSink for MemoryLog {
                 Err(NotStored::Fenced)
             } else {
                 let prev = state.last.get(&event.account).copied();
-                let id = prev.map_or(EventId::first(epoch), EventId::next);
+                let id = prev.map_or_else(|| EventId::first(epoch), EventId::next);
                 state.last.insert(event.account, id);
                 let mut json = Vec::new();
                 event.encode(id, prev, &mut json);
