@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
+.PHONY: schemas drift help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
 
 nextest_version := 0.9.151
 deny_version := 0.20.2
@@ -36,7 +36,7 @@ test: toolchain tools tdlib servers ## Run every test, on private servers and th
 	.ci/alone cargo test $(tested) --offline --doc --quiet
 	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo nextest run $(tested) --offline
 
-check: fmt tidy clippy doc deny ## Check format, edges, lints, documents and licences
+check: fmt tidy clippy doc drift deny ## Check format, edges, lints, documents and licences
 
 fmt: toolchain
 	cargo fmt --all --check
@@ -50,6 +50,19 @@ clippy: toolchain
 
 doc: toolchain
 	RUSTDOCFLAGS='-D warnings' cargo doc $(tested) --no-deps --document-private-items
+
+schemas: toolchain ## Write schemas/ and docs/commands.md from the types
+	cargo build $(tested) --bins
+	$(target)/debug/tdfleet documents .
+
+# The contract's documents are what the types say, and AsyncAPI's own parser can read them.
+drift: toolchain
+	cargo build $(tested) --bins
+	rm -rf $(target)/documents && $(target)/debug/tdfleet documents $(target)/documents
+	diff -r $(target)/documents/schemas schemas && diff $(target)/documents/docs/commands.md docs/commands.md || { \
+		echo "check: the documents are stale: run 'make schemas'" >&2; exit 1; }
+	@.ci/packages npm=npm
+	cd xtask/asyncapi && npm ci --silent --no-audit --no-fund && node check.mjs ../../schemas/asyncapi.yaml
 
 # Advisories are left out: their database is a git repository, not in a registry.
 deny: toolchain

@@ -31,6 +31,7 @@ use crate::answer::{Address, Failure};
 use crate::commands::{Common, Entry, Lane as Kind, Prepared};
 use crate::ports::OnOutcome;
 use crate::worker::Shared;
+pub(crate) use authorization::schemas as event_schemas;
 use closing::Closing;
 use lane::Lane;
 use opening::{OpenError, Session};

@@ -23,15 +23,14 @@ mod worker;
 pub use commands::{Description, catalog};
 pub use intake::Request;
 pub use ports::{EventSink, NotStored, OnOutcome, OnStored, Outcome};
-pub use updates::{Class, class_of, event_of, update_schemas};
+pub use updates::{Class, class_of, event_of};
 pub use worker::{Config, Worker};
 
-/// Every command's name, in the order of the reference.
-pub fn command_names() -> impl Iterator<Item = &'static str> {
-    commands::all().map(|entry| entry.name)
-}
-
-/// Names of the fields of a command of that name that hold secrets or not, in the contract's order.
-pub fn command_fields(name: &str) -> Option<&'static [&'static str]> {
-    commands::find(name).map(|entry| entry.fields)
+/// The events that are no answers, and differ from TDLib's own objects: name, meaning, and JSON Schema
+/// of the `result`.
+pub fn event_schemas() -> impl Iterator<Item = (&'static str, &'static str, schemars::Schema)> {
+    let updates = updates::update_schemas();
+    let updates = updates
+        .map(|(name, schema)| (name, "TDLib's update of that name, in the wire's form.", schema));
+    account::event_schemas().into_iter().chain(updates)
 }

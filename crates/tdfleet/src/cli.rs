@@ -30,6 +30,9 @@ pub(crate) enum Subcommand {
     Send(SendArgs),
     /// Prints events, one JSON object a line.
     Events(EventsArgs),
+    /// Writes the contract's documents (JSON Schemas, AsyncAPI, command reference) into a directory.
+    #[command(hide = true)]
+    Documents(DocumentsArgs),
     /// Checks the settings; exit code 78 with every fault when something is wrong.
     CheckConfig,
     /// Runs a local Telegram data centre to test against.
@@ -81,6 +84,12 @@ pub(crate) struct EventsArgs {
     /// End after that many events.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct DocumentsArgs {
+    /// The repository's root, or any directory.
+    pub(crate) directory: PathBuf,
 }
 
 #[cfg(feature = "sandbox")]

@@ -8,6 +8,7 @@ mod cli;
 mod daemon;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod documents;
 mod embedded;
 mod events;
 #[cfg(feature = "sandbox")]
@@ -15,6 +16,7 @@ mod sandbox;
 mod send;
 mod wire;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,19 +40,26 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(Sources { file: cli.config, environment: None })?;
-    settings.log.telemetry().install();
+    let settings = || settings(cli.config);
     match cli.subcommand {
-        Subcommand::Worker => daemon::worker(settings).await,
-        Subcommand::Run(args) => embedded::run(settings, args).await,
-        Subcommand::Send(args) => send::run(settings, args).await,
-        Subcommand::Events(args) => events::run(settings, args).await,
-        Subcommand::CheckConfig => check_config(&settings),
+        Subcommand::Worker => daemon::worker(settings()?).await,
+        Subcommand::Run(args) => embedded::run(settings()?, args).await,
+        Subcommand::Send(args) => send::run(settings()?, args).await,
+        Subcommand::Events(args) => events::run(settings()?, args).await,
+        Subcommand::CheckConfig => check_config(&settings()?),
+        Subcommand::Documents(args) => documents::run(&args),
         #[cfg(feature = "sandbox")]
-        Subcommand::Sandbox(args) => sandbox::run(settings, args).await,
+        Subcommand::Sandbox(args) => sandbox::run(settings()?, args).await,
         #[cfg(feature = "sandbox")]
-        Subcommand::Demo(args) => demo::run(settings, args).await,
+        Subcommand::Demo(args) => demo::run(settings()?, args).await,
     }
+}
+
+/// Reads the settings, and sets the log up as they say.
+fn settings(file: Option<PathBuf>) -> Result<Settings, Faults> {
+    let settings = Settings::load(Sources { file, environment: None })?;
+    settings.log.telemetry().install();
+    Ok(settings)
 }
 
 fn check_config(settings: &Settings) -> anyhow::Result<ExitCode> {

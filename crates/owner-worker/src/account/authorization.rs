@@ -1,8 +1,10 @@
 //! What TDLib says of the account: its authorization becomes the account's state, the rest events.
 
 use contracts::{Body, Event, EventMeta};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tdlib::Update;
 use tdlib::enums::AuthorizationState;
 use tracing::{error, info, warn};
@@ -11,23 +13,51 @@ use super::Account;
 use super::state::AccountState;
 use crate::updates::{Class, class_of, news_of};
 
-#[derive(Serialize)]
+/// What `account_state` tells.
+#[derive(Serialize, JsonSchema)]
 struct StateChange<'a> {
+    /// What the account is doing now.
     state: AccountState,
+    /// What it was doing before.
     previous: AccountState,
+    /// Why, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
 /// What `code_required` tells; the phone number stays out of it.
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 struct CodeRequired<'a> {
     /// How the code was sent: TDLib's `authenticationCodeType…` object.
+    #[serde(borrow)]
+    #[schemars(with = "Map<String, Value>")]
     r#type: &'a RawValue,
     /// How the next one will be, or null.
+    #[serde(borrow)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     next_type: Option<&'a RawValue>,
     /// Seconds until another one can be asked for.
     timeout: i32,
+}
+
+/// What `authorized` tells.
+#[derive(Serialize, JsonSchema)]
+struct Authorized {
+    /// Always `ready`.
+    state: AccountState,
+}
+
+/// The account's own events: name, meaning, and JSON Schema of the `result`.
+pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 3] {
+    [
+        ("account_state", "The account is doing something else now.", schema_for!(StateChange<'_>)),
+        (
+            "code_required",
+            "Telegram has sent a login code: answer by send_code.",
+            schema_for!(CodeRequired<'_>),
+        ),
+        ("authorized", "A login has succeeded.", schema_for!(Authorized)),
+    ]
 }
 
 impl Account {
@@ -82,7 +112,7 @@ impl Account {
         match self.state {
             AccountState::WaitCode => self.tell_code_required(raw),
             AccountState::Ready if previous.logging_in() => {
-                self.tell("authorized", r#"{"state":"ready"}"#.into());
+                self.tell("authorized", &Authorized { state: self.state });
             }
             _ => {}
         }
@@ -92,21 +122,11 @@ impl Account {
         #[derive(Deserialize)]
         struct WaitCode<'a> {
             #[serde(borrow)]
-            code_info: CodeInfo<'a>,
-        }
-        #[derive(Deserialize)]
-        struct CodeInfo<'a> {
-            #[serde(borrow)]
-            r#type: &'a RawValue,
-            #[serde(borrow)]
-            next_type: Option<&'a RawValue>,
-            timeout: i32,
+            code_info: CodeRequired<'a>,
         }
 
         let Ok(WaitCode { code_info }) = serde_json::from_str(raw.get()) else { return };
-        let CodeInfo { r#type, next_type, timeout } = code_info;
-        let told = serde_json::to_string(&CodeRequired { r#type, next_type, timeout });
-        self.tell("code_required", told.unwrap_or_default());
+        self.tell("code_required", &code_info);
     }
 
     /// Goes into a state and tells it; the same state once more is not told.
@@ -122,10 +142,11 @@ impl Account {
         }
         info!(account.id = %self.id, state = state.as_str(), previous = previous.as_str(), "account state");
         let change = StateChange { state, previous, reason };
-        self.tell("account_state", serde_json::to_string(&change).unwrap_or_default());
+        self.tell("account_state", &change);
     }
 
-    fn tell(&self, kind: &'static str, result: String) {
+    fn tell(&self, kind: &'static str, result: &impl Serialize) {
+        let Ok(result) = serde_json::to_string(result) else { return };
         let event = Event {
             account: self.id,
             kind: kind.into(),
