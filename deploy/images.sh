@@ -7,12 +7,14 @@
 # last three are made on the first. Their names begin with localhost/, so that no registry is ever
 # asked for them. docs/docker.md says what to do where one is at hand.
 #
+#   BASE_IMAGE      what the last three are made on, instead of the first
 #   TDFLEET_BINARY  a tdfleet with the sandbox in it, to be taken instead of building one
 #   DEBIAN_MIRROR   where debootstrap and apt fetch from, instead of Debian's own
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-base=localhost/debian:bookworm
+debian=localhost/debian:bookworm
+base=${BASE_IMAGE:-$debian}
 
 say() { echo "images: $*" >&2; }
 
@@ -45,7 +47,7 @@ END
     quietly chroot "$tree" env DEBIAN_FRONTEND=noninteractive apt-get upgrade -y
     chroot "$tree" apt-get clean
     rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/log/* "$tree/etc/resolv.conf" "$tree/etc/hostname"
-    tar -C "$tree" --numeric-owner -c . | docker import - "$base" >/dev/null
+    tar -C "$tree" --numeric-owner -c . | docker import - "$debian" >/dev/null
 }
 
 # A Debian server: its Dockerfile copies nothing, so it is given an empty context.
