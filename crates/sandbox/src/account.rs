@@ -18,6 +18,7 @@ use crate::sync::lock;
 
 /// A session of an account, as its list has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 #[non_exhaustive]
 pub struct SessionView {
     /// What clients name it by (`session.id` in `TDLib`, where the caller's own is 0).
@@ -102,7 +103,7 @@ impl AccountHandle {
 
     /// Days without a session after which the account is deleted.
     pub fn account_ttl_days(&self) -> i32 {
-        self.read(|account| account.account_ttl_days)
+        self.read(|account| account.ttl_days)
     }
 
     /// Seconds after which messages of new chats are deleted; 0 for never.

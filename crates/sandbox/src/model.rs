@@ -131,10 +131,6 @@ impl World {
         self.people.get(&user)
     }
 
-    pub(crate) fn person_mut(&mut self, user: UserId) -> Option<&mut Person> {
-        self.people.get_mut(&user)
-    }
-
     pub(crate) fn chat(&self, chat: ChatId) -> Option<&Chat> {
         self.chats.get(&chat)
     }

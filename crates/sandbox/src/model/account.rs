@@ -28,7 +28,8 @@ pub(crate) struct Account {
     pub(crate) sessions: Vec<LoginSession>,
     /// Days after which a session that is not used ends.
     pub(crate) session_ttl_days: i32,
-    pub(crate) account_ttl_days: i32,
+    /// Days without a session after which it is deleted.
+    pub(crate) ttl_days: i32,
     /// Seconds after which messages of new chats are deleted; 0 for never.
     pub(crate) history_ttl_s: i32,
     /// Telegram does not let a session younger than this end others; seconds, 0 to let it.
@@ -52,7 +53,7 @@ impl Account {
             password: None,
             sessions: Vec::new(),
             session_ttl_days: SESSION_TTL_DAYS,
-            account_ttl_days: ACCOUNT_TTL_DAYS,
+            ttl_days: ACCOUNT_TTL_DAYS,
             history_ttl_s: 0,
             fresh_session_s: 0,
             contacts: BTreeMap::new(),

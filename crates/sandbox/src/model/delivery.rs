@@ -84,7 +84,7 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fleet_user;
+    use super::super::{Chat, fleet_user};
     use super::*;
 
     fn draft(to: Peer) -> Draft {
@@ -114,8 +114,8 @@ mod tests {
     #[test]
     fn a_supergroup_keeps_its_messages_itself() {
         let mut world = World::with_accounts(1, 0);
-        let groups = world.chats_of(fleet_user(1)).map(|chat| chat.peer());
-        let supergroup = groups.filter(|peer| matches!(peer, Peer::Channel(_))).next().unwrap();
+        let groups = world.chats_of(fleet_user(1)).map(Chat::peer);
+        let supergroup = groups.filter(|peer| matches!(peer, Peer::Channel(_))).last().unwrap();
         let places = world.deliver(&draft(supergroup));
         assert!(matches!(places[..], [Place::Channel { pts: 3, id: 2, .. }]), "{places:?}");
     }

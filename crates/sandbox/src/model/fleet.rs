@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Account, Chat, ChatId, ChatKind, Contact, Device, Draft, LoginSession, Peer, Person, UserId,
-    Website, World,
+    Website, World, digits,
 };
 use crate::model::ChannelBox;
 
@@ -45,7 +45,7 @@ impl World {
     pub(crate) fn add_fleet_account(&mut self, number: u32, now: i32) {
         let user = fleet_user(number);
         let mut owner = Person::new(user, "Account", &number.to_string());
-        owner.phone = fleet_phone(number).trim_start_matches('+').to_owned();
+        owner.phone = digits(&fleet_phone(number));
         owner.username = Some(format!("account_{number}"));
         self.add_person(owner);
         let people = CONTACTS.iter().chain([&STRANGER]).map(|(place, name)| {

@@ -124,7 +124,9 @@ fn pbkdf2(password: &[u8], salt: &[u8]) -> [u8; 64] {
     };
     let round = |data: &[&[u8]]| -> [u8; 64] {
         let mut mac = keyed.clone();
-        data.iter().for_each(|part| mac.update(part));
+        for part in data {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     };
     let mut last = round(&[salt, &1u32.to_be_bytes()]);
@@ -141,6 +143,7 @@ mod tests {
     use super::*;
 
     /// The client's half: `A` and `M1` for a challenge.
+    #[expect(clippy::many_single_char_names, reason = "they are the protocol's")]
     fn prove(password: &Password, b: &[u8], typed: &str) -> (Vec<u8>, Vec<u8>) {
         let (p, g) = (prime(), generator());
         let secret = BigUint::from_bytes_be(&random::<256>());

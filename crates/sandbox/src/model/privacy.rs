@@ -98,6 +98,7 @@ fn usual(key: PrivacyKey) -> PrivacyRule {
 
 /// Settings that are one object on Telegram (`globalPrivacySettings`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 pub struct GlobalPrivacy {
     /// New chats from strangers go to the archive, muted.
     pub archive_and_mute_new: bool,

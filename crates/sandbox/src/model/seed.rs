@@ -11,7 +11,7 @@ use std::{fs, io};
 
 use super::{
     Account, BlockList, ChannelBox, Chat, ChatId, ChatKind, Contact, Draft, Password, Peer, Person,
-    PrivacyRule, Reach, UserId, World, fleet_code, fleet_phone, fleet_user,
+    PrivacyRule, Reach, UserId, World, digits, fleet_code, fleet_phone, fleet_user,
 };
 
 pub(crate) use format::Seed;
@@ -102,7 +102,7 @@ impl AccountSeed {
         let id = fleet_user(self.number);
         let mut person = world.person(id).cloned().unwrap_or_else(|| {
             let mut person = Person::new(id, "Account", &self.number.to_string());
-            person.phone = fleet_phone(self.number).trim_start_matches('+').to_owned();
+            person.phone = digits(&fleet_phone(self.number));
             person.username = Some(format!("account_{}", self.number));
             person
         });
@@ -166,7 +166,9 @@ impl AccountSeed {
             Reach::Premium => account.global_privacy.new_chats_require_premium = true,
             Reach::Paid(stars) => account.global_privacy.message_price = stars,
         }
-        rules.into_iter().for_each(|(key, rules)| account.privacy.set(key, rules));
+        for (key, rules) in rules {
+            account.privacy.set(key, rules);
+        }
         Ok(())
     }
 }
@@ -175,11 +177,11 @@ impl GroupSeed {
     fn plant(self, world: &mut World, place: i64, now: i32) -> Result<(), SeedError> {
         let creator = user(world, &self.creator)?;
         let members = users(world, &self.members)?.into_iter().chain([creator]);
-        let (id, kind) = match self.supergroup {
-            false => (GROUPS + place, ChatKind::Basic),
-            true => {
-                (SUPERGROUPS + place, ChatKind::Super(ChannelBox { pts: 1, ..Default::default() }))
-            }
+        let (id, kind) = if self.supergroup {
+            let messages = ChannelBox { pts: 1, ..ChannelBox::default() };
+            (SUPERGROUPS + place, ChatKind::Super(messages))
+        } else {
+            (GROUPS + place, ChatKind::Basic)
         };
         if let Some(username) = &self.username
             && world.by_username(username).is_some()

@@ -18,6 +18,7 @@ pub(crate) struct Device {
 
 /// One place an account is logged in at.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 pub(crate) struct LoginSession {
     /// What other sessions name it by; never 0.
     pub(crate) hash: i64,

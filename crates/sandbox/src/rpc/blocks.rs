@@ -70,10 +70,10 @@ fn list(stories: bool) -> BlockList {
 fn whom(ctx: &mut Ctx<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
     let me = ctx.me()?;
     let peer = ctx.peer(peer)?;
-    match peer == Peer::User(me) {
-        true => Err(RpcError::bad_request("CONTACT_ID_INVALID")),
-        false => Ok(peer),
+    if peer == Peer::User(me) {
+        return Err(RpcError::bad_request("CONTACT_ID_INVALID"));
     }
+    Ok(peer)
 }
 
 /// Tells the account's other sessions on which lists `peer` now is.

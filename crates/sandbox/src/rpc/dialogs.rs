@@ -2,7 +2,7 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, View, blank, describe, updates};
+use super::{Ctx, Entry, Handle, RpcError, View, blank, describe, peers, updates};
 use crate::model::{ChatId, Dialog, Message, Peer, UserId, count};
 
 pub(super) const METHODS: &[Entry] = &[
@@ -36,7 +36,7 @@ impl Handle for functions::messages::GetDialogs {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let after = match &self.offset_peer {
             enums::InputPeer::PeerSelf => Some(Peer::User(ctx.me()?)),
-            peer => ctx.offset(peer),
+            peer => peers::offset(peer),
         };
         let view = ctx.view()?;
         let all = if self.folder_id == Some(ARCHIVE) { Vec::new() } else { rows(&view) };

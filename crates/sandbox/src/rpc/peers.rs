@@ -48,16 +48,6 @@ impl Ctx<'_> {
         }
     }
 
-    /// The user or group that a page ended with: clients name it without its access hash.
-    pub(super) fn offset(&self, peer: &enums::InputPeer) -> Option<Peer> {
-        match peer {
-            enums::InputPeer::User(user) => Some(Peer::User(UserId(user.user_id))),
-            enums::InputPeer::Chat(chat) => Some(Peer::Group(ChatId(chat.chat_id))),
-            enums::InputPeer::Channel(channel) => Some(Peer::Channel(ChatId(channel.channel_id))),
-            _ => None,
-        }
-    }
-
     /// The basic group a call means.
     pub(super) fn chat(&mut self, id: i64) -> Result<ChatId, RpcError> {
         let me = self.me()?;
@@ -94,5 +84,15 @@ impl Ctx<'_> {
             }
             Some(chat) => Ok(chat.id),
         }
+    }
+}
+
+/// The user or group that a page ended with: clients name it without its access hash.
+pub(super) fn offset(peer: &enums::InputPeer) -> Option<Peer> {
+    match peer {
+        enums::InputPeer::User(user) => Some(Peer::User(UserId(user.user_id))),
+        enums::InputPeer::Chat(chat) => Some(Peer::Group(ChatId(chat.chat_id))),
+        enums::InputPeer::Channel(channel) => Some(Peer::Channel(ChatId(channel.channel_id))),
+        _ => None,
     }
 }

@@ -86,10 +86,10 @@ fn check_age(ctx: &mut Ctx<'_>) -> Result<(), RpcError> {
     let account = ctx.account()?;
     let needed = account.fresh_session_s;
     let age = account.session_of(key).map_or(0, |session| now - session.created);
-    match age < needed {
-        true => Err(RpcError::not_acceptable("FRESH_RESET_AUTHORISATION_FORBIDDEN")),
-        false => Ok(()),
+    if age < needed {
+        return Err(RpcError::not_acceptable("FRESH_RESET_AUTHORISATION_FORBIDDEN"));
     }
+    Ok(())
 }
 
 /// Ends sessions; their clients are told to ask, and learn then that they are logged out.

@@ -18,7 +18,7 @@ const MAX_HISTORY_TTL_S: i32 = 31_536_000;
 
 impl Handle for functions::account::GetAccountTtl {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let days = ctx.account()?.account_ttl_days;
+        let days = ctx.account()?.ttl_days;
         Ok(enums::AccountDaysTtl::Ttl(types::AccountDaysTtl { days }))
     }
 }
@@ -29,7 +29,7 @@ impl Handle for functions::account::SetAccountTtl {
         if !(ACCOUNT_TTL_DAYS.0..=ACCOUNT_TTL_DAYS.1).contains(&ttl.days) {
             return Err(RpcError::bad_request("TTL_DAYS_INVALID"));
         }
-        ctx.account()?.account_ttl_days = ttl.days;
+        ctx.account()?.ttl_days = ttl.days;
         Ok(true)
     }
 }

@@ -40,23 +40,22 @@ async fn the_chat_list_has_what_the_account_has() {
     let chats: Vec<i64> = serde_json::from_value(chats["chat_ids"].clone()).unwrap();
     let mut expected = vec![account.user().0, account.contacts()[0].0];
     expected.extend(account.groups().into_iter().map(Peer::tdlib_chat_id));
-    expected.iter().for_each(|chat| assert!(chats.contains(chat), "{chat} of {chats:?}"));
+    for chat in &expected {
+        assert!(chats.contains(chat), "{chat} of {chats:?}");
+    }
     assert_eq!(chats.len(), expected.len());
     for group in account.groups() {
         let chat = user.call("getChat", json!({"chat_id": group.tdlib_chat_id()})).await.unwrap();
         let info = &chat["type"];
-        let members = match group {
-            Peer::Group(_) => {
-                let id = json!({"basic_group_id": info["basic_group_id"]});
-                user.call("getBasicGroupFullInfo", id).await.unwrap()["members"].clone()
-            }
-            _ => {
-                let page = json!({
-                    "supergroup_id": info["supergroup_id"], "filter": null, "offset": 0, "limit": 10
-                });
-                user.call("getSupergroupMembers", page).await.unwrap()["members"].clone()
-            }
+        let info = if let Peer::Group(_) = group {
+            let id = json!({"basic_group_id": info["basic_group_id"]});
+            user.call("getBasicGroupFullInfo", id).await.unwrap()
+        } else {
+            let id = &info["supergroup_id"];
+            let page = json!({"supergroup_id": id, "filter": null, "offset": 0, "limit": 10});
+            user.call("getSupergroupMembers", page).await.unwrap()
         };
+        let members = &info["members"];
         assert_eq!(members.as_array().unwrap().len(), 4, "{members}");
     }
     user.close().await;

@@ -65,7 +65,7 @@ async fn all_other_sessions_end_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_session_must_not_end_others_when_telegram_says_so() {
     let (rig, account, first, second) = two_sessions().await;
-    account.protect_from_fresh_sessions(Duration::from_secs(86_400));
+    account.protect_from_fresh_sessions(Duration::from_hours(24));
     let refused = second.call("terminateAllOtherSessions", json!({})).await;
     assert_eq!(refused, Err((406, "FRESH_RESET_AUTHORISATION_FORBIDDEN".to_owned())));
     assert_eq!(account.sessions().len(), 3);
