@@ -30,9 +30,10 @@ pub(crate) fn prime_bytes() -> Vec<u8> {
 pub(crate) struct DhSecret(BigUint);
 
 impl DhSecret {
-    /// A new random exponent.
+    /// A new random exponent. It is short, since many clients may come at once and nothing that
+    /// is secret comes here.
     pub(crate) fn generate() -> Self {
-        Self(BigUint::from_bytes_be(&random::<256>()))
+        Self(BigUint::from_bytes_be(&random::<32>()))
     }
 
     /// `g^a`, to be sent to the client.

@@ -17,12 +17,49 @@ const SMALL_PRIMES: [u16; 29] = [
 
 /// The data centre's RSA key: made anew for each run, unless the run keeps its state.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Primes", into = "Primes")]
 pub(crate) struct RsaKey {
-    #[serde(with = "hex")]
+    primes: Primes,
     modulus: BigUint,
+    /// The private exponent, modulo each prime less one.
+    exponents: [BigUint; 2],
+    /// The second prime's inverse modulo the first.
+    inverse: BigUint,
+}
+
+/// What a key is made of.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Primes {
     #[serde(with = "hex")]
-    private: BigUint,
+    p: BigUint,
+    #[serde(with = "hex")]
+    q: BigUint,
+}
+
+impl From<Primes> for RsaKey {
+    fn from(primes: Primes) -> Self {
+        let one = BigUint::from(1u8);
+        let exponent = BigUint::from_bytes_be(&EXPONENT);
+        let inverse = |number: &BigUint, modulus: &BigUint| {
+            // Not to be had only if a prime is none, or is 1 more than a multiple of 65537: such a
+            // key decrypts nothing, and `generate` makes no such key.
+            number.modinv(modulus).unwrap_or_default()
+        };
+        let Primes { p, q } = &primes;
+        Self {
+            modulus: p * q,
+            exponents: [p, q].map(|prime| inverse(&exponent, &(prime - &one))),
+            inverse: inverse(q, p),
+            primes,
+        }
+    }
+}
+
+impl From<RsaKey> for Primes {
+    fn from(key: RsaKey) -> Self {
+        key.primes
+    }
 }
 
 /// A big number as a hexadecimal string.
@@ -44,22 +81,22 @@ mod hex {
 impl RsaKey {
     /// Makes a 2048-bit key. It takes a fraction of a second of one core.
     pub(crate) fn generate() -> Self {
-        let exponent = BigUint::from_bytes_be(&EXPONENT);
         loop {
-            let (p, q) = (prime(), prime());
-            let modulus = &p * &q;
-            let one = BigUint::from(1u8);
-            let order = (p - &one) * (q - &one);
-            if let (2048, Some(private)) = (modulus.bits(), exponent.modinv(&order)) {
-                return Self { modulus, private };
+            let key = Self::from(Primes { p: prime(), q: prime() });
+            if key.modulus.bits() == 2048 && !key.exponents.contains(&BigUint::ZERO) {
+                return key;
             }
         }
     }
 
     /// Raises `data` to the private exponent; 256 bytes, big endian.
     pub(crate) fn decrypt(&self, data: &[u8]) -> [u8; 256] {
-        let plain = BigUint::from_bytes_be(data).modpow(&self.private, &self.modulus).to_bytes_be();
-        let padded = [vec![0; 256], plain].concat();
+        let (Primes { p, q }, data) = (&self.primes, BigUint::from_bytes_be(data));
+        let [a, b] = [(p, &self.exponents[0]), (q, &self.exponents[1])]
+            .map(|(prime, exponent)| (&data % prime).modpow(exponent, prime));
+        // Garner: modulo q it is b, and the multiple of q is chosen so that modulo p it is a.
+        let multiple = (a + p - &b % p) * &self.inverse % p;
+        let padded = [vec![0; 256], (b + multiple * q).to_bytes_be()].concat();
         take(&padded, padded.len() - 256)
     }
 
