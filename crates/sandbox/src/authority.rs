@@ -14,7 +14,7 @@ use crate::dispatch::{Done, Origin, fleet_number, login_phone};
 use crate::envelope::constructor;
 use crate::keys::KeyId;
 use crate::model::{Standing, UserId};
-use crate::rpc::{Caller, RpcError};
+use crate::rpc::{self, Caller, RpcError};
 use crate::session::SessionId;
 use crate::sync::lock;
 
@@ -22,6 +22,21 @@ use crate::sync::lock;
 pub(crate) const FIRST_DATA_CENTRE: i32 = 1;
 /// How long two clients may seem to have one key: a connection that has ended may be noticed late.
 const TWIN_GRACE: Duration = Duration::from_millis(500);
+/// What a frozen account may not call: all methods that begin so.
+const SHUT_BY_FREEZE: [&str; 12] = [
+    "account.updateProfile",
+    "account.updateUsername",
+    "channels.create",
+    "channels.invite",
+    "channels.join",
+    "contacts.add",
+    "contacts.import",
+    "messages.addChatUser",
+    "messages.create",
+    "messages.edit",
+    "messages.forward",
+    "messages.send",
+];
 /// Length of what a temporary key's client proves its permanent key by.
 const BINDING: usize = 72;
 const INVALID_BINDING: RpcError = RpcError::bad_request("ENCRYPTED_MESSAGE_INVALID");
@@ -40,6 +55,7 @@ impl Core {
             return Err(RpcError::not_acceptable("AUTH_KEY_DUPLICATED"));
         }
         self.check_ban(caller, body)?;
+        self.check_freeze(caller, method)?;
         match method {
             functions::auth::DropTempAuthKeys::CONSTRUCTOR_ID => Ok((true.to_bytes(), Vec::new())),
             functions::auth::ExportAuthorization::CONSTRUCTOR_ID => {
@@ -84,6 +100,20 @@ impl Core {
         let phone = login_phone(body).unwrap_or_default();
         let banned = world.by_phone(&phone).is_some_and(|account| banned.contains(&account.user));
         if banned { Err(RpcError::bad_request("PHONE_NUMBER_BANNED")) } else { Ok(()) }
+    }
+
+    /// A frozen account may look at everything and change nothing that others see.
+    fn check_freeze(&self, caller: &Caller, method: u32) -> Result<(), RpcError> {
+        let name = rpc::name(method);
+        if !SHUT_BY_FREEZE.iter().any(|prefix| name.starts_with(prefix)) {
+            return Ok(());
+        }
+        let mut world = lock(&self.world);
+        let frozen = world.account_of(caller.key).is_some_and(|own| own.frozen_since.is_some());
+        if frozen {
+            return Err(RpcError { code: 420, message: "FROZEN_METHOD_INVALID".into() });
+        }
+        Ok(())
     }
 
     /// A login begins where the account is at home.

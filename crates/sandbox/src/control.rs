@@ -113,6 +113,15 @@ impl Sandbox {
         }
     }
 
+    /// Freezes an account, or thaws it: what others would see of it is refused with 420
+    /// `FROZEN_METHOD_INVALID`, upon which TDLib asks for its configuration and finds out.
+    pub fn freeze(&self, account: u32, frozen: bool) {
+        let since = frozen.then(|| self.core().clock.now());
+        if let Some(own) = lock(&self.core().world).account_mut(fleet_user(account)) {
+            own.frozen_since = since;
+        }
+    }
+
     /// Sends an account so many text messages a second from its first contact, as long as it
     /// lasts; how many they were in the end.
     ///

@@ -37,6 +37,7 @@ fn router(sandbox: Sandbox) -> Router {
         .route("/accounts", get(accounts))
         .route("/accounts/{account}/home", post(set_home))
         .route("/accounts/{account}/ban", post(ban).delete(unban))
+        .route("/accounts/{account}/freeze", post(freeze).delete(thaw))
         .route("/accounts/{account}/messages", post(receive))
         .route("/accounts/{account}/sessions", delete(revoke))
         .route("/accounts/{account}/stream", post(stream))
@@ -201,6 +202,16 @@ async fn ban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> Status
 
 async fn unban(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
     sandbox.ban(account, false);
+    StatusCode::NO_CONTENT
+}
+
+async fn freeze(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
+    sandbox.freeze(account, true);
+    StatusCode::NO_CONTENT
+}
+
+async fn thaw(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
+    sandbox.freeze(account, false);
     StatusCode::NO_CONTENT
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Account {
     pub(crate) global_privacy: GlobalPrivacy,
     /// Whether its app configuration says that it may restrict new chats and charge for messages.
     pub(crate) may_restrict_new_chats: bool,
+    /// Unix time at which Telegram froze it, if it is frozen.
+    pub(crate) frozen_since: Option<i32>,
     pub(crate) websites: Vec<Website>,
     pub(crate) mailbox: Mailbox,
 }
@@ -61,6 +63,7 @@ impl Account {
             privacy: Privacy::default(),
             global_privacy: GlobalPrivacy { show_gift_button: true, ..GlobalPrivacy::default() },
             may_restrict_new_chats: true,
+            frozen_since: None,
             websites: Vec::new(),
             mailbox: Mailbox::default(),
         }

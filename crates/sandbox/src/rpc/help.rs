@@ -9,6 +9,8 @@ pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::help::GetNearestDc>(),
 ];
 
+/// How long an account is frozen before it is deleted, in seconds.
+const FREEZE: i32 = 30 * 86_400;
 /// Seconds a configuration is good for.
 const CONFIG_LIFE: i32 = 3600;
 /// The data centres a client may be sent to. It reaches all of them through its proxy, so the
@@ -38,9 +40,11 @@ impl Handle for functions::help::GetAppConfig {
     const NEEDS_LOGIN: bool = false;
 
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let may_restrict = ctx.account().is_ok_and(|account| account.may_restrict_new_chats);
+        let account = ctx.account().ok();
+        let frozen_since = account.as_ref().and_then(|account| account.frozen_since);
+        let may_restrict = account.is_some_and(|account| account.may_restrict_new_chats);
         // Clients do not ask for the same configuration twice.
-        let hash = if may_restrict { 2 } else { 1 };
+        let hash = 1 + i32::from(may_restrict) + 2 * i32::from(frozen_since.is_some());
         if self.hash == hash {
             return Ok(enums::help::AppConfig::NotModified);
         }
@@ -53,7 +57,8 @@ impl Handle for functions::help::GetAppConfig {
             ("stars_paid_message_amount_max", enums::Jsonvalue::JsonNumber(price)),
         ];
         let permissions = permissions.into_iter().filter(|_| may_restrict);
-        let value = permissions.map(|(key, value)| {
+        let entries = permissions.chain(frozen_since.into_iter().flat_map(frozen));
+        let value = entries.map(|(key, value)| {
             enums::JsonobjectValue::JsonObjectValue(types::JsonObjectValue {
                 key: key.to_owned(),
                 value,
@@ -63,6 +68,18 @@ impl Handle for functions::help::GetAppConfig {
         let config = enums::Jsonvalue::JsonObject(config);
         Ok(enums::help::AppConfig::Config(types::help::AppConfig { hash, config }))
     }
+}
+
+/// What the configuration of a frozen account has more.
+fn frozen(since: i32) -> [(&'static str, enums::Jsonvalue); 3] {
+    let number =
+        |value: i32| enums::Jsonvalue::JsonNumber(types::JsonNumber { value: f64::from(value) });
+    let appeal = types::JsonString { value: "https://t.me/spambot".to_owned() };
+    [
+        ("freeze_since_date", number(since)),
+        ("freeze_until_date", number(since.saturating_add(FREEZE))),
+        ("freeze_appeal_url", enums::Jsonvalue::JsonString(appeal)),
+    ]
 }
 
 fn data_centre((id, address): (i32, &str)) -> enums::DcOption {

@@ -147,3 +147,18 @@ async fn a_banned_account_is_logged_out_and_cannot_come_back() {
     two.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_account_may_not_write_and_learns_why() {
+    let rig = Rig::start(Options::default()).await;
+    let mut user = rig.log_in(1).await;
+    rig.sandbox.freeze(1, true);
+    let chat = json!({"user_ids": [], "title": "Late", "message_auto_delete_time": 0});
+    let refused = user.call("createNewBasicGroupChat", chat.clone()).await.unwrap_err();
+    assert!(refused.1.contains("FROZEN"), "{refused:?}");
+    user.update(|update| update["@type"] == "updateFreezeState" && update["is_frozen"] == true)
+        .await;
+    user.call("getActiveSessions", json!({})).await.unwrap();
+    user.close().await;
+    rig.stop().await;
+}
