@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sandbox", &["contracts"]),
     ("testkit", &["contracts", "tdlib"]),
     ("servers", &[]),
+    ("example-client", &[]),
     ("xtask", &[]),
 ];
 
@@ -42,13 +43,13 @@ const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
 
 /// Libraries that only these crates may name: the rest does not know what is behind them.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("lapin", &["broker"]),
+    ("lapin", &["broker", "example-client"]),
     ("deadpool-redis", &["publisher", "ownership"]),
     ("libloading", &["tdlib"]),
     ("tdlib-rs", &["tdlib", "owner-worker"]),
     ("grammers-tl-types", &["sandbox"]),
     ("config", &["settings"]),
-    ("clap", &["tdfleet"]),
+    ("clap", &["tdfleet", "example-client"]),
 ];
 
 /// The crate with the end-to-end tests, which speak to a worker as any client would.
