@@ -32,6 +32,7 @@ demo: toolchain tdlib ## Run the whole way on this machine, no server needed (DE
 
 # Crates are fetched while building; the tests then run where there is no network but loopback.
 test: toolchain tools tdlib servers ## Run every test, on private servers and the real TDLib
+	@examples/setup.sh
 	cargo build $(tested) --bins --tests
 	.ci/alone cargo test $(tested) --offline --doc --quiet
 	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo nextest run $(tested) --offline

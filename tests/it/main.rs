@@ -7,6 +7,7 @@
 mod absence;
 mod cli;
 mod command;
+mod examples;
 mod refusals;
 mod shutdown;
 #[path = "../support/lib.rs"]
