@@ -86,7 +86,9 @@ impl Core {
         let account = self.account_of(caller.key, &call.body);
         let effect = self.faults.strike(account, rpc::name(method));
         let result = match effect.as_ref() {
-            Some(effect) if !effect.runs() => effect.error().map(Err),
+            Some(effect) if !effect.runs() => {
+                effect.answer().map(|answer| answer.map(|body| (body, Vec::new())))
+            }
             _ => Some(self.perform(origin, &caller, &call.body)),
         };
         let outcome = match (&effect, &result) {

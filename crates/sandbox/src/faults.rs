@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use grammers_tl_types::Serializable as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -56,6 +57,8 @@ pub enum Effect {
     },
     /// It is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
     FloodWait(u32),
+    /// It is not run; the answer says that it was (`boolTrue`, for methods that answer so).
+    Pretend,
     /// It is run, and its answer is held back for so many milliseconds.
     DelayMs(u64),
     /// No answer ever comes; the connection stays.
@@ -86,6 +89,11 @@ impl Fault {
     /// The answer is a flood wait of so many seconds. TDLib waits out short ones by itself.
     pub fn flood_wait(seconds: u32) -> Self {
         Self::new(Effect::FloodWait(seconds))
+    }
+
+    /// The answer says that it is done, and it is not.
+    pub fn pretend() -> Self {
+        Self::new(Effect::Pretend)
     }
 
     /// The answer comes so much later.
@@ -143,21 +151,22 @@ impl Effect {
     /// Whether the method is run.
     pub(crate) fn runs(&self) -> bool {
         match self {
-            Self::Error { .. } | Self::FloodWait(_) => false,
+            Self::Error { .. } | Self::FloodWait(_) | Self::Pretend => false,
             Self::DelayMs(_) => true,
             Self::NoAnswer { runs } | Self::Disconnect { runs } => *runs,
         }
     }
 
-    /// The error it answers with.
-    pub(crate) fn error(&self) -> Option<RpcError> {
+    /// What it answers with instead of the method.
+    pub(crate) fn answer(&self) -> Option<Result<Vec<u8>, RpcError>> {
         match self {
             Self::Error { code, message } => {
-                Some(RpcError { code: *code, message: message.clone().into() })
+                Some(Err(RpcError { code: *code, message: message.clone().into() }))
             }
             Self::FloodWait(seconds) => {
-                Some(RpcError { code: 420, message: format!("FLOOD_WAIT_{seconds}").into() })
+                Some(Err(RpcError { code: 420, message: format!("FLOOD_WAIT_{seconds}").into() }))
             }
+            Self::Pretend => Some(Ok(true.to_bytes())),
             Self::DelayMs(_) | Self::NoAnswer { .. } | Self::Disconnect { .. } => None,
         }
     }
