@@ -12,6 +12,7 @@ mod dialogs;
 mod help;
 mod login;
 mod messages;
+mod news;
 mod password;
 mod peers;
 mod privacy;
@@ -32,7 +33,7 @@ use grammers_tl_types::{
 };
 
 use crate::keys::KeyId;
-use crate::model::{Account, Audience, Peer, UserId, World};
+use crate::model::{Account, Audience, UserId, World};
 use describe::View;
 
 pub(crate) use login::code_of_new;
@@ -159,16 +160,6 @@ impl Ctx<'_> {
     fn view(&mut self) -> Result<View<'_>, RpcError> {
         let viewer = self.me()?;
         Ok(View { world: self.world, viewer })
-    }
-
-    /// Tells the caller's other sessions of an update, and of the users and groups that it names.
-    fn tell_others(&mut self, update: enums::Update, named: &[Peer]) -> Result<(), RpcError> {
-        let now = self.now;
-        let view = self.view()?;
-        let to = Audience::Account { user: view.viewer, except: None };
-        let updates = view.updates(vec![update], named, now);
-        self.pushes.push(Push { to: to.but(self.caller.key), updates });
-        Ok(())
     }
 }
 

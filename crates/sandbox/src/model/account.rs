@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Blocks, Device, GlobalPrivacy, LoginSession, Mailbox, Password, Privacy, UserId, Website,
+    Blocks, Device, GlobalPrivacy, LoginSession, Mailbox, NewsLog, Password, Privacy, UserId,
+    Website,
 };
 use crate::keys::KeyId;
 
@@ -44,6 +45,7 @@ pub(crate) struct Account {
     pub(crate) frozen_since: Option<i32>,
     pub(crate) websites: Vec<Website>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) news: NewsLog,
 }
 
 impl Account {
@@ -66,6 +68,7 @@ impl Account {
             frozen_since: None,
             websites: Vec::new(),
             mailbox: Mailbox::default(),
+            news: NewsLog::default(),
         }
     }
 

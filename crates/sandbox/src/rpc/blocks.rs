@@ -3,7 +3,7 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{BlockList, Peer, count};
+use crate::model::{BlockList, News, Peer, count};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::contacts::Block>(),
@@ -18,7 +18,7 @@ impl Handle for functions::contacts::Block {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let (now, list, peer) = (ctx.now, list(self.my_stories_from), whom(ctx, &self.id)?);
         if ctx.account()?.blocks.block(list, peer, now) {
-            tell(ctx, peer)?;
+            ctx.tell(News::Blocked(peer))?;
         }
         Ok(true)
     }
@@ -28,7 +28,7 @@ impl Handle for functions::contacts::Unblock {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let (list, peer) = (list(self.my_stories_from), whom(ctx, &self.id)?);
         if ctx.account()?.blocks.unblock(list, peer) {
-            tell(ctx, peer)?;
+            ctx.tell(News::Blocked(peer))?;
         }
         Ok(true)
     }
@@ -74,15 +74,4 @@ fn whom(ctx: &mut Ctx<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
         return Err(RpcError::bad_request("CONTACT_ID_INVALID"));
     }
     Ok(peer)
-}
-
-/// Tells the account's other sessions on which lists `peer` now is.
-fn tell(ctx: &mut Ctx<'_>, peer: Peer) -> Result<(), RpcError> {
-    let blocks = &ctx.account()?.blocks;
-    let update = types::UpdatePeerBlocked {
-        blocked: blocks.has(BlockList::Main, peer),
-        blocked_my_stories_from: blocks.has(BlockList::Stories, peer),
-        peer_id: describe::peer(peer),
-    };
-    ctx.tell_others(enums::Update::PeerBlocked(update), &[peer])
 }

@@ -3,7 +3,7 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{Contact, Peer, UserId};
+use crate::model::{Contact, News, Peer, UserId};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::contacts::EditCloseFriends>(),
@@ -52,8 +52,7 @@ impl Handle for functions::contacts::EditCloseFriends {
             }
         }
         for id in changed {
-            let update = types::UpdateUser { user_id: id.0 };
-            ctx.tell_others(enums::Update::User(update), &[Peer::User(id)])?;
+            ctx.tell(News::User(id))?;
         }
         Ok(true)
     }

@@ -3,8 +3,8 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Caller, Ctx, Entry, Handle, RpcError, sessions};
-use crate::model::{Account, CodeWay, Device, Person, SentCode, UserId, digits};
+use super::{Caller, Ctx, Entry, Handle, RpcError};
+use crate::model::{Account, CodeWay, Device, News, Person, SentCode, UserId, digits};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::auth::CancelCode>(),
@@ -169,8 +169,8 @@ pub(super) fn welcome(
     let key = ctx.caller.key;
     ctx.world.log_in(key, user, device(ctx.caller), ctx.now);
     let session = ctx.account()?.session_of(key).filter(|session| session.unconfirmed);
-    if let Some(update) = session.map(|session| sessions::unconfirmed(session)) {
-        ctx.tell_others(update, &[])?;
+    if let Some(hash) = session.map(|session| session.hash) {
+        ctx.tell(News::Session(hash))?;
     }
     let user = ctx.view()?.user(user);
     Ok(enums::auth::Authorization::Authorization(types::auth::Authorization {

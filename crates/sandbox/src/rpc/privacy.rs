@@ -2,8 +2,10 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError};
-use crate::model::{Chat, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, UserId};
+use super::{Ctx, Entry, Handle, RpcError, View};
+use crate::model::{
+    Account, Chat, ChatId, GlobalPrivacy, News, Peer, PrivacyKey, PrivacyRule, UserId,
+};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::account::GetGlobalPrivacySettings>(),
@@ -42,7 +44,7 @@ const KEYS: [(enums::InputPrivacyKey, PrivacyKey, enums::PrivacyKey); 14] = {
 
 impl Handle for functions::account::GetPrivacy {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let (key, _) = find(&self.key)?;
+        let key = find(&self.key)?;
         let rules = ctx.account()?.privacy.rules(key);
         describe(ctx, &rules)
     }
@@ -50,7 +52,7 @@ impl Handle for functions::account::GetPrivacy {
 
 impl Handle for functions::account::SetPrivacy {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let (key, name) = find(&self.key)?;
+        let key = find(&self.key)?;
         let mut rules = Vec::new();
         for rule in &self.rules {
             rules.extend(understand(ctx, rule)?);
@@ -63,11 +65,7 @@ impl Handle for functions::account::SetPrivacy {
         let privacy = &mut ctx.account()?.privacy;
         privacy.set(key, rules);
         let rules = privacy.rules(key);
-        let update = types::UpdatePrivacy { key: name, rules: output(&rules) };
-        let users = rules.iter().flat_map(users_of).copied().map(Peer::User);
-        let chats = rules.iter().flat_map(chats_of).filter_map(|id| ctx.world.chat(*id));
-        let named: Vec<Peer> = users.chain(chats.map(Chat::peer)).collect();
-        ctx.tell_others(enums::Update::Privacy(update), &named)?;
+        ctx.tell(News::Privacy(key))?;
         describe(ctx, &rules)
     }
 }
@@ -106,9 +104,25 @@ impl Handle for functions::account::SetGlobalPrivacySettings {
     }
 }
 
-fn find(wanted: &enums::InputPrivacyKey) -> Result<(PrivacyKey, enums::PrivacyKey), RpcError> {
+fn find(wanted: &enums::InputPrivacyKey) -> Result<PrivacyKey, RpcError> {
     let found = KEYS.into_iter().find(|(input, ..)| input == wanted);
-    found.map(|(_, key, name)| (key, name)).ok_or(RpcError::bad_request("PRIVACY_KEY_INVALID"))
+    found.map(|(_, key, _)| key).ok_or(RpcError::bad_request("PRIVACY_KEY_INVALID"))
+}
+
+/// The news of a key's rules, with whom they name.
+pub(super) fn update(
+    view: &View<'_>,
+    account: &Account,
+    key: PrivacyKey,
+) -> (enums::Update, Vec<Peer>) {
+    let rules = account.privacy.rules(key);
+    let users = rules.iter().flat_map(users_of).copied().map(Peer::User);
+    let chats = rules.iter().flat_map(chats_of).filter_map(|id| view.world.chat(*id));
+    let named = users.chain(chats.map(Chat::peer)).collect();
+    let name = KEYS.into_iter().find(|(_, known, _)| *known == key).map(|(.., name)| name);
+    let key = name.unwrap_or(enums::PrivacyKey::StatusTimestamp);
+    let update = types::UpdatePrivacy { key, rules: output(&rules) };
+    (enums::Update::Privacy(update), named)
 }
 
 /// A rule as the model has it. Users and groups that the caller cannot name are left out, as

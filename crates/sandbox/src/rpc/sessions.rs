@@ -4,7 +4,7 @@ use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, Push, RpcError};
 use crate::keys::KeyId;
-use crate::model::{Account, Audience, LoginSession};
+use crate::model::{Account, Audience, LoginSession, News};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::account::ChangeAuthorizationSettings>(),
@@ -64,7 +64,7 @@ impl Handle for functions::account::ChangeAuthorizationSettings {
         if self.confirmed && session.unconfirmed {
             session.unconfirmed = false;
             let hash = session.hash;
-            ctx.tell_others(settled(hash), &[])?;
+            ctx.tell(News::Session(hash))?;
         }
         Ok(true)
     }
@@ -102,7 +102,7 @@ fn end(ctx: &mut Ctx<'_>, which: impl Fn(&LoginSession) -> bool) -> Result<usize
     let ended = ctx.world.revoke(user, which);
     ctx.pushes.extend(ended.iter().flatten().map(|key| log_out(*key)));
     for hash in unconfirmed {
-        ctx.tell_others(settled(hash), &[])?;
+        ctx.tell(News::Session(hash))?;
     }
     Ok(ended.len())
 }
@@ -118,28 +118,6 @@ fn named(account: &mut Account, hash: i64, key: KeyId) -> Option<&mut LoginSessi
         0 => account.session_of(key),
         _ => account.sessions.iter_mut().find(|session| session.hash == hash),
     }
-}
-
-/// The news of a session that waits to be confirmed.
-pub(crate) fn unconfirmed(session: &LoginSession) -> enums::Update {
-    enums::Update::NewAuthorization(types::UpdateNewAuthorization {
-        unconfirmed: true,
-        hash: session.hash,
-        date: Some(session.created),
-        device: Some(session.device.model.clone()),
-        location: Some(session.device.country.clone()),
-    })
-}
-
-/// The news of a session that waits no longer.
-fn settled(hash: i64) -> enums::Update {
-    enums::Update::NewAuthorization(types::UpdateNewAuthorization {
-        unconfirmed: false,
-        hash,
-        date: None,
-        device: None,
-        location: None,
-    })
 }
 
 pub(super) fn describe(session: &LoginSession, caller: KeyId) -> enums::Authorization {

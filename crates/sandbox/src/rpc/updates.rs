@@ -2,8 +2,8 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{Change, Message, count};
+use super::{Ctx, Entry, Handle, RpcError, describe, news};
+use crate::model::{Change, Message, Peer, count};
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::updates::GetChannelDifference>(),
@@ -33,20 +33,16 @@ impl Handle for functions::updates::GetDifference {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let (date, state) = (ctx.now, state(ctx)?);
         let view = ctx.view()?;
-        let account = view.world.account(view.viewer);
-        let Some(mailbox) = account.map(|account| &account.mailbox) else {
+        let Some(account) = view.world.account(view.viewer) else {
             return Err(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"));
         };
-        if mailbox.pts <= self.pts {
-            let nothing = types::updates::DifferenceEmpty { date, seq: SEQ };
-            return Ok(enums::updates::Difference::Empty(nothing));
-        }
-        let Some(changes) = mailbox.since(self.pts) else {
-            let pts = mailbox.pts;
-            let difference = types::updates::DifferenceTooLong { pts };
+        let mailbox = &account.mailbox;
+        let Some(changes) = mailbox.since(self.pts.min(mailbox.pts)) else {
+            let difference = types::updates::DifferenceTooLong { pts: mailbox.pts };
             return Ok(enums::updates::Difference::TooLong(difference));
         };
         let (mut new, mut other_updates) = (Vec::<&Message>::new(), Vec::new());
+        let mut named: Vec<Peer> = Vec::new();
         for (pts, change) in changes {
             match change {
                 // One that has been deleted since is not told of.
@@ -58,12 +54,22 @@ impl Handle for functions::updates::GetDifference {
                 }
             }
         }
+        for (update, peers) in account.news.since(self.date).filter_map(|n| news::update(&view, n))
+        {
+            other_updates.push(update);
+            named.extend(peers);
+        }
+        if new.is_empty() && other_updates.is_empty() {
+            let nothing = types::updates::DifferenceEmpty { date, seq: SEQ };
+            return Ok(enums::updates::Difference::Empty(nothing));
+        }
+        named.extend(new.iter().flat_map(|message| [message.peer, Peer::User(message.from)]));
         Ok(enums::updates::Difference::Difference(types::updates::Difference {
             new_messages: new.iter().map(|message| view.message(message)).collect(),
             new_encrypted_messages: Vec::new(),
             other_updates,
-            chats: view.chats(new.iter().filter_map(|message| message.peer.chat())),
-            users: view.users(describe::users_in(new)),
+            chats: view.chats(named.iter().filter_map(|peer| peer.chat())),
+            users: view.users(named.iter().filter_map(|peer| peer.user())),
             state,
         }))
     }

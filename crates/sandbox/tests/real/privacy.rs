@@ -207,3 +207,19 @@ async fn who_asks_for_premium_or_stars_cannot_be_written_to() {
     user.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_away_learns_what_has_changed_when_it_is_back() {
+    let (rig, _account, first) = start().await;
+    let mut second = rig.client("second").await;
+    second.log_in(&rig.sandbox, 1).await;
+    get(&second, "ShowBio").await;
+    second.close().await;
+    set(&first, "ShowBio", json!([rule("AllowContacts")])).await;
+    let mut second = rig.client("second").await;
+    let seen = second.update(|update| update["@type"] == "updateUserPrivacySettingRules").await;
+    assert_eq!(seen["rules"]["rules"], json!([rule("AllowContacts")]));
+    first.close().await;
+    second.close().await;
+    rig.stop().await;
+}
