@@ -233,7 +233,7 @@ impl Core {
         lock(&self.world).forget_key(key);
         // Both ask what is new, and are told; from then on the key is not logged in.
         let nudge = enums::Updates::TooLong.to_bytes();
-        self.sessions.push(&self.clock, &nudge, |other| self.keys.principal(other) == Some(key));
+        self.sessions.push(&self.clock, &nudge, |other| other == key);
     }
 }
 

@@ -105,9 +105,7 @@ impl Sandbox {
         if banned {
             lock(&core.banned).insert(user);
             let nudge = enums::Updates::TooLong.to_bytes();
-            core.sessions.push(&core.clock, &nudge, |key| {
-                core.keys.principal(key).is_some_and(|key| self.belongs(key, account))
-            });
+            core.sessions.push(&core.clock, &nudge, |key| self.belongs(key, account));
         } else {
             lock(&core.banned).remove(&user);
         }

@@ -78,11 +78,11 @@ impl Core {
         let Ok(call) = unwrap(body) else {
             return Outcome::error(&RpcError::bad_request("INPUT_REQUEST_INVALID"));
         };
+        let caller = self.caller(origin, call.client);
         if call.updates && self.keys.takes_updates(origin.session.key) {
-            self.sessions.subscribe(origin.session);
+            self.sessions.subscribe(origin.session, caller.key);
         }
         let method = constructor(&call.body);
-        let caller = self.caller(origin, call.client);
         let account = self.account_of(caller.key, &call.body);
         let effect = self.faults.strike(account, rpc::name(method));
         let result = match effect.as_ref() {
@@ -91,33 +91,19 @@ impl Core {
             }
             _ => Some(self.perform(origin, &caller, &call.body)),
         };
-        let outcome = match (&effect, &result) {
-            (Some(Effect::NoAnswer { .. } | Effect::Disconnect { .. }), _) | (_, None) => {
-                "no answer".to_owned()
-            }
-            (_, Some(Ok(_))) => "ok".to_owned(),
-            (_, Some(Err(error))) => format!("{} {}", error.code, error.message),
-        };
+        let outcome = outcome(effect.as_ref(), result.as_ref());
         let entry = record::Entry { key: caller.key, account, method, body: call.body, outcome };
         self.record.add(entry);
         // Logins, and what ends them, are all in here.
         if matches!(rpc::name(method).split_once('.'), Some(("auth" | "account", _))) {
             self.changed.notify_one();
         }
-        let (body, pushes) = match result {
-            Some(Ok((body, pushes))) => (Some(body), pushes),
+        let (answer, pushes) = match result {
+            Some(Ok((answer, pushes))) => (Some(answer), pushes),
             Some(Err(error)) => (Some(error.to_bytes()), Vec::new()),
             None => (None, Vec::new()),
         };
-        let reply = match (effect, body) {
-            (Some(Effect::Disconnect { .. }), body) => Reply::Disconnect(body),
-            (Some(Effect::NoAnswer { .. }), _) | (_, None) => Reply::Never,
-            (Some(Effect::DelayMs(delay)), Some(body)) => {
-                Reply::Later(Duration::from_millis(delay), body)
-            }
-            (_, Some(body)) => Reply::Now(body),
-        };
-        Outcome { reply, pushes }
+        Outcome { reply: reply(effect, answer), pushes }
     }
 
     /// The fleet's number of the account that calls, or that a login is for.
@@ -169,9 +155,30 @@ impl Core {
         for push in pushes {
             let keys = lock(&self.world).keys_of(push.to);
             let body = push.updates.to_bytes();
-            let meant = |key| self.keys.principal(key).is_some_and(|key| keys.contains(&key));
-            self.sessions.push(&self.clock, &body, meant);
+            self.sessions.push(&self.clock, &body, |key| keys.contains(&key));
         }
+    }
+}
+
+/// What the record says of a call.
+fn outcome(effect: Option<&Effect>, result: Option<&Done>) -> String {
+    match (effect, result) {
+        (Some(Effect::NoAnswer { .. } | Effect::Disconnect { .. }), _) | (_, None) => {
+            "no answer".to_owned()
+        }
+        (_, Some(Ok(_))) => "ok".to_owned(),
+        (_, Some(Err(error))) => format!("{} {}", error.code, error.message),
+    }
+}
+
+fn reply(effect: Option<Effect>, answer: Option<Vec<u8>>) -> Reply {
+    match (effect, answer) {
+        (Some(Effect::Disconnect { .. }), answer) => Reply::Disconnect(answer),
+        (Some(Effect::NoAnswer { .. }), _) | (_, None) => Reply::Never,
+        (Some(Effect::DelayMs(delay)), Some(answer)) => {
+            Reply::Later(Duration::from_millis(delay), answer)
+        }
+        (_, Some(answer)) => Reply::Now(answer),
     }
 }
 

@@ -66,9 +66,7 @@ impl Sandbox {
     ///
     /// [`Error::NotLoopback`] and [`Error::Listen`] for the addresses of the options.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let (listener, address) = listen(options.listen).await?;
-        let socks = listen_if(options.socks).await?;
-        let control = listen_if(options.control).await?;
+        let doors = Doors::open(&options).await?;
         let (accounts, directory) = (options.accounts, options.state.clone());
         let core = tokio::task::spawn_blocking(move || {
             let state = options.state.as_deref().map(state::load).transpose()?;
@@ -79,29 +77,37 @@ impl Sandbox {
         for byte in core.secret {
             write!(secret, "{byte:02x}").map_err(|_| Error::Key)?;
         }
+        let address_of = |door: &Option<Door>| door.as_ref().map(|(_, address)| *address);
         let sandbox = Self {
-            address,
-            socks_address: socks.as_ref().map(|(_, address)| *address),
-            control_address: control.as_ref().map(|(_, address)| *address),
+            address: doors.proxy.1,
+            socks_address: address_of(&doors.socks),
+            control_address: address_of(&doors.control),
             secret,
             accounts,
             core,
         };
-        let core = &sandbox.core;
-        let proxy = Entry::Proxy(core.secret);
-        core.tasks.spawn(listener::run(Arc::clone(core), proxy, listener, address));
-        if let Some((listener, address)) = socks {
-            core.tasks.spawn(listener::run(Arc::clone(core), Entry::Socks, listener, address));
-        }
-        if let Some((listener, _)) = control {
-            core.tasks.spawn(http::serve(sandbox.clone(), listener));
-        }
         if let Some(directory) = directory {
-            core.tasks.spawn(keep(Arc::clone(core), directory));
+            sandbox.core.tasks.spawn(keep(Arc::clone(&sandbox.core), directory));
+        }
+        sandbox.attend(doors).await;
+        info!(address = %sandbox.address, "sandbox started");
+        Ok(sandbox)
+    }
+
+    /// Lets clients in, from when this returns.
+    async fn attend(&self, doors: Doors) {
+        let core = &self.core;
+        let take = |entry, (listener, address): Door| {
+            core.tasks.spawn(listener::run(Arc::clone(core), entry, listener, address));
+        };
+        take(Entry::Proxy(core.secret), doors.proxy);
+        if let Some(door) = doors.socks {
+            take(Entry::Socks, door);
+        }
+        if let Some((listener, _)) = doors.control {
+            core.tasks.spawn(http::serve(self.clone(), listener));
         }
         core.connections.admit(true).await;
-        info!(%address, "sandbox started");
-        Ok(sandbox)
     }
 
     /// Where clients connect: the `server` and `port` of `TDLib`'s `addProxy`.
@@ -177,7 +183,26 @@ async fn keep(core: Arc<Core>, directory: PathBuf) {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+/// A listener and where it listens.
+type Door = (TcpListener, SocketAddr);
+
+struct Doors {
+    proxy: Door,
+    socks: Option<Door>,
+    control: Option<Door>,
+}
+
+impl Doors {
+    async fn open(options: &Options) -> Result<Self, Error> {
+        Ok(Self {
+            proxy: listen(options.listen).await?,
+            socks: listen_if(options.socks).await?,
+            control: listen_if(options.control).await?,
+        })
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<Door, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback(address));
     }
@@ -189,9 +214,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
     listening.await.map_err(|error| Error::Listen(address, error))
 }
 
-async fn listen_if(
-    address: Option<SocketAddr>,
-) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+async fn listen_if(address: Option<SocketAddr>) -> Result<Option<Door>, Error> {
     match address {
         Some(address) => listen(address).await.map(Some),
         None => Ok(None),

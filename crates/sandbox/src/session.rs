@@ -46,8 +46,9 @@ struct Session {
     unacked: BTreeMap<i64, Message>,
     taken: HashMap<i64, Progress>,
     order: VecDeque<i64>,
-    /// Updates are sent here: false for connections that only load files.
-    updates: bool,
+    /// Whose updates are sent here: the key that the accounts know the client by. `None` for
+    /// sessions that only load files.
+    updates: Option<KeyId>,
     /// The client has asked here what is new: only its main session does.
     main: bool,
 }
@@ -63,7 +64,7 @@ impl Session {
             unacked: BTreeMap::new(),
             taken: HashMap::new(),
             order: VecDeque::new(),
-            updates: false,
+            updates: None,
             main: false,
         }
     }
@@ -222,10 +223,10 @@ impl Sessions {
         lock(&self.all).clear();
     }
 
-    /// Sends updates to this session from now on.
-    pub(crate) fn subscribe(&self, id: SessionId) {
+    /// Sends the updates of the client that is known by `principal` to this session from now on.
+    pub(crate) fn subscribe(&self, id: SessionId, principal: KeyId) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
-            session.updates = true;
+            session.updates = Some(principal);
         }
     }
 
@@ -246,14 +247,13 @@ impl Sessions {
         lock(&self.all).get(&id).is_some_and(|session| session.link.is_some())
     }
 
-    /// Sends `body` to every connected session that takes updates and whose key `wanted` accepts.
-    pub(crate) fn push(&self, clock: &Clock, body: &[u8], wanted: impl Fn(KeyId) -> bool) -> usize {
-        let mut all = lock(&self.all);
-        let reached =
-            all.iter_mut().filter(|(id, s)| s.updates && s.link.is_some() && wanted(id.key));
-        reached
-            .map(|(_, session)| session.send(clock, MessageKind::Push, true, body.to_vec()))
-            .count()
+    /// Sends `body` to every connected session that gets the updates of a client `wanted` accepts.
+    pub(crate) fn push(&self, clock: &Clock, body: &[u8], wanted: impl Fn(KeyId) -> bool) {
+        for session in lock(&self.all).values_mut() {
+            if session.link.is_some() && session.updates.is_some_and(&wanted) {
+                session.send(clock, MessageKind::Push, true, body.to_vec());
+            }
+        }
     }
 }
 
