@@ -53,12 +53,12 @@ doc: toolchain
 	RUSTDOCFLAGS='-D warnings' cargo doc $(tested) --no-deps --document-private-items
 
 schemas: toolchain ## Write schemas/ and docs/commands.md from the types
-	cargo build $(tested) --bins
+	cargo build $(tested) --bins --tests
 	$(target)/debug/tdfleet documents .
 
 # The contract's documents are what the types say, and AsyncAPI's own parser can read them.
 drift: toolchain
-	cargo build $(tested) --bins
+	cargo build $(tested) --bins --tests
 	rm -rf $(target)/documents && $(target)/debug/tdfleet documents $(target)/documents
 	diff -r $(target)/documents/schemas schemas && diff $(target)/documents/docs/commands.md docs/commands.md || { \
 		echo "check: the documents are stale: run 'make schemas'" >&2; exit 1; }
