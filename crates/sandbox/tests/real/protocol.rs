@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::support::Rig;
 
@@ -139,6 +140,22 @@ async fn a_stream_of_messages_arrives_whole_and_in_order() {
         let text = &update["message"]["content"]["text"]["text"];
         assert_eq!(text, &format!("message {number}"));
     }
+    user.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_centre_that_is_silent_sends_nobody_outside() {
+    let rig = Rig::start(Options::default()).await;
+    // Where the patched library looks for other data centres; the stock one asks dns.google.
+    let recovery = TcpListener::bind("127.0.0.1:443").await.unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kind = json!({"@type": "proxyTypeMtproto", "secret": rig.sandbox.secret()});
+    let user = rig.client_through("lost", silent.local_addr().unwrap(), kind).await;
+    let (_stream, _) = silent.accept().await.unwrap();
+    let (_asked, from) =
+        tokio::time::timeout(Duration::from_mins(1), recovery.accept()).await.unwrap().unwrap();
+    assert!(from.ip().is_loopback());
     user.close().await;
     rig.stop().await;
 }
