@@ -122,7 +122,7 @@ impl Account {
         let (ending, ended) = oneshot::channel();
         let account = Self {
             id,
-            common: Arc::new(Common::new(epoch)),
+            common: Arc::new(Common::new(id, epoch)),
             mailbox,
             log_up: shared.sink.up(),
             shared,

@@ -6,7 +6,9 @@ use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
 use schemars::Schema;
 use tdlib::Update;
+use tdlib::types::UserPrivacySettingRules;
 
+use crate::normalize::privacy::{Privacy, Setting};
 use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, schemas, wire};
 
 pub(crate) use first_reads::FirstReads;
@@ -86,6 +88,18 @@ pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
     let kind = update.kind().to_owned().into();
     let result = wire(update.kind(), update.json()).unwrap_or_else(|| update.into_json());
     Event { account, kind, body: Body::Result(result.into_boxed_str()), meta: EventMeta::at(at) }
+}
+
+/// The event of privacy rules that TDLib does not tell by itself.
+pub(crate) fn privacy_event(
+    account: AccountId,
+    setting: Setting,
+    rules: UserPrivacySettingRules,
+    at: Timestamp,
+) -> Event {
+    let result = serde_json::to_string(&Privacy::rules(setting, rules)).unwrap_or_default();
+    let body = Body::Result(result.into_boxed_str());
+    Event { account, kind: PRIVACY_RULES.into(), body, meta: EventMeta::at(at) }
 }
 
 /// The same, unless the update only tells what has been read for the first time.

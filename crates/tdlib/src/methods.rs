@@ -13,7 +13,7 @@ mod sessions;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use account::{Close, GetOption, LogOut, SetOption, TestSquareInt};
+pub use account::{Close, GetApplicationConfig, GetOption, LogOut, SetOption, TestSquareInt};
 pub use contacts::{
     CanSendMessageToUser, Chat, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetMe, GetUser,
     SetCloseFriends, SetMessageSenderBlockList,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contracts::Epoch;
+use contracts::{AccountId, Epoch, Event};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -19,11 +19,12 @@ use tokio::time::timeout;
 use super::CommandError;
 use crate::answer::Failure;
 use crate::normalize::privacy::Setting;
-use crate::updates::FirstReads;
+use crate::updates::{FirstReads, privacy_event};
 use crate::worker::Shared;
 
 /// What an account's task and its running commands share.
 pub(crate) struct Common {
+    account: AccountId,
     pub(crate) epoch: Epoch,
     pub(crate) first_reads: FirstReads,
     /// Cancelled when the account is given up: another owner will run what is not finished.
@@ -32,8 +33,9 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(epoch: Epoch) -> Self {
+    pub(crate) fn new(account: AccountId, epoch: Epoch) -> Self {
         Self {
+            account,
             epoch,
             first_reads: FirstReads::default(),
             given_up: CancellationToken::new(),
@@ -147,7 +149,7 @@ impl Context {
         if first {
             let news = self.common.first_reads.end(setting, answer.as_ref().ok());
             for event in news {
-                self.shared.sink.append(event, self.common.epoch, true, None);
+                self.tell(event);
             }
         }
         answer
@@ -161,6 +163,19 @@ impl Context {
     ) -> Result<(), CommandError> {
         self.common.first_reads.change(setting);
         self.change(method).await.map(drop)
+    }
+
+    /// Tells the rules that were set, unless TDLib has done so; it does not where they are the
+    /// empty ones and it knew of none.
+    pub(super) fn tell_privacy_rules(&self, setting: Setting, rules: &UserPrivacySettingRules) {
+        if self.common.first_reads.tell(setting, rules) {
+            let now = self.shared.clock.now();
+            self.tell(privacy_event(self.common.account, setting, rules.clone(), now));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.shared.sink.append(event, self.common.epoch, true, None);
     }
 
     /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.

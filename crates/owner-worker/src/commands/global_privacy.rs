@@ -5,10 +5,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tdlib::enums::OptionValue;
 use tdlib::methods::{
-    GetArchiveChatListSettings, GetNewChatPrivacySettings, GetOption, GetReadDatePrivacySettings,
-    SetArchiveChatListSettings, SetNewChatPrivacySettings, SetReadDatePrivacySettings,
+    GetApplicationConfig, GetArchiveChatListSettings, GetNewChatPrivacySettings, GetOption,
+    GetReadDatePrivacySettings, SetArchiveChatListSettings, SetNewChatPrivacySettings,
+    SetReadDatePrivacySettings,
 };
-use tdlib::types::{ArchiveChatListSettings, NewChatPrivacySettings, ReadDatePrivacySettings};
+use tdlib::types::{
+    ArchiveChatListSettings, NewChatPrivacySettings, OptionValueInteger, ReadDatePrivacySettings,
+};
 
 use super::args::{Integer, arguments, out_of_range};
 use super::context::Thing;
@@ -59,24 +62,34 @@ impl NewChats {
         let price = settings.incoming_paid_message_star_count;
         Self { allow: Some(settings.allow_new_chats_from_unknown_users), price: Some(price) }
             .check()?;
-        let allowed = is_on(ctx, "can_set_new_chat_privacy_settings").await?
-            && (price == 0 || is_on(ctx, "can_enable_paid_messages").await?);
-        if !allowed {
-            return Err(CommandError::refused("not available to this account"));
+        if self.check_options(ctx, price).await?.is_err() {
+            // Right after a login TDLib has not heard yet what the account may have.
+            ctx.ask(GetApplicationConfig).await?;
+            self.check_options(ctx, price).await??;
         }
-        self.check_maximum(ctx).await?;
         Ok(settings)
     }
 
-    async fn check_maximum(self, ctx: &Context) -> Result<(), CommandError> {
-        let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(()) };
-        let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
-        let OptionValue::Integer(maximum) = maximum else { return Ok(()) };
-        if price <= maximum.value {
-            return Ok(());
+    /// Whether TDLib's options allow it.
+    async fn check_options(
+        self,
+        ctx: &Context,
+        price: i64,
+    ) -> Result<Result<(), Failure>, CommandError> {
+        let allowed = is_on(ctx, "can_set_new_chat_privacy_settings").await?
+            && (price == 0 || is_on(ctx, "can_enable_paid_messages").await?);
+        if !allowed {
+            return Ok(Err(Failure::invalid("not available to this account")));
         }
-        let range = out_of_range("incoming_paid_message_star_count", 0, maximum.value);
-        Err(CommandError::refused(range))
+        let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(Ok(())) };
+        let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
+        Ok(match maximum {
+            OptionValue::Integer(OptionValueInteger { value }) if value < price => {
+                let range = out_of_range("incoming_paid_message_star_count", 0, value);
+                Err(Failure::invalid(range))
+            }
+            _ => Ok(()),
+        })
     }
 }
 

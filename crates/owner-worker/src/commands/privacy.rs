@@ -1,6 +1,7 @@
 //! Privacy settings: who may see or do what.
 
 mod change;
+mod members;
 mod rules;
 
 use std::borrow::Cow;

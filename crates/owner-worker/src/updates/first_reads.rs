@@ -41,6 +41,17 @@ impl FirstReads {
         }
     }
 
+    /// Notes the rules that a change came to; whether they are still to be told.
+    pub(crate) fn tell(&self, setting: Setting, rules: &Rules) -> bool {
+        match self.lock().get_mut(&setting) {
+            Some(State::Known(known)) if known.as_ref() != Some(rules) => {
+                *known = Some(rules.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Notes what the first read came to; the updates that were news after all.
     pub(crate) fn end(&self, setting: Setting, answer: Option<&Rules>) -> Vec<Event> {
         let mut settings = self.lock();
@@ -155,6 +166,19 @@ mod tests {
         case.0.change(case.1);
         assert!(!case.begin(), "reading back is not the first to know");
         assert!(case.update(&all));
+    }
+
+    #[test]
+    fn a_change_is_told_once_whether_tdlib_tells_it_or_not() {
+        let (all, none) = (rules(&[Rule::AllowAll]), rules(&[]));
+        let case = Case::new();
+        case.0.change(case.1);
+        assert!(case.0.tell(case.1, &all), "TDLib's update is not here yet");
+        assert!(!case.update(&all));
+        assert!(case.update(&none) && !case.0.tell(case.1, &none), "it has come first");
+        let case = Case::new();
+        case.0.change(case.1);
+        assert!(case.0.tell(case.1, &none), "TDLib does not tell it");
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn what_the_list_shows_is_told_as_far_as_it_can_be() {
         (Reply::object(blocked(2, &[4, 5])), json!(true), json!(false)),
         (Reply::object(blocked(101, &[4])), json!(null), json!(null)),
         (Reply::object(blocked(101, &[5])), json!(true), json!(false)),
-        (Reply::error(500, "Request aborted"), json!(null), json!(null)),
+        (Reply::error(500, "Internal Server Error"), json!(null), json!(null)),
     ];
     let world = World::ready().await;
     world.tdlib.answer("setMessageSenderBlockList", Reply::ok());

@@ -30,6 +30,8 @@ pub(crate) async fn world() -> World {
     for method in ["ArchiveChatListSettings", "ReadDatePrivacySettings", "NewChatPrivacySettings"] {
         world.tdlib.answer(&format!("set{method}"), Reply::ok());
     }
+    let config = json!({"@type": "jsonValueObject", "members": []});
+    world.tdlib.answer("getApplicationConfig", Reply::object(config));
     options(&world, true, true);
     world
 }
@@ -108,10 +110,10 @@ async fn the_first_setter_that_fails_tells_what_was_changed_before() {
 #[tokio::test]
 async fn a_failed_read_back_tells_what_was_changed() {
     let world = world().await;
-    world.tdlib.answer("getReadDatePrivacySettings", Reply::error(500, "Request aborted"));
+    world.tdlib.answer("getReadDatePrivacySettings", Reply::error(500, "Internal Server Error"));
     let payload =
         world.failure("set_global_privacy_settings", &json!({"show_read_date": false})).await;
-    assert_eq!(payload["error"], "Request aborted");
+    assert_eq!(payload["error"], "Internal Server Error");
     assert_eq!(payload["error_info"]["details"], json!({"updated_fields": ["show_read_date"]}));
 }
 
@@ -146,4 +148,16 @@ async fn what_cannot_be_is_refused_before_anything_is_set() {
     world.refused("set_global_privacy_settings", &fields, "not available to this account").await;
     let set = |method: &String| method.starts_with("set");
     assert_eq!(world.methods().into_iter().filter(set).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_tdlib_has_not_heard_of_yet_is_asked_for_before_it_is_refused() {
+    let world = world().await;
+    let boolean = |on: bool| Reply::object(json!({"@type": "optionValueBoolean", "value": on}));
+    world.tdlib.answers("getOption", vec![boolean(false), boolean(true)]);
+    let fields = json!({"allow_new_chats_from_unknown_users": false});
+    world.result("set_global_privacy_settings", &fields).await;
+    assert_eq!(world.sent("getApplicationConfig").len(), 1);
+    world.result("set_global_privacy_settings", &fields).await;
+    assert_eq!(world.sent("getApplicationConfig").len(), 1, "what is known is not asked for");
 }

@@ -318,10 +318,10 @@ async fn an_id_that_tdlib_would_drop_is_refused() {
         world.refused("set_privacy_setting", &set("show_bio", &fields), error).await;
     }
     assert_eq!(world.sent("setUserPrivacySettingRules"), Vec::<Value>::new());
-    world.tdlib.answer("getUser", Reply::error(500, "Request aborted"));
+    world.tdlib.answer("getUser", Reply::error(500, "Internal Server Error"));
     let fields = set("show_bio", &json!({"mode": "all", "restrict_user_ids": [1]}));
     let payload = world.failure("set_privacy_setting", &fields).await;
-    assert_eq!(payload["error"], "Request aborted", "it may be known all the same");
+    assert_eq!(payload["error"], "Internal Server Error", "it may be known all the same");
 }
 
 #[tokio::test]
@@ -335,9 +335,9 @@ async fn a_refused_change_and_a_failed_read_back_are_told_apart() {
     let payload = world.failure("set_privacy_setting", &fields).await;
     assert_eq!(payload["error"], "PRIVACY_KEY_INVALID");
     assert_eq!(payload["error_info"].get("details"), None);
-    world.tdlib.answer("getUserPrivacySettingRules", Reply::error(500, "Request aborted"));
+    world.tdlib.answer("getUserPrivacySettingRules", Reply::error(500, "Internal Server Error"));
     let payload = world.failure("set_privacy_setting", &fields).await;
-    assert_eq!(payload["error"], "Request aborted");
+    assert_eq!(payload["error"], "Internal Server Error");
     assert_eq!(payload["error_info"]["details"], json!({"updated_fields": ["rules"]}));
 }
 

@@ -152,7 +152,7 @@ async fn a_tdlib_error_is_passed_on_as_it_is() {
         vec![
             Reply::error(429, "Too Many Requests: retry after 31"),
             Reply::error(406, "UPDATE_APP_TO_LOGIN"),
-            Reply::error(500, "Request aborted"),
+            Reply::error(500, "Internal Server Error"),
             Reply::error(400, "PEER_ID_INVALID"),
         ],
     );
@@ -168,7 +168,7 @@ async fn a_tdlib_error_is_passed_on_as_it_is() {
             "retriable": false, "tdlib_code": 406, "details": {"do_not_display": true}}),
         ),
         (
-            "Request aborted",
+            "Internal Server Error",
             json!({"code": "tdlib_error", "source": "tdlib",
             "retriable": true, "tdlib_code": 500}),
         ),

@@ -95,7 +95,7 @@ async fn an_unlisted_session_goes_to_tdlib_and_what_cannot_be_read_back_is_null(
     world.tdlib.answers("terminateSession", vec![Reply::error(400, "HASH_INVALID"), Reply::ok()]);
     world.tdlib.answers(
         "getActiveSessions",
-        vec![list(&[session(0)]), list(&[session(0)]), Reply::error(500, "Request aborted")],
+        vec![list(&[session(0)]), list(&[session(0)]), Reply::error(500, "Internal Server Error")],
     );
     let payload = world.failure("terminate_session", &json!({"session_id": 5})).await;
     assert_eq!(payload["error"], "HASH_INVALID");

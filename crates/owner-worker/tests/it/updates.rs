@@ -64,14 +64,31 @@ async fn an_update_before_the_answer_of_a_first_read_is_none_either() {
 }
 
 #[tokio::test]
-async fn our_own_change_is_told() {
+async fn our_own_change_is_told_once_even_where_tdlib_does_not_tell_it() {
     let world = World::ready().await;
+    let client = client_of(&world).await;
     let all = [rule("AllowAll")];
-    world.tdlib.answer("setUserPrivacySettingRules", Reply::ok().after_update(update(&all)));
-    world.tdlib.answer("getUserPrivacySettingRules", Reply::object(rules(&all)));
-    let fields = json!({"setting": "show_bio", "mode": "all"});
-    world.submit(&request("set_privacy_setting", &fields)).payload().await;
-    world.log.next(1, PRIVACY, |result| result["summary"]["mode"] == "all").await;
+    let set = Reply::ok();
+    world
+        .tdlib
+        .answers("setUserPrivacySettingRules", vec![set.clone().after_update(update(&all)), set]);
+    world.tdlib.answers(
+        "getUserPrivacySettingRules",
+        vec![Reply::object(rules(&all)), Reply::object(rules(&[]))],
+    );
+    for (setting, mode) in [("show_bio", "all"), ("allow_calls", "nobody")] {
+        let fields = json!({"setting": setting, "mode": mode});
+        world.submit(&request("set_privacy_setting", &fields)).payload().await;
+    }
+    world.tdlib.update(client, &marker());
+    world.log.next(1, "updateFreezeState", |_| true).await;
+    let told = told(&world);
+    let told: Vec<_> =
+        told.iter().map(|one| (&one["setting_key"], &one["summary"]["mode"])).collect();
+    assert_eq!(
+        told,
+        [(&json!("show_bio"), &json!("all")), (&json!("allow_calls"), &json!("nobody"))]
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use super::{Done, method};
 use crate::enums::OptionValue;
@@ -13,6 +14,13 @@ method!(Close, "close", Done);
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct LogOut;
 method!(LogOut, "logOut", Done);
+
+/// Has TDLib read the application's configuration from Telegram anew; some options come of it.
+///
+/// Nobody needs the answer itself.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetApplicationConfig;
+method!(GetApplicationConfig, "getApplicationConfig", IgnoredAny);
 
 /// Reads an option by name; an unknown one is `optionValueEmpty`.
 #[derive(Clone, Copy, Debug, Serialize)]

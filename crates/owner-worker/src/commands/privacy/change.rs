@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
-
-use futures_util::future::join_all;
 use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
-use tdlib::enums::{ChatType, UserPrivacySetting, UserPrivacySettingRule as Rule};
+use tdlib::enums::{UserPrivacySetting, UserPrivacySettingRule as Rule};
 use tdlib::methods::{
-    Chat, GetChat, GetUser, SetNewChatPrivacySettings, SetUserPrivacySettingRules,
+    GetNewChatPrivacySettings, GetUserPrivacySettingRules, SetNewChatPrivacySettings,
+    SetUserPrivacySettingRules,
 };
 use tdlib::types::UserPrivacySettingRules;
 
@@ -13,16 +11,11 @@ use super::super::args::{Argument, IdList, Integer, Scalar, arguments};
 use super::super::context::Thing;
 use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
 use super::super::{Command, CommandError, Context, Lane};
-use super::read;
+use super::members::{check_known, check_number};
 use super::rules::Rules;
 use crate::answer::Failure;
 use crate::normalize::privacy::{Conflict, Mode, Privacy, Setting, Summary};
 use crate::worker::Config;
-
-/// Users in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.
-const MAX_USERS: usize = 1_000;
-/// Chats in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.
-const MAX_CHATS: usize = 20;
 
 const MODES: &str = "mode must be one of: all, contacts, nobody";
 
@@ -187,62 +180,21 @@ fn conflict(conflict: Conflict) -> Failure {
     })
 }
 
-fn check_number(rules: &[Rule]) -> Result<(), Failure> {
-    if users_of(rules).count() > MAX_USERS {
-        return Err(Failure::invalid("too many users in rules"));
-    }
-    if chats_of(rules).count() > MAX_CHATS {
-        return Err(Failure::invalid("too many chats in rules"));
-    }
-    Ok(())
-}
-
-fn users_of(rules: &[Rule]) -> impl Iterator<Item = i64> {
-    let ids = rules.iter().map(|rule| match rule {
-        Rule::AllowUsers(rule) => rule.user_ids.as_slice(),
-        Rule::RestrictUsers(rule) => rule.user_ids.as_slice(),
-        _ => &[],
-    });
-    ids.flatten().copied()
-}
-
-fn chats_of(rules: &[Rule]) -> impl Iterator<Item = i64> {
-    let ids = rules.iter().map(|rule| match rule {
-        Rule::AllowChatMembers(rule) => rule.chat_ids.as_slice(),
-        Rule::RestrictChatMembers(rule) => rule.chat_ids.as_slice(),
-        _ => &[],
-    });
-    ids.flatten().copied()
-}
-
-/// Refuses ids that TDLib would drop in silence: a restriction that is not there leaks.
-async fn check_known(ctx: &Context, rules: &[Rule]) -> Result<(), CommandError> {
-    let mut seen = BTreeSet::new();
-    let users: Vec<_> = users_of(rules).filter(|id| seen.insert(*id)).collect();
-    let asked = join_all(users.iter().map(|&user_id| ctx.known(GetUser { user_id })));
-    for (id, user) in users.iter().zip(asked.await) {
-        if !user?.is_some_and(|user| user.have_access) {
-            return Err(CommandError::refused(format!("user {id} is unknown")));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    let chats: Vec<_> = chats_of(rules).filter(|id| seen.insert(*id)).collect();
-    let asked = join_all(chats.iter().map(|&chat_id| ctx.known(GetChat { chat_id })));
-    for (id, chat) in chats.iter().zip(asked.await) {
-        if !chat?.is_some_and(|chat| is_group(&chat)) {
-            return Err(CommandError::refused(format!("chat {id} is not a known group")));
-        }
-    }
-    Ok(())
-}
-
-/// TDLib drops channels from rules too.
-fn is_group(chat: &Chat) -> bool {
-    match &chat.r#type {
-        ChatType::BasicGroup(_) => true,
-        ChatType::Supergroup(group) => !group.is_channel,
-        ChatType::Private(_) | ChatType::Secret(_) => false,
-    }
+async fn set_rules(
+    ctx: &Context,
+    setting: Setting,
+    user: UserPrivacySetting,
+    rules: Vec<Rule>,
+) -> Result<Privacy, CommandError> {
+    ctx.take_turn(Thing::Privacy(setting)).await?;
+    check_known(ctx, &rules).await?;
+    let rules = UserPrivacySettingRules { rules };
+    let read = GetUserPrivacySettingRules { setting: user.clone() };
+    ctx.set_privacy_rules(setting, SetUserPrivacySettingRules { setting: user, rules }).await?;
+    let set = ctx.privacy_rules(setting, read).await;
+    let set = set.map_err(|error| error.after(&["rules"]))?;
+    ctx.tell_privacy_rules(setting, &set);
+    Ok(Privacy::rules(setting, set))
 }
 
 impl Command for Set {
@@ -271,22 +223,17 @@ impl Command for Set {
     }
 
     async fn run(self, ctx: &Context) -> Result<Privacy, CommandError> {
-        let field = match self.change()? {
-            Change::Rules(user, rules) => {
-                ctx.take_turn(Thing::Privacy(self.setting)).await?;
-                check_known(ctx, &rules).await?;
-                let rules = UserPrivacySettingRules { rules };
-                let method = SetUserPrivacySettingRules { setting: user, rules };
-                ctx.set_privacy_rules(self.setting, method).await?;
-                "rules"
-            }
+        match self.change()? {
+            Change::Rules(user, rules) => set_rules(ctx, self.setting, user, rules).await,
             Change::NewChats(wanted) => {
+                let fields: Vec<_> = self.given().map(|(field, _)| field).collect();
                 ctx.take_turn(Thing::GlobalPrivacy).await?;
                 let settings = wanted.settle(ctx).await?;
                 ctx.change(SetNewChatPrivacySettings { settings }).await?;
-                "allow_new_chats_from_unknown_users"
+                let set = ctx.ask(GetNewChatPrivacySettings).await;
+                let set = set.map_err(|error| error.after(&fields))?;
+                Ok(Privacy::new_chats(self.setting, &set))
             }
-        };
-        read(ctx, self.setting).await.map_err(|error| error.after(&[field]))
+        }
     }
 }
