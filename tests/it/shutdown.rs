@@ -89,7 +89,8 @@ async fn what_does_not_end_within_the_grace_period_is_run_by_the_next_worker() {
     world.called("account.getAuthorizations").await;
     worker.terminate();
     assert_eq!(worker.ended().await.code(), Some(0), "{}", worker.log());
-    assert_eq!(answers_to(&backend.log(1).await, "cmd-stuck"), 0, "it is left to redelivery");
+    let log = backend.log(1).await;
+    assert_eq!(answers_to(&log, "cmd-stuck"), 0, "it is left to redelivery: {log:#?}");
 
     world.sandbox.clear_faults();
     let _next = world.worker();
@@ -144,16 +145,22 @@ async fn sigkill_loses_no_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_the_process_at_once() {
-    let world = World::without_servers(1).await;
+    let world = World::start(1).await;
     let mut worker = world.worker();
-    // With no Redis the account cannot be opened, and with no RabbitMQ nothing can be settled:
-    // draining takes its time or not, the second signal does not wait for it.
-    worker.logged("account state").await;
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+
+    // The first signal waits for this, up to the grace period of 20 s.
+    world.sandbox.inject(Fault::no_answer().method("account.getAuthorizations"));
+    backend.send(1, "get_active_sessions", json!({}), Some("cmd-stuck")).await;
+    world.called("account.getAuthorizations").await;
     worker.terminate();
     worker.logged("shutting down").await;
     worker.terminate();
-    let status = worker.ended().await;
-    assert!(status.signal() == Some(9) || status.code().is_some(), "{status}\n{}", worker.log());
+    assert_eq!(worker.ended().await.signal(), Some(9), "{}", worker.log());
+    assert!(worker.log().contains("a second signal"), "{}", worker.log());
+    assert_eq!(answers_to(&backend.log(1).await, "cmd-stuck"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

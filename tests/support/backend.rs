@@ -14,6 +14,7 @@ use lapin::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::contract::Contract;
 use super::world::SHARDS;
 
 /// Longest wait for an event.
@@ -25,6 +26,7 @@ pub(crate) struct Backend {
     pub(crate) channel: Channel,
     redis: MultiplexedConnection,
     live: PubSub,
+    contract: Contract,
 }
 
 /// The routing key of a command, by the rule of the documents: CRC-32 of the decimal id.
@@ -47,7 +49,7 @@ impl Backend {
         let client = redis::Client::open(redis).unwrap();
         let live = client.get_async_pubsub().await.unwrap();
         let redis = client.get_multiplexed_async_connection().await.unwrap();
-        Self { _connection: connection, channel, redis, live }
+        Self { _connection: connection, channel, redis, live, contract: Contract::default() }
     }
 
     /// Subscribes to an account's live events.
@@ -93,13 +95,15 @@ impl Backend {
         .await
     }
 
-    /// The next live event that `wanted` is true for; others are passed over.
+    /// The next live event that `wanted` is true for; others are passed over. Each is held against
+    /// its published schema.
     pub(crate) async fn live_event(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut messages = self.live.on_message();
         let search = async {
             loop {
                 let message = messages.next().await.expect("the subscription goes on");
                 let event = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+                self.contract.check(&event);
                 if wanted(&event) {
                     return event;
                 }

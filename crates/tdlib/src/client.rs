@@ -228,7 +228,11 @@ fn decode_raw(answer: &Update) -> Result<Box<RawValue>, CallError> {
 fn decode_as<A: DeserializeOwned>(method: &'static str, answer: &Update) -> Result<A, CallError> {
     if answer.kind() == "error" {
         let error = TdError::read(answer.json());
-        return Err(error.map_or(CallError::Decode { method, column: 0 }, CallError::Td));
+        return Err(match error {
+            Some(error) if error.is_abort() => CallError::Closed,
+            Some(error) => CallError::Td(error),
+            None => CallError::Decode { method, column: 0 },
+        });
     }
     // serde's own text may quote the value it stumbled over, so only the place is told.
     serde_json::from_str(answer.json())

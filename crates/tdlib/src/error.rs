@@ -64,6 +64,12 @@ impl TdError {
         let retry_after = (code == 429).then(|| retry_after(&message)).flatten();
         Some(Self { code, message, retry_after })
     }
+
+    /// Whether it only says that the client was closed before Telegram answered.
+    /// Source: TDLib 1.8.61, `Global::request_aborted_error`.
+    pub(crate) fn is_abort(&self) -> bool {
+        self.code == 500 && self.message == "Request aborted"
+    }
 }
 
 impl fmt::Debug for TdError {
@@ -85,7 +91,8 @@ pub enum CallError {
     /// TDLib has not answered in time; it may still do so, and may have done what was asked.
     #[error("tdlib did not answer in time")]
     Deadline,
-    /// The client is closed, or the reader has ended: there will be no answer.
+    /// The client is closed, or the reader has ended: there will be no answer. A write may have taken
+    /// effect, or may yet when the account is opened again.
     #[error("the tdlib client is closed")]
     Closed,
     /// The request could not be written; nothing was sent.
@@ -129,6 +136,16 @@ mod tests {
         let error = TdError::read(json).unwrap();
         assert_eq!(error.retry_after, Some(Duration::from_secs(31)));
         assert_eq!(CallError::Td(error).retry_after(), Some(Duration::from_secs(31)));
+    }
+
+    #[test]
+    fn what_closing_has_ended_is_known_from_what_telegram_refused() {
+        let abort = |code, message: &str| {
+            let json = format!(r#"{{"@type":"error","code":{code},"message":"{message}"}}"#);
+            TdError::read(&json).unwrap().is_abort()
+        };
+        assert!(abort(500, "Request aborted"));
+        assert!(!abort(500, "Internal Server Error") && !abort(400, "Request aborted"));
     }
 
     #[test]
