@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::core::Core;
 use crate::dispatch::{Origin, Reply};
 use crate::envelope::{self, EnvelopeError, Message, Packet};
-use crate::handshake::{self, Exchange, HandshakeError};
+use crate::handshake::{self, HandshakeError};
 use crate::keys::{AuthKey, KeyId};
 use crate::service::{self, Sender};
 use crate::session::{ConnectionId, SessionId};
@@ -50,7 +50,6 @@ struct Connection {
     peer: SocketAddr,
     dc: i16,
     outbox: UnboundedSender<Vec<u8>>,
-    exchange: Option<Exchange>,
 }
 
 /// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
@@ -77,7 +76,7 @@ async fn talk(
 ) -> Result<(), ConnectionError> {
     let Accepted { reader, mut writer, dc } = transport::accept(stream, entry).await?;
     let (outbox, packets) = unbounded_channel();
-    let mut connection = Connection { core, id, peer, dc, outbox, exchange: None };
+    let mut connection = Connection { core, id, peer, dc, outbox };
     connection.run(reader, &mut writer, packets).await
 }
 
@@ -89,8 +88,8 @@ impl Connection {
         mut packets: UnboundedReceiver<Vec<u8>>,
     ) -> Result<(), ConnectionError> {
         loop {
+            // Neither side first: a stream of updates must not keep acknowledgements out.
             tokio::select! {
-                biased;
                 Some(packet) = packets.recv() => writer.send(&packet).await?,
                 frame = reader.next() => match frame? {
                     Some(frame) => self.handle(frame, writer).await?,
@@ -122,16 +121,18 @@ impl Connection {
     }
 
     /// One unencrypted message of a key exchange: `0:int64 id:int64 length:int32 body`.
-    async fn exchange_keys(&mut self, payload: &[u8]) -> Result<Vec<u8>, ConnectionError> {
+    async fn exchange_keys(&self, payload: &[u8]) -> Result<Vec<u8>, ConnectionError> {
         let (head, rest) = payload.split_first_chunk::<20>().ok_or(EnvelopeError::Malformed)?;
         let length = u32::from_le_bytes(crate::crypto::take(head, 16)) as usize;
         let body = rest.get(..length).ok_or(EnvelopeError::Malformed)?.to_vec();
-        let (core, exchange) = (Arc::clone(&self.core), self.exchange.take());
+        let (core, exchange) = (Arc::clone(&self.core), self.core.exchanges.find(&body));
         let now = core.clock.now();
         let step =
             tokio::task::spawn_blocking(move || handshake::step(exchange, &core.rsa, now, &body));
         let step = step.await.map_err(|_| ConnectionError::Interrupted)??;
-        self.exchange = step.exchange;
+        if let Some(exchange) = step.exchange {
+            self.core.exchanges.keep(exchange);
+        }
         if let Some(key) = step.key {
             self.core.keys.add(AuthKey::new(&key, self.dc, now));
             self.core.changed.notify_one();

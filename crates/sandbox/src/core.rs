@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::crypto::{RsaKey, random};
 use crate::faults::Faults;
+use crate::handshake::Exchanges;
 use crate::keys::{KeyId, KeyStore};
 use crate::model::{Seed, SeedError, UserId, World};
 use crate::options::Options;
@@ -26,6 +27,7 @@ pub(crate) struct Core {
     pub(crate) rsa: RsaKey,
     pub(crate) secret: Secret,
     pub(crate) keys: KeyStore,
+    pub(crate) exchanges: Exchanges,
     pub(crate) sessions: Sessions,
     /// What each key's client last said of itself.
     pub(crate) clients: Mutex<HashMap<KeyId, Client>>,
@@ -72,6 +74,7 @@ impl Core {
             rsa,
             secret,
             keys,
+            exchanges: Exchanges::default(),
             sessions: Sessions::default(),
             clients: Mutex::default(),
             world: Mutex::new(world),

@@ -1,5 +1,9 @@
 //! The key exchange: unencrypted messages in, an authorization key out.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 use grammers_tl_types::{
     Cursor, Deserializable, Identifiable, Serializable, enums, functions, types,
 };
@@ -8,6 +12,7 @@ use crate::crypto::{
     AesKey, AuthKeyBytes, DhSecret, PRIME_GENERATOR, RsaKey, decrypt_ige, encrypt_ige,
     handshake_key, prime_bytes, random, sha1, sha256, take,
 };
+use crate::sync::lock;
 
 /// Product of two 32-bit primes, which the client has to find: any will do.
 const PQ: u64 = 0x17ED_4894_1A08_F981;
@@ -42,7 +47,34 @@ pub(crate) struct NewKey {
     pub(crate) expires_in: Option<i32>,
 }
 
+/// How long an exchange is remembered.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// All exchanges that were begun, by the client's nonce.
+///
+/// They belong to no connection: a client that loses one goes on with the exchange on the next,
+/// and may repeat any step of it.
+#[derive(Default)]
+pub(crate) struct Exchanges(Mutex<HashMap<[u8; 16], (Instant, Exchange)>>);
+
+impl Exchanges {
+    /// The exchange that `body` is a step of, if it is one that was begun.
+    pub(crate) fn find(&self, body: &[u8]) -> Option<Exchange> {
+        // All steps begin with it, after the constructor.
+        let nonce = body.get(4..)?.first_chunk()?;
+        lock(&self.0).get(nonce).map(|(_, exchange)| exchange.clone())
+    }
+
+    /// Keeps an exchange as it is now.
+    pub(crate) fn keep(&self, exchange: Exchange) {
+        let mut all = lock(&self.0);
+        all.retain(|_, (since, _)| since.elapsed() < PATIENCE);
+        all.insert(exchange.nonce, (Instant::now(), exchange));
+    }
+}
+
 /// One key exchange, from the server's side.
+#[derive(Clone)]
 pub(crate) struct Exchange {
     nonce: [u8; 16],
     server_nonce: [u8; 16],
@@ -54,6 +86,7 @@ pub(crate) struct Exchange {
 /// What a step of the exchange gives back.
 pub(crate) struct Step {
     pub(crate) answer: Vec<u8>,
+    /// The exchange as it is now, if the step changed it.
     pub(crate) exchange: Option<Exchange>,
     pub(crate) key: Option<NewKey>,
 }
@@ -69,7 +102,8 @@ pub(crate) fn step(
     let mut cursor = Cursor::from_slice(arguments);
     match u32::from_le_bytes(*id) {
         functions::ReqPqMulti::CONSTRUCTOR_ID => {
-            Ok(begin(functions::ReqPqMulti::deserialize(&mut cursor)?.nonce, rsa))
+            let request = functions::ReqPqMulti::deserialize(&mut cursor)?;
+            Ok(begin(exchange.unwrap_or_else(|| Exchange::new(request.nonce)), rsa))
         }
         functions::ReqDhParams::CONSTRUCTOR_ID => {
             let request = functions::ReqDhParams::deserialize(&mut cursor)?;
@@ -83,21 +117,13 @@ pub(crate) fn step(
     }
 }
 
-fn begin(nonce: [u8; 16], rsa: &RsaKey) -> Step {
-    let server_nonce = random();
+fn begin(exchange: Exchange, rsa: &RsaKey) -> Step {
     let answer = enums::ResPq::Pq(types::ResPq {
-        nonce,
-        server_nonce,
+        nonce: exchange.nonce,
+        server_nonce: exchange.server_nonce,
         pq: PQ.to_be_bytes().to_vec(),
         server_public_key_fingerprints: vec![rsa.fingerprint()],
     });
-    let exchange = Exchange {
-        nonce,
-        server_nonce,
-        new_nonce: [0; 32],
-        secret: DhSecret::generate(),
-        expires_in: None,
-    };
     Step { answer: answer.to_bytes(), exchange: Some(exchange), key: None }
 }
 
@@ -160,6 +186,16 @@ fn finish(
 }
 
 impl Exchange {
+    fn new(nonce: [u8; 16]) -> Self {
+        Self {
+            nonce,
+            server_nonce: random(),
+            new_nonce: [0; 32],
+            secret: DhSecret::generate(),
+            expires_in: None,
+        }
+    }
+
     fn check(&self, nonce: &[u8; 16], server_nonce: &[u8; 16]) -> Result<(), HandshakeError> {
         let ours = self.nonce == *nonce && self.server_nonce == *server_nonce;
         ours.then_some(()).ok_or(HandshakeError::Order)
@@ -184,4 +220,101 @@ fn unpad(block: &[u8; 256]) -> Option<Vec<u8>> {
     let (padded, hash) = data.split_at_mut(192);
     padded.reverse();
     (sha256(&[&key, padded]) == *hash).then(|| padded.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: [u8; 16] = [7; 16];
+    const NEW_NONCE: [u8; 32] = [9; 32];
+
+    /// `RSA_PAD`, as a client does it.
+    fn pad(data: &[u8]) -> Vec<u8> {
+        let mut padded = data.to_vec();
+        padded.resize(192, 0);
+        let reversed: Vec<u8> = padded.iter().rev().copied().collect();
+        let block = |byte| {
+            let key = [byte; 32];
+            let mut data = [&reversed[..], &sha256(&[&key, &padded])].concat();
+            encrypt_ige(&mut data, &AesKey { key, iv: [0; 32] });
+            let mut masked = sha256(&[&data]);
+            for mask in &mut masked {
+                *mask ^= byte;
+            }
+            [&masked[..], &data].concat()
+        };
+        // It has to be less than the modulus, whose highest bit is set.
+        (0..=255).map(block).find(|block| block[0] < 0x80).unwrap()
+    }
+
+    /// Takes one step, as a connection does.
+    fn take_step(exchanges: &Exchanges, rsa: &RsaKey, body: &[u8]) -> Step {
+        let taken = step(exchanges.find(body), rsa, 5, body).unwrap();
+        if let Some(exchange) = &taken.exchange {
+            exchanges.keep(exchange.clone());
+        }
+        taken
+    }
+
+    #[test]
+    fn a_client_may_repeat_every_step_on_another_connection() {
+        let (rsa, exchanges) = (RsaKey::generate(), Exchanges::default());
+        let begin = functions::ReqPqMulti { nonce: NONCE }.to_bytes();
+        let first = take_step(&exchanges, &rsa, &begin).answer;
+        assert_eq!(take_step(&exchanges, &rsa, &begin).answer, first);
+        let enums::ResPq::Pq(pq) = enums::ResPq::from_bytes(&first).unwrap();
+        let inner = enums::PQInnerData::TempDc(types::PQInnerDataTempDc {
+            pq: pq.pq,
+            p: Vec::new(),
+            q: Vec::new(),
+            nonce: NONCE,
+            server_nonce: pq.server_nonce,
+            new_nonce: NEW_NONCE,
+            dc: 1,
+            expires_in: 60,
+        });
+        let offer = functions::ReqDhParams {
+            nonce: NONCE,
+            server_nonce: pq.server_nonce,
+            p: Vec::new(),
+            q: Vec::new(),
+            public_key_fingerprint: rsa.fingerprint(),
+            encrypted_data: rsa.encrypt(&pad(&inner.to_bytes())),
+        };
+        let offers = [(); 2].map(|()| take_step(&exchanges, &rsa, &offer.to_bytes()).answer);
+        assert_eq!(offers[0], offers[1]);
+        let ours = DhSecret::generate();
+        let inner = enums::ClientDhInnerData::Data(types::ClientDhInnerData {
+            nonce: NONCE,
+            server_nonce: pq.server_nonce,
+            retry_id: 0,
+            g_b: ours.public(),
+        });
+        let mut data = [&sha1(&[&inner.to_bytes()])[..], &inner.to_bytes()].concat();
+        data.resize(data.len().next_multiple_of(16), 0);
+        encrypt_ige(&mut data, &handshake_key(&NEW_NONCE, &pq.server_nonce));
+        let finish = functions::SetClientDhParams {
+            nonce: NONCE,
+            server_nonce: pq.server_nonce,
+            encrypted_data: data,
+        };
+        let keys = [(); 2].map(|()| take_step(&exchanges, &rsa, &finish.to_bytes()).key.unwrap());
+        assert_eq!(keys[0].bytes, keys[1].bytes);
+        assert_eq!(keys[0].expires_in, Some(60));
+    }
+
+    #[test]
+    fn a_step_of_no_exchange_is_refused() {
+        let rsa = RsaKey::generate();
+        let finish = functions::SetClientDhParams {
+            nonce: NONCE,
+            server_nonce: NONCE,
+            encrypted_data: Vec::new(),
+        };
+        let refused = step(None, &rsa, 5, &finish.to_bytes());
+        assert!(matches!(refused, Err(HandshakeError::Order)));
+        let other = functions::help::GetConfig {}.to_bytes();
+        assert!(matches!(step(None, &rsa, 5, &other), Err(HandshakeError::Method(_))));
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) fn prime_bytes() -> Vec<u8> {
 }
 
 /// The server's half of one Diffie-Hellman exchange.
+#[derive(Clone)]
 pub(crate) struct DhSecret(BigUint);
 
 impl DhSecret {

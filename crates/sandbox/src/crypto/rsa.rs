@@ -100,6 +100,13 @@ impl RsaKey {
         take(&padded, padded.len() - 256)
     }
 
+    /// What a client does with the public half.
+    #[cfg(test)]
+    pub(crate) fn encrypt(&self, data: &[u8]) -> Vec<u8> {
+        let exponent = BigUint::from_bytes_be(&EXPONENT);
+        BigUint::from_bytes_be(data).modpow(&exponent, &self.modulus).to_bytes_be()
+    }
+
     /// What a client looks this key up by: the last 8 bytes of the SHA-1 of its bare TL form.
     pub(crate) fn fingerprint(&self) -> i64 {
         let mut tl = Vec::new();
@@ -168,10 +175,7 @@ mod tests {
         let key = RsaKey::generate();
         let mut plain = random::<256>();
         plain[0] = 0;
-        let cipher = BigUint::from_bytes_be(&plain)
-            .modpow(&BigUint::from_bytes_be(&EXPONENT), &key.modulus)
-            .to_bytes_be();
-        assert_eq!(key.decrypt(&cipher), plain);
+        assert_eq!(key.decrypt(&key.encrypt(&plain)), plain);
     }
 
     #[test]
