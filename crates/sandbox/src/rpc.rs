@@ -13,6 +13,7 @@ mod help;
 mod login;
 mod messages;
 mod news;
+mod online;
 mod password;
 mod peers;
 mod privacy;
@@ -50,6 +51,7 @@ const AREAS: &[&[Entry]] = &[
     help::METHODS,
     login::METHODS,
     messages::METHODS,
+    online::METHODS,
     password::METHODS,
     privacy::METHODS,
     qr::METHODS,

@@ -97,7 +97,8 @@ async fn global_settings_that_are_set_at_once_lose_one_of_them() {
         user.call("setReadDatePrivacySettings", dates),
         user.call("setArchiveChatListSettings", archive),
     );
-    (dates.unwrap(), archive.unwrap());
+    dates.unwrap();
+    archive.unwrap();
     let global = account.global_privacy();
     assert!(global.hide_read_marks != global.archive_and_mute_new, "{global:?}");
     user.close().await;
