@@ -6,6 +6,7 @@ import json
 import os
 import sys
 
+import aio_pika
 from commands import Commands
 from events import Events
 
@@ -64,4 +65,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except TimeoutError:
-        sys.exit("no answer in time; the command may still have been run")
+        sys.exit("no answer in time")
+    except (OSError, aio_pika.exceptions.AMQPError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -138,6 +138,30 @@ async fn each_client_prints_the_answer_to_its_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_client_fails_in_words_when_nobody_takes_its_command() {
+    let mut rabbit = servers::rabbitmq::RabbitServer::new();
+    for exchange_is_missing in [false, true] {
+        if exchange_is_missing {
+            rabbit = tokio::task::spawn_blocking(move || {
+                rabbit.restart();
+                rabbit
+            })
+            .await
+            .unwrap();
+        }
+        for client in clients() {
+            let mut command = client.command(&["--amqp", &rabbit.uri(), "send", "1", "x"]);
+            let output = client.output(&mut command).await;
+            assert_eq!(output.status.code(), Some(1), "{client:?}: {output:?}");
+            let told = String::from_utf8(output.stderr).unwrap();
+            let traced =
+                ["Traceback", "backtrace", "    at "].iter().any(|word| told.contains(word));
+            assert!(!told.is_empty() && !traced, "{client:?}: {told}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_client_resumes_and_misses_nothing_of_a_killed_subscription() {
     let world = World::start(1).await;
     let _worker = world.worker();

@@ -47,8 +47,16 @@ enum Program {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
-    let Arguments { amqp, redis, shards, program } = Arguments::parse();
+#[expect(clippy::print_stderr, reason = "the error")]
+async fn main() -> ExitCode {
+    run(Arguments::parse()).await.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { amqp, redis, shards, program } = arguments;
     let events = Events::new(&redis)?;
     match program {
         Program::Send { account, command, fields, by_event } => {
