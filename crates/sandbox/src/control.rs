@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grammers_tl_types::{Serializable, enums};
+use grammers_tl_types::{Deserializable, Serializable, enums};
 use tokio::time::Instant;
 
 use crate::dispatch::fleet_number;
@@ -118,6 +118,17 @@ impl Sandbox {
         if let Some(own) = lock(&self.core().world).account_mut(fleet_user(account)) {
             own.frozen_since = since;
         }
+    }
+
+    /// Sends an account's clients any update: the bytes of an object of Telegram's type `Updates`,
+    /// layer 222; `false` when they are none.
+    pub fn push(&self, account: u32, updates: &[u8]) -> bool {
+        let known = enums::Updates::from_bytes(updates).is_ok();
+        if known {
+            let core = self.core();
+            core.sessions.push(&core.clock, updates, |key| self.belongs(key, account));
+        }
+        known
     }
 
     /// Sends an account so many text messages a second from its first contact, as long as it

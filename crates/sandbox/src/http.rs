@@ -10,6 +10,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -39,6 +41,7 @@ fn router(sandbox: Sandbox) -> Router {
         .route("/accounts/{account}/ban", post(ban).delete(unban))
         .route("/accounts/{account}/freeze", post(freeze).delete(thaw))
         .route("/accounts/{account}/messages", post(receive))
+        .route("/accounts/{account}/push", post(push))
         .route("/accounts/{account}/sessions", delete(revoke))
         .route("/accounts/{account}/stream", post(stream))
         .route("/calls", get(calls))
@@ -233,6 +236,24 @@ async fn receive(
         handle.receive(from, Peer::User(handle.user()), &message.text);
     }
     found(from.is_some())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Updates {
+    /// The serialised object, in base64.
+    updates: String,
+}
+
+async fn push(
+    State(sandbox): State<Sandbox>,
+    Path(account): Path<u32>,
+    Json(push): Json<Updates>,
+) -> StatusCode {
+    match STANDARD.decode(&push.updates) {
+        Ok(updates) if sandbox.push(account, &updates) => StatusCode::NO_CONTENT,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
 }
 
 #[derive(Deserialize)]

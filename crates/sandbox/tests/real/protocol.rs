@@ -159,3 +159,19 @@ async fn a_data_centre_that_is_silent_sends_nobody_outside() {
     user.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_update_can_be_pushed() {
+    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let (one, two) = (rig.log_in(1).await, rig.log_in(2).await);
+    // Whoever is told `updatesTooLong` asks what it has missed.
+    let asked = |account| rig.sandbox.count_calls(Some(account), Some("updates.getDifference"));
+    let before = (asked(1), asked(2));
+    assert!(rig.sandbox.push(1, &0xe317_af7e_u32.to_le_bytes()));
+    assert!(!rig.sandbox.push(1, b"none"));
+    rig.sandbox.wait_for_calls(Some(1), Some("updates.getDifference"), before.0 + 1).await;
+    assert_eq!(asked(2), before.1);
+    one.close().await;
+    two.close().await;
+    rig.stop().await;
+}
