@@ -120,7 +120,7 @@ pub(crate) fn news_of(
 
 /// JSON Schema of the `result` of each update that does not pass as it is, by TDLib's name.
 pub(crate) fn update_schemas() -> impl Iterator<Item = (&'static str, Schema)> {
-    schemas().into_iter()
+    schemas()
 }
 
 #[cfg(test)]

@@ -24,12 +24,15 @@ pub(crate) struct Profile {
 impl From<&types::User> for Profile {
     fn from(user: &types::User) -> Self {
         let usernames = user.usernames.as_ref();
-        Self {
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            full_name: format!("{} {}", user.first_name, user.last_name).trim().to_owned(),
-            username: usernames.and_then(|names| names.active_usernames.first().cloned()),
-        }
+        let username = usernames.and_then(|names| names.active_usernames.first().cloned());
+        Self::new(user.first_name.clone(), user.last_name.clone(), username)
+    }
+}
+
+impl Profile {
+    pub(crate) fn new(first_name: String, last_name: String, username: Option<String>) -> Self {
+        let full_name = format!("{first_name} {last_name}").trim().to_owned();
+        Self { first_name, last_name, full_name, username }
     }
 }
 
@@ -44,8 +47,13 @@ pub(crate) struct Avatar {
 
 impl Avatar {
     fn of(small: Option<&types::File>) -> Self {
-        let remote = small.map(|file| file.remote.id.clone()).filter(|id| !id.is_empty());
-        Self { avatar_file_id: small.map(|file| file.id), avatar_remote_file_id: remote }
+        Self::new(small.map(|file| (file.id, file.remote.id.clone())))
+    }
+
+    /// Of the small file's id and remote id.
+    pub(crate) fn new(small: Option<(i32, String)>) -> Self {
+        let (id, remote) = small.unzip();
+        Self { avatar_file_id: id, avatar_remote_file_id: remote.filter(|id| !id.is_empty()) }
     }
 }
 

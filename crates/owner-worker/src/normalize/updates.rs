@@ -1,5 +1,7 @@
 //! TDLib's updates whose fields are shaped as in the commands' results.
 
+mod users;
+
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -104,6 +106,8 @@ pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
             let Update { state } = read(json)?;
             to_json(&ConnectionState { state: type_name(&state) })
         }
+        "updateUser" => users::user(json),
+        "updateUserFullInfo" => users::user_full_info(json),
         "updateFreezeState" => to_json(&read::<FreezeState>(json)?),
         "updateServiceNotification" => to_json(&read::<ServiceNotification<'_>>(json)?),
         _ => None,
@@ -117,15 +121,16 @@ pub(crate) fn privacy_rules(json: &str) -> Option<(Setting, UserPrivacySettingRu
 }
 
 /// JSON Schema of the `result` of each update that has a form of its own.
-pub(crate) fn schemas() -> [(&'static str, Schema); 6] {
-    [
+pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, Schema)> {
+    let own = [
         (PRIVACY_RULES, schema_for!(Privacy)),
         ("updateUnconfirmedSession", schema_for!(Unconfirmed)),
         ("updateChatBlockList", schema_for!(ChatBlockList)),
         ("updateConnectionState", schema_for!(ConnectionState)),
         ("updateFreezeState", schema_for!(FreezeState)),
         ("updateServiceNotification", schema_for!(ServiceNotification<'_>)),
-    ]
+    ];
+    own.into_iter().chain(users::schemas())
 }
 
 fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
@@ -180,6 +185,26 @@ mod tests {
             &json!({"@type": "updateServiceNotification", "type": "x",
                 "content": {"@type": "messageText", "n": 1}}),
             json!({"type": "x", "content": {"@type": "messageText", "n": 1}}),
+        );
+    }
+
+    #[test]
+    fn users_are_shown_as_in_results_beside_their_own_object() {
+        let recorded: Value =
+            serde_json::from_str(include_str!("../../tests/data/objects.json")).unwrap();
+        let user = &recorded["user"];
+        check(
+            &recorded["updateUser"],
+            json!({"user_id": 1, "profile": {"first_name": "Ada", "last_name": "Lovelace",
+                "full_name": "Ada Lovelace", "username": "ada"}, "avatar_file_id": 5,
+                "avatar_remote_file_id": "remote-5", "is_contact": true,
+                "is_close_friend": false, "user": user}),
+        );
+        let info = &recorded["updateUserFullInfo"];
+        check(
+            info,
+            json!({"user_id": 5, "block_list": "blockListMain",
+                "user_full_info": info["user_full_info"]}),
         );
     }
 
