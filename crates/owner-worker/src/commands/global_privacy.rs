@@ -62,11 +62,16 @@ impl NewChats {
         let price = settings.incoming_paid_message_star_count;
         Self { allow: Some(settings.allow_new_chats_from_unknown_users), price: Some(price) }
             .check()?;
-        if self.check_options(ctx, price).await?.is_err() {
-            // Right after a login TDLib has not heard yet what the account may have.
-            ctx.ask(GetApplicationConfig).await?;
-            self.check_options(ctx, price).await??;
+        let mut allowed = self.check_options(ctx, price).await?;
+        // Right after a login TDLib has not heard yet what the account may have. An answer it was
+        // waiting for may be to what it asked before the login; the next one is not.
+        for _ in 0..2 {
+            if allowed.is_err() {
+                ctx.ask(GetApplicationConfig).await?;
+                allowed = self.check_options(ctx, price).await?;
+            }
         }
+        allowed?;
         Ok(settings)
     }
 
