@@ -7,6 +7,7 @@
 mod absence;
 mod cli;
 mod command;
+mod commands;
 mod examples;
 mod refusals;
 mod shutdown;

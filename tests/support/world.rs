@@ -131,10 +131,15 @@ impl World {
 
     /// Logs an account in by the commands `start` and `send_code`.
     pub(crate) async fn log_in(&self, backend: &mut Backend, account: u32) {
-        let start = serde_json::json!({"phone": self.sandbox.phone(account)});
+        self.log_in_as(backend, account, account).await;
+    }
+
+    /// The same with the phone of another of the sandbox's accounts, which may be logged in to twice.
+    pub(crate) async fn log_in_as(&self, backend: &mut Backend, account: u32, phone: u32) {
+        let start = serde_json::json!({"phone": self.sandbox.phone(phone)});
         let answer = backend.call(account, "start", start).await;
         assert_eq!(answer["payload"]["result"]["state"], "wait_code", "{answer}");
-        let code = serde_json::json!({"code": self.sandbox.code(account)});
+        let code = serde_json::json!({"code": self.sandbox.code(phone)});
         let answer = backend.call(account, "send_code", code).await;
         assert_eq!(answer["payload"]["result"]["state"], "ready", "{answer}");
     }
