@@ -147,6 +147,7 @@ impl Sandbox {
             while u128::from(sent) < due {
                 sent += 1;
                 handle.receive(from, Peer::User(handle.user()), &format!("message {sent}"));
+                tokio::task::yield_now().await;
             }
             tokio::time::sleep(STREAM_TICK).await;
         }

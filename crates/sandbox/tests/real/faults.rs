@@ -6,6 +6,8 @@ use serde_json::json;
 use crate::support::Rig;
 
 const SESSIONS: &str = "account.getAuthorizations";
+/// TDLib asks for it again at once, hundreds of times a second, when it is refused.
+const EXPORT: &str = "auth.exportAuthorization";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_flood_wait_reaches_the_caller_with_its_seconds() {
@@ -159,6 +161,20 @@ async fn a_frozen_account_may_not_write_and_learns_why() {
     user.update(|update| update["@type"] == "updateFreezeState" && update["is_frozen"] == true)
         .await;
     user.call("getActiveSessions", json!({})).await.unwrap();
+    user.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_calls_in_a_loop_is_found_out() {
+    let rig = Rig::start(Options::default()).await;
+    rig.sandbox.set_home(1, 2);
+    rig.sandbox.inject(Fault::error(400, "DC_ID_INVALID").method(EXPORT));
+    let user = rig.log_in(1).await;
+    rig.sandbox.wait_for_calls(None, Some(EXPORT), 100).await;
+    let found = rig.sandbox.hot_loops();
+    assert_eq!((found[0].account, found[0].method), (Some(1), EXPORT));
+    rig.sandbox.clear_faults();
     user.close().await;
     rig.stop().await;
 }
