@@ -1,7 +1,7 @@
 //! The commands as documents need them: schemas, reference, completion.
 
 use schemars::{Schema, json_schema};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::args::Property;
 use super::{Entry, Lane, Needs, all};
@@ -68,7 +68,10 @@ fn arguments(entry: &Entry, properties: Vec<Property>) -> Schema {
     let required: Vec<_> =
         properties.iter().filter(|property| property.required).map(|p| p.name).collect();
     let mut members = Map::new();
-    for Property { name, about, mut schema, .. } in properties {
+    for Property { name, about, required, mut schema, .. } in properties {
+        if !required {
+            allow_null(&mut schema);
+        }
         schema.insert("description".to_owned(), prose(about).into());
         members.insert(name.to_owned(), schema.to_value());
     }
@@ -81,6 +84,17 @@ fn arguments(entry: &Entry, properties: Vec<Property>) -> Schema {
         "required": required,
         "additionalProperties": false,
     })
+}
+
+/// `null` stands for an absent field.
+fn allow_null(schema: &mut Schema) {
+    if let Some(kind) = schema.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+    } else if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.push(json!({"type": "null"}));
+    } else if let Some(Value::Array(names)) = schema.get_mut("enum") {
+        names.push(Value::Null);
+    }
 }
 
 /// A doc comment as running text; an empty line parts its paragraphs.

@@ -82,5 +82,7 @@ fn the_error_strings_of_a_command_stand_in_the_order_of_the_checks() {
         "at least one of can_accept_calls or can_accept_secret_chats is required",
     ];
     assert_eq!(command.errors, expected);
-    assert_eq!(command.arguments.to_value()["required"], json!(["session_id"]));
+    let schema = command.arguments.to_value();
+    assert_eq!(schema["required"], json!(["session_id"]));
+    assert_eq!(schema["properties"]["can_accept_calls"]["type"], json!(["boolean", "null"]));
 }
