@@ -5,6 +5,7 @@
 //! itself, and the command next to it what is answered instead.
 
 mod block_list;
+mod contacts;
 mod each;
 mod new_chats;
 mod privacy_mode;
