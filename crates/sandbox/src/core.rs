@@ -58,6 +58,7 @@ impl Core {
         if let Some(path) = &options.seed {
             Seed::read(path)?.plant(&mut world, clock.now())?;
         }
+        world.settle();
         let (rsa, secret, keys, homes) = match state {
             None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
             Some(state) => {

@@ -118,12 +118,12 @@ impl World {
     }
 
     /// Adds a bot; its token.
-    pub(crate) fn add_bot(&mut self, username: &str) -> String {
+    pub(crate) fn add_bot(&mut self, username: &str, now: i32) -> String {
         let id = self.next_user();
         let mut bot = Person::new(id, username, "");
         (bot.bot, bot.username) = (true, Some(username.to_owned()));
         self.add_person(bot);
-        self.add_account(Account::new(id, String::new()));
+        self.add_account(Account::new(id, String::new(), now));
         let token = format!("{}:{:032x}", id.0, u128::from_le_bytes(crate::crypto::random()));
         self.bot_tokens.insert(token.clone(), id);
         token
@@ -139,6 +139,12 @@ impl World {
 
     pub(crate) fn chat_mut(&mut self, chat: ChatId) -> Option<&mut Chat> {
         self.chats.get_mut(&chat)
+    }
+
+    /// What there is now has always been there: no client is told of it.
+    pub(crate) fn settle(&mut self) {
+        self.accounts.values_mut().for_each(|account| account.mailbox.settle());
+        self.chats.values_mut().filter_map(Chat::channel_mut).for_each(ChannelBox::settle);
     }
 
     /// The groups that `user` is in.

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::mailbox::last_number_before;
 use super::person::access_hash;
 use super::{ChatId, Message, Peer, UserId};
 
@@ -13,10 +14,13 @@ pub(crate) enum ChatKind {
 }
 
 /// The messages of a supergroup and how many changes it has seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChannelBox {
     pub(crate) pts: i32,
+    last_id: i32,
     pub(crate) messages: BTreeMap<i32, Message>,
+    /// The messages that are news, by the supergroup's number after each.
+    arrivals: BTreeMap<i32, i32>,
 }
 
 /// A group of users.
@@ -65,11 +69,29 @@ impl Chat {
 }
 
 impl ChannelBox {
+    /// No messages yet, in a world that begins at `now`, unix seconds.
+    pub(crate) fn new(now: i32) -> Self {
+        let last_id = last_number_before(now);
+        Self { pts: last_id + 1, last_id, messages: BTreeMap::new(), arrivals: BTreeMap::new() }
+    }
+
+    /// What there is now has always been there: nobody is told of it.
+    pub(crate) fn settle(&mut self) {
+        self.arrivals.clear();
+    }
+
+    /// The messages that came after `pts`, each with the number after it.
+    pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &Message)> {
+        let arrivals = self.arrivals.range(pts.saturating_add(1)..);
+        arrivals.filter_map(|(after, id)| Some((*after, self.messages.get(id)?)))
+    }
+
     /// Adds a message, and gives its number.
     pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> Message) -> i32 {
         self.pts += 1;
-        let id = self.messages.last_key_value().map_or(0, |(id, _)| *id) + 1;
-        self.messages.insert(id, message(id));
-        id
+        self.last_id += 1;
+        self.messages.insert(self.last_id, message(self.last_id));
+        self.arrivals.insert(self.pts, self.last_id);
+        self.last_id
     }
 }

@@ -125,11 +125,6 @@ fn peer_dialogs(
     Ok(enums::messages::PeerDialogs::Dialogs(all))
 }
 
-/// One of the viewer's chats.
-pub(super) fn dialog_of(view: &View<'_>, peer: Peer) -> Option<enums::Dialog> {
-    rows(view).into_iter().find(|row| row.peer == peer).map(|row| row.dialog)
-}
-
 /// The viewer's chats that have messages, the last one written in first.
 fn rows<'a>(view: &'a View<'_>) -> Vec<Row<'a>> {
     let Some(account) = view.world.account(view.viewer) else { return Vec::new() };

@@ -31,13 +31,14 @@ pub(super) fn state(ctx: &mut Ctx<'_>) -> Result<enums::updates::State, RpcError
 
 impl Handle for functions::updates::GetDifference {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        ctx.account()?.mailbox.catch_up(self.pts);
         let (date, state) = (ctx.now, state(ctx)?);
         let view = ctx.view()?;
         let Some(account) = view.world.account(view.viewer) else {
             return Err(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"));
         };
         let mailbox = &account.mailbox;
-        let Some(changes) = mailbox.since(self.pts.min(mailbox.pts)) else {
+        let Some(changes) = mailbox.since(self.pts) else {
             let difference = types::updates::DifferenceTooLong { pts: mailbox.pts };
             return Ok(enums::updates::Difference::TooLong(difference));
         };
@@ -76,33 +77,28 @@ impl Handle for functions::updates::GetDifference {
 }
 
 impl Handle for functions::updates::GetChannelDifference {
-    /// Which messages came after which change is not kept, so a client that has missed any gets the
-    /// last ones and begins from there, as Telegram does when too many were missed.
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
         let id = ctx.channel(&self.channel)?;
         let limit = usize::try_from(self.limit).unwrap_or(0);
         let view = ctx.view()?;
-        let chat = view.world.chat(id).ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
-        let channel = chat.channel().ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
-        let dialog = super::dialogs::dialog_of(&view, chat.peer());
-        let (true, Some(dialog)) = (self.pts < channel.pts, dialog) else {
+        let channel = view.world.chat(id).and_then(|chat| chat.channel());
+        let channel = channel.ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
+        let new: Vec<(i32, &Message)> = channel.since(self.pts).take(limit).collect();
+        let (timeout, rest) = (Some(POLL_S), channel.since(self.pts).count() - new.len());
+        let Some((last, _)) = new.last() else {
             let pts = channel.pts;
-            let empty = types::updates::ChannelDifferenceEmpty {
-                r#final: true,
-                pts,
-                timeout: Some(POLL_S),
-            };
+            let empty = types::updates::ChannelDifferenceEmpty { r#final: true, pts, timeout };
             return Ok(enums::updates::ChannelDifference::Empty(empty));
         };
-        let last: Vec<&Message> = channel.messages.values().rev().take(limit).collect();
-        let difference = types::updates::ChannelDifferenceTooLong {
-            r#final: true,
-            timeout: Some(POLL_S),
-            dialog,
-            messages: last.iter().map(|message| view.message(message)).collect(),
+        let difference = types::updates::ChannelDifference {
+            r#final: rest == 0,
+            pts: if rest == 0 { channel.pts } else { *last },
+            timeout,
+            new_messages: new.iter().map(|(_, message)| view.message(message)).collect(),
+            other_updates: Vec::new(),
             chats: view.chats([id]),
-            users: view.users(describe::users_in(last)),
+            users: view.users(describe::users_in(new.into_iter().map(|(_, message)| message))),
         };
-        Ok(enums::updates::ChannelDifference::TooLong(difference))
+        Ok(enums::updates::ChannelDifference::Difference(difference))
     }
 }

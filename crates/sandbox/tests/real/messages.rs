@@ -1,6 +1,6 @@
 //! Messages between accounts.
 
-use sandbox::{Options, Peer};
+use sandbox::{Options, Peer, Sandbox};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
@@ -84,5 +84,34 @@ async fn a_deleted_history_is_gone_in_the_other_session_too() {
     assert!(account.messages(Peer::User(contact)).is_empty());
     user.close().await;
     other.close().await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_a_sandbox_that_was_started_anew_are_news() {
+    let state = tempfile::tempdir().unwrap();
+    let options = || Options { state: Some(state.path().to_owned()), ..Options::default() };
+    let mut rig = Rig::start(options()).await;
+    let mut user = rig.log_in(1).await;
+    while user.call("loadChats", json!({"limit": 20})).await.is_ok() {}
+    let greet = |sandbox: &Sandbox, words: &str| {
+        let account = sandbox.account(&sandbox.phone(1)).unwrap();
+        let contact = account.contacts()[0];
+        account.receive(contact, Peer::User(account.user()), words);
+        account.receive(contact, account.groups()[1], words);
+    };
+    for words in ["one", "two", "three"] {
+        greet(&rig.sandbox, words);
+        hears(&mut user, words).await;
+        hears(&mut user, words).await;
+    }
+    let address = rig.sandbox.address();
+    rig.sandbox.stop().await;
+    rig.sandbox = Sandbox::start(Options { listen: address, ..options() }).await.unwrap();
+    user.call("getActiveSessions", json!({})).await.unwrap();
+    greet(&rig.sandbox, "after");
+    hears(&mut user, "after").await;
+    hears(&mut user, "after").await;
+    user.close().await;
     rig.stop().await;
 }
