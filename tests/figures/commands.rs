@@ -31,19 +31,23 @@ pub(crate) async fn print() {
     let local = json!({"method": "testSquareInt", "params": {"x": 7}});
     for (name, fields) in [("call_tdlib", local), ("get_active_sessions", json!({}))] {
         for (number, window) in [(ONE_BY_ONE, 1), (FLOOD, WINDOW)] {
-            run(&mut backend, &worker, name, &fields, number, window).await;
+            let load = Load { name, fields: &fields, number, window };
+            run(&mut backend, &worker, &load).await;
         }
     }
 }
 
-async fn run(
-    backend: &mut Backend,
-    worker: &Worker,
-    name: &str,
-    fields: &Value,
+/// One command again and again.
+struct Load<'a> {
+    name: &'a str,
+    fields: &'a Value,
     number: u32,
+    /// So many are under way at once.
     window: u32,
-) {
+}
+
+async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
+    let &Load { name, fields, number, window } = load;
     let mut sent = HashMap::new();
     let mut took = Vec::new();
     let pid = worker.child.id().unwrap();
@@ -64,7 +68,7 @@ async fn run(
             took.push(at.elapsed());
         }
     }
-    let (all, cpu) = (begun.elapsed(), cpu::of(pid) - cpu);
+    let (all, cpu) = (begun.elapsed(), cpu::of(pid).saturating_sub(cpu));
     took.sort();
     let at = |share: usize| took[(took.len() - 1) * share / 100];
     println!(

@@ -2,6 +2,12 @@
 //!
 //! `make figures` runs it in a network namespace with the release build. Compare the rows of one run
 //! only: broker, Redis, TDLib, sandbox and this driver share the machine's cores.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "it prints tables, and may end by panicking"
+)]
 
 #[expect(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "../support/lib.rs"]

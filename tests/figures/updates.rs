@@ -95,7 +95,7 @@ fn through_tdfleet(json: &str) -> Duration {
             }
         }
     });
-    cpu::own() - begun
+    cpu::own().saturating_sub(begun)
 }
 
 fn through_tdlib_rs(json: &str) -> Duration {
@@ -105,5 +105,5 @@ fn through_tdlib_rs(json: &str) -> Duration {
         let update: types::UpdateNewMessage = serde_json::from_slice(&bytes).unwrap();
         black_box(update);
     }
-    cpu::own() - begun
+    cpu::own().saturating_sub(begun)
 }

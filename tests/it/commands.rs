@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Backend, Worker, World, routing_key};
 
 /// Longest wait for a call of TDLib's.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the tests' `call_tdlib` may call.
 const METHODS: &str = "createPrivateChat, getContacts, getMe, getUserFullInfo, \

@@ -3,6 +3,13 @@
 //!
 //! `make test` gives what they need: a network namespace with nothing but loopback, the servers'
 //! programs, and libtdjson in `TDFLEET_TDLIB_LIBRARY`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "a test ends by panicking, reads as one story, and hands `json!` over as it stands"
+)]
 
 mod absence;
 mod cli;

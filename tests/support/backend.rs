@@ -18,7 +18,10 @@ use super::contract::Contract;
 use super::world::SHARDS;
 
 /// Longest wait for an event.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An entry of a stream: its id, and its fields with their values.
+type Entry = (String, Vec<(String, Vec<u8>)>);
 
 /// A backend service as anyone could write it: an AMQP channel, a Redis connection.
 pub(crate) struct Backend {
@@ -117,8 +120,7 @@ impl Backend {
         let key = format!("tdfleet:{{{account}}}:log");
         let mut range = redis::cmd("XRANGE");
         range.arg(key).arg("-").arg("+");
-        let entries: Vec<(String, Vec<(String, Vec<u8>)>)> =
-            range.query_async(&mut self.redis).await.unwrap();
+        let entries: Vec<Entry> = range.query_async(&mut self.redis).await.unwrap();
         let event = |fields: Vec<(String, Vec<u8>)>| {
             let [(name, json)] = fields.as_slice() else { panic!("one field") };
             assert_eq!(name, "e");

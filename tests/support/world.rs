@@ -164,7 +164,7 @@ pub(crate) struct Worker {
 }
 
 /// Longest wait for anything a process does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Worker {
     pub(crate) fn terminate(&self) {

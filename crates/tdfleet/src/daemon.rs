@@ -14,7 +14,7 @@ use owner_worker::{Config, Worker};
 use ownership::{Change, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
-use settings::Settings;
+use settings::{Settings, TdlibSettings, TelegramSettings, WorkerSettings};
 use tdlib::{Library, Tdlib};
 use tracing::{error, info, warn};
 
@@ -64,17 +64,17 @@ impl Daemon {
     ) -> anyhow::Result<(Self, Option<Publisher>)> {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;
-        let credentials = settings.telegram.credentials()?;
         let failed = CancellationToken::new();
         let [output, accounts, intake] =
             ["output", "accounts", "intake"].map(|name| Stage::new(name, &failed));
 
-        let ownership =
-            Ownership::fixed(&settings.worker.data_dir, shards(&settings, count), Clock::system())?;
+        let (listed, grace) = (shards(&settings, count), settings.worker.grace());
+        let config = config(settings.worker, settings.telegram, &settings.tdlib, count)?;
+        let ownership = Ownership::fixed(&config.data_dir, listed, Clock::system())?;
         let library = Library::load(
             &settings.tdlib.library,
             settings.tdlib.log_level,
-            &settings.worker.data_dir.join("crashes"),
+            &config.data_dir.join("crashes"),
         )?;
         let names = Names::new(&settings.namespace);
         let log = match place {
@@ -83,22 +83,6 @@ impl Daemon {
         };
         let tdlib = Tdlib::start(Arc::new(library), failed.clone())
             .context("cannot start TDLib's reader")?;
-        let grace = settings.worker.grace();
-        let config = Config {
-            data_dir: settings.worker.data_dir,
-            accounts: account_ids(&settings.worker.accounts),
-            shard_count: count,
-            telegram: settings.telegram,
-            credentials,
-            timeout: Duration::from_secs(settings.tdlib.timeout_s),
-            opening: settings.worker.opening.into(),
-            call_tdlib_methods: settings
-                .worker
-                .call_tdlib_methods
-                .iter()
-                .map(str::to_owned)
-                .collect(),
-        };
         let sink = Arc::new(Log(log.clone()));
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), sink, Clock::system());
         let worker = Arc::new(worker);
@@ -199,6 +183,25 @@ impl Daemon {
         error!(failed, clean, "stopped after a failure");
         ExitCode::FAILURE
     }
+}
+
+/// What the worker is made for.
+fn config(
+    worker: WorkerSettings,
+    telegram: TelegramSettings,
+    tdlib: &TdlibSettings,
+    shard_count: ShardCount,
+) -> anyhow::Result<Config> {
+    Ok(Config {
+        accounts: account_ids(&worker.accounts),
+        shard_count,
+        credentials: telegram.credentials()?,
+        telegram,
+        timeout: Duration::from_secs(tdlib.timeout_s),
+        opening: worker.opening.into(),
+        call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
+        data_dir: worker.data_dir,
+    })
 }
 
 /// Ends the process without giving TDLib's threads the chance to crash in its tear-down.

@@ -61,9 +61,8 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
     sandbox.stop().await;
     match outcome {
         Some(Err(error)) => Err(error),
-        Some(Ok(())) => Ok(code),
         None if args.once => Ok(ExitCode::FAILURE),
-        None => Ok(code),
+        Some(Ok(())) | None => Ok(code),
     }
 }
 

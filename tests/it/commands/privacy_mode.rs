@@ -62,7 +62,11 @@ async fn a_mode_with_exceptions_becomes_rules_in_the_canonical_order() {
     ];
     assert_eq!(scene.account.privacy(PrivacyKey::About), held);
     assert_eq!(scene.other_hears(RULES).await, privacy, "the other session hears the same");
-    assert_eq!(scene.told(RULES, 1).await, [privacy.clone()], "and so do this one's listeners");
+    assert_eq!(
+        scene.told(RULES, 1).await,
+        std::slice::from_ref(&privacy),
+        "and so do this one's listeners"
+    );
 
     // A canonical summary, sent back, is the same rules.
     for mode in ["all", "nobody", "contacts"] {

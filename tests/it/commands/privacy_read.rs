@@ -69,7 +69,7 @@ async fn every_setting_is_read_by_every_name_it_has() {
             let read = scene.result("get_privacy_setting", setting(name)).await;
             assert_eq!(read, expected(key, tdlib));
         }
-        let asked = format!("{telegram}");
+        let asked = telegram.to_owned();
         let calls = scene.world.sandbox.calls(Some(1), Some("account.getPrivacy"));
         assert!(calls.last().unwrap().arguments.contains(&asked), "{calls:?}");
     }

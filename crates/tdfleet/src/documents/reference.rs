@@ -72,7 +72,7 @@ fn type_of(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         return format!("`{}`", reference.rsplit('/').next().unwrap_or(reference));
     }
-    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+    if let Some(choices) = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()) {
         let mut types: Vec<_> = choices.iter().map(type_of).collect();
         types.dedup();
         return types.join(" or ");

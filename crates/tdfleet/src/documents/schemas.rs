@@ -97,7 +97,7 @@ fn event(kind: &Value, about: &str, mut result: Value) -> Value {
         },
         "required": ["userbot_id", "type", "result", "_meta"],
     });
-    envelope(about, payload, definitions)
+    envelope(about, &payload, definitions)
 }
 
 fn any_update() -> Value {
@@ -123,7 +123,7 @@ fn failure() -> Value {
         },
         "required": ["userbot_id", "type", "error", "error_info", "_meta"],
     });
-    envelope("The answer to a command that failed.", payload, None)
+    envelope("The answer to a command that failed.", &payload, None)
 }
 
 fn error_info() -> Value {
@@ -176,7 +176,7 @@ fn event_meta() -> Value {
     })
 }
 
-fn envelope(about: &str, payload: Value, definitions: Option<Value>) -> Value {
+fn envelope(about: &str, payload: &Value, definitions: Option<Value>) -> Value {
     let mut schema = json!({
         "$schema": DIALECT,
         "description": about,
