@@ -7,6 +7,7 @@
 mod block_list;
 mod contacts;
 mod each;
+mod live;
 mod new_chats;
 mod privacy_mode;
 mod privacy_read;
@@ -28,9 +29,10 @@ use crate::support::{Backend, Worker, World, routing_key};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the tests' `call_tdlib` may call.
-const METHODS: &str = "createPrivateChat, getContacts, getMe, getUserFullInfo, \
-    getUserPrivacySettingRules, loadChats, searchPublicChat, setArchiveChatListSettings, setBio, \
-    setMessageSenderBlockList, setReadDatePrivacySettings, setUserPrivacySettingRules";
+const METHODS: &str = "createNewBasicGroupChat, createPrivateChat, getApplicationConfig, \
+    getContacts, getMe, getUserFullInfo, getUserPrivacySettingRules, loadChats, \
+    searchPublicChat, setArchiveChatListSettings, setMessageSenderBlockList, \
+    setReadDatePrivacySettings, setUserPrivacySettingRules";
 
 /// A worker whose account 1 gets the commands, and account 2 looks on.
 struct Scene {

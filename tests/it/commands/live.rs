@@ -1,0 +1,76 @@
+use serde_json::json;
+
+use super::Scene;
+
+const CONNECTION: &str = "updateConnectionState";
+const READY: &str = "connectionStateReady";
+
+/// Updates that no command causes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_an_account_is_told() {
+    let mut scene = Scene::logged_in().await;
+    let before = connected(&mut scene, 1).await;
+    scene.world.sandbox.refuse_connections().await;
+    let told = scene.told(CONNECTION, before + 1).await;
+    assert_ne!(told[before]["state"], READY);
+    scene.world.sandbox.admit_connections().await;
+    connected(&mut scene, before + 2).await;
+
+    // Telegram has a word for the account's owner.
+    assert!(scene.world.sandbox.push(1, &service_notification("Mind the gap")));
+    let told = scene.told("updateServiceNotification", 1).await;
+    assert_eq!(told[0]["type"], "GAP");
+    assert_eq!(told[0]["content"]["@type"], "messageText");
+    assert_eq!(told[0]["content"]["text"]["text"], "Mind the gap");
+
+    // A frozen account is refused what others would see, and is told so by TDLib once that has
+    // asked for its configuration again.
+    scene.world.sandbox.freeze(1, true);
+    let group = json!({"user_ids": [], "title": "Late", "message_auto_delete_time": 0});
+    let call = json!({"method": "createNewBasicGroupChat", "params": group});
+    scene.passed_on("call_tdlib", call, "FROZEN_METHOD_INVALID").await;
+    scene.tdlib("getApplicationConfig", json!({})).await;
+    let mut frozen = scene.told("updateFreezeState", 1).await.pop().unwrap();
+    for date in ["freezing_date", "deletion_date"] {
+        let date = frozen.as_object_mut().unwrap().remove(date);
+        assert!(date.unwrap().as_i64().unwrap() > 1_700_000_000);
+    }
+    assert_eq!((&frozen["is_frozen"], frozen["appeal_link"].is_string()), (&json!(true), true));
+    scene.end().await;
+}
+
+/// Waits until the last of at least `number` updates says that the account is connected; how many
+/// there are then.
+async fn connected(scene: &mut Scene, mut number: usize) -> usize {
+    loop {
+        let told = scene.told(CONNECTION, number).await;
+        if told.last().is_some_and(|last| last["state"] == READY) {
+            return told.len();
+        }
+        number = told.len() + 1;
+    }
+}
+
+/// `updateShort` with an `updateServiceNotification`, as Telegram serialises them.
+fn service_notification(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let int = |bytes: &mut Vec<u8>, value: u32| bytes.extend(value.to_le_bytes());
+    let string = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.push(u8::try_from(text.len()).unwrap());
+        bytes.extend(text.as_bytes());
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    };
+    int(&mut bytes, 0x78d4_dec1);
+    int(&mut bytes, 0xebe4_6819);
+    // A popup.
+    int(&mut bytes, 1);
+    string(&mut bytes, "GAP");
+    string(&mut bytes, text);
+    // No media, and an empty vector of entities.
+    int(&mut bytes, 0x3ded_6320);
+    int(&mut bytes, 0x1cb5_c415);
+    int(&mut bytes, 0);
+    // The date of the update.
+    int(&mut bytes, 1_790_000_000);
+    bytes
+}
