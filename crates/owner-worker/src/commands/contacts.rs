@@ -106,7 +106,7 @@ impl Command for CanSendMessages {
     type Reply = CanSendResults;
 
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
-        // All are asked at once: TDLib makes one request of them.
+        // All are asked at once: TDLib has three requests under way, and makes one of what waits.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {
             match ctx.ask(CanSendMessageToUser { user_id, only_local: false }).await {
                 Ok(result) => Ok(CanSend::known(user_id, &result)),
