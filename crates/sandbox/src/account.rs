@@ -72,7 +72,7 @@ impl Sandbox {
 
     /// Makes a bot that can be logged in to; its token.
     pub fn add_bot(&self, username: &str) -> String {
-        lock(&self.core().world).add_bot(username, self.core().clock.now())
+        lock(&self.core().world).add_bot(username)
     }
 }
 

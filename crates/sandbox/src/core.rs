@@ -48,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) changed: Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// How often this sandbox has run before, with the same state.
+    runs: u32,
 }
 
 impl Core {
@@ -58,7 +60,8 @@ impl Core {
         if let Some(path) = &options.seed {
             Seed::read(path)?.plant(&mut world, clock.now())?;
         }
-        world.settle();
+        let runs = state.as_ref().map_or(0, |state| state.runs);
+        world.settle(runs);
         let (rsa, secret, keys, homes) = match state {
             None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
             Some(state) => {
@@ -90,6 +93,7 @@ impl Core {
             changed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            runs,
         })
     }
 
@@ -98,6 +102,7 @@ impl Core {
         let (keys, bindings) = self.keys.saved();
         let world = lock(&self.world);
         State {
+            runs: self.runs.saturating_add(1),
             rsa: self.rsa.clone(),
             secret: self.secret,
             keys,

@@ -36,6 +36,8 @@ pub enum StateError {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
+    /// How often the sandbox has run.
+    pub(crate) runs: u32,
     pub(crate) rsa: RsaKey,
     pub(crate) secret: Secret,
     pub(crate) keys: Vec<SavedKey>,

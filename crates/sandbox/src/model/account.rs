@@ -49,8 +49,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// A new account, which nobody is logged in to; `now` is in unix seconds.
-    pub(crate) fn new(user: UserId, code: String, now: i32) -> Self {
+    /// A new account, which nobody is logged in to.
+    pub(crate) fn new(user: UserId, code: String) -> Self {
         Self {
             user,
             code,
@@ -67,7 +67,7 @@ impl Account {
             may_restrict_new_chats: true,
             frozen_since: None,
             websites: Vec::new(),
-            mailbox: Mailbox::new(now),
+            mailbox: Mailbox::default(),
             news: NewsLog::default(),
         }
     }

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use super::mailbox::last_number_before;
 use super::person::access_hash;
 use super::{ChatId, Message, Peer, UserId};
 
@@ -68,16 +67,19 @@ impl Chat {
     }
 }
 
-impl ChannelBox {
-    /// No messages yet, in a world that begins at `now`, unix seconds.
-    pub(crate) fn new(now: i32) -> Self {
-        let last_id = last_number_before(now);
-        Self { pts: last_id + 1, last_id, messages: BTreeMap::new(), arrivals: BTreeMap::new() }
+impl Default for ChannelBox {
+    fn default() -> Self {
+        Self { pts: 1, last_id: 0, messages: BTreeMap::new(), arrivals: BTreeMap::new() }
     }
+}
 
-    /// What there is now has always been there: nobody is told of it.
-    pub(crate) fn settle(&mut self) {
+impl ChannelBox {
+    /// What there is now has always been there: nobody is told of it. What comes is numbered from
+    /// `later` on.
+    pub(crate) fn settle(&mut self, later: i32) {
         self.arrivals.clear();
+        self.pts += later;
+        self.last_id += later;
     }
 
     /// The messages that came after `pts`, each with the number after it.

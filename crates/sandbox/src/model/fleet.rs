@@ -79,7 +79,7 @@ impl World {
         };
         let supergroup = Chat {
             id: ChatId(SUPERGROUPS + i64::from(number)),
-            kind: ChatKind::Super(ChannelBox::new(now)),
+            kind: ChatKind::Super(ChannelBox::default()),
             title: format!("Supergroup {number}"),
             ..basic.clone()
         };
@@ -109,7 +109,7 @@ fn person(number: u32, place: i64) -> UserId {
 
 /// The account itself, with one session on a phone that is not here.
 fn account(number: u32, now: i32) -> Account {
-    let mut account = Account::new(fleet_user(number), fleet_code(number), now);
+    let mut account = Account::new(fleet_user(number), fleet_code(number));
     account.sessions.push(LoginSession::new(None, old_phone(), now - OLD));
     account.contacts = CONTACTS
         .map(|(place, _)| (person(number, place), Contact { mutual: true, close_friend: false }))

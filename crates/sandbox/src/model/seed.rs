@@ -121,7 +121,7 @@ impl AccountSeed {
         person.premium = self.premium.unwrap_or(person.premium);
         world.add_person(person);
         if world.account(id).is_none() {
-            world.add_account(Account::new(id, fleet_code(self.number), now));
+            world.add_account(Account::new(id, fleet_code(self.number)));
         }
         if let Some(account) = world.account_mut(id)
             && account.sessions.is_empty()
@@ -178,7 +178,7 @@ impl GroupSeed {
         let creator = user(world, &self.creator)?;
         let members = users(world, &self.members)?.into_iter().chain([creator]);
         let (id, kind) = if self.supergroup {
-            (SUPERGROUPS + place, ChatKind::Super(ChannelBox::new(now)))
+            (SUPERGROUPS + place, ChatKind::Super(ChannelBox::default()))
         } else {
             (GROUPS + place, ChatKind::Basic)
         };

@@ -101,7 +101,7 @@ impl Handle for functions::auth::SignUp {
         let mut person = Person::new(user, self.first_name.trim(), self.last_name.trim());
         person.phone.clone_from(&phone);
         ctx.world.add_person(person);
-        ctx.world.add_account(Account::new(user, code_of_new(&phone), ctx.now));
+        ctx.world.add_account(Account::new(user, code_of_new(&phone)));
         ctx.world.codes.remove(&phone);
         admit(ctx, user)
     }

@@ -31,7 +31,6 @@ pub(super) fn state(ctx: &mut Ctx<'_>) -> Result<enums::updates::State, RpcError
 
 impl Handle for functions::updates::GetDifference {
     fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        ctx.account()?.mailbox.catch_up(self.pts);
         let (date, state) = (ctx.now, state(ctx)?);
         let view = ctx.view()?;
         let Some(account) = view.world.account(view.viewer) else {
