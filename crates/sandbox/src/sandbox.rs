@@ -88,6 +88,8 @@ impl Sandbox {
         };
         if let Some(directory) = directory {
             sandbox.core.tasks.spawn(keep(Arc::clone(&sandbox.core), directory));
+            // That there was this run is to be kept, too.
+            sandbox.core.changed.notify_one();
         }
         sandbox.attend(doors).await;
         info!(address = %sandbox.address, "sandbox started");
