@@ -104,6 +104,9 @@ pub(crate) struct SandboxArgs {
     /// Loopback address of the control API (HTTP): faults, recorded calls (docs/sandbox.md).
     #[arg(long)]
     pub(crate) control: Option<std::net::SocketAddr>,
+    /// People and accounts of your own (TOML; crates/sandbox/examples/seed.toml shows every field).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Option<PathBuf>,
     /// Directory that keeps keys and logins, so that a restarted sandbox knows its clients again.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) state: Option<PathBuf>,

@@ -22,6 +22,7 @@ pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result
         accounts: args.accounts,
         control: args.control,
         state: args.state,
+        seed: args.seed,
         ..Options::default()
     };
     let sandbox = Sandbox::start(options).await?;
