@@ -42,7 +42,7 @@ impl Reply {
         Self { before: Vec::new(), object: None, after: Vec::new(), held: false }
     }
 
-    /// Keeps the answer, and the updates with it, back until [`Scripted::release`].
+    /// Keeps the answer, and the updates with it, back until [`crate::Scripted::release`].
     #[must_use]
     pub fn held(self) -> Self {
         Self { held: true, ..self }
