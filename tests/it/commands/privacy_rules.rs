@@ -47,6 +47,11 @@ async fn rules_stand_in_the_order_they_were_sent_in() {
         }
     }
     assert_eq!(scene.result("get_privacy_setting", json!({"setting": "show_bio"})).await, told);
+    // TDLib takes rules that it has never read for empty ones: that nobody is allowed, to begin with,
+    // was no news to the other session.
+    let log = scene.other.log(2).await;
+    let heard = log.iter().filter(|(_, event)| event["payload"]["type"] == RULES).count();
+    assert_eq!(heard, 3, "of the four changes");
 
     // A final rule against all is what follows anyway: TDLib does not give it back.
     let closed = [rule("AllowContacts"), rule("RestrictAll")];
