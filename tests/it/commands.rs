@@ -14,6 +14,7 @@ mod privacy_read;
 mod privacy_rules;
 mod raw;
 mod sessions;
+mod silence;
 mod websites;
 
 use std::time::Duration;
@@ -25,8 +26,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Backend, Worker, World, routing_key};
 
-/// Longest wait for a call of TDLib's.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest wait for anything that TDLib does or tells; it may be silent for [`SILENCE_S`].
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long TDLib may be silent, in seconds: the least that the settings take.
+const SILENCE_S: &str = "70";
 
 /// What the tests' `call_tdlib` may call.
 const METHODS: &str = "createNewBasicGroupChat, createPrivateChat, getApplicationConfig, \
@@ -164,13 +168,19 @@ impl Scene {
         self.other.call(2, "call_tdlib", call).await["payload"]["result"].clone()
     }
 
-    /// The updates of that type in account 1's log, once there are so many.
+    /// The results of the updates of that type in account 1's log, once there are so many.
     async fn told(&mut self, kind: &str, number: usize) -> Vec<Value> {
+        let told = self.payloads(kind, number).await;
+        told.into_iter().map(|payload| payload["result"].clone()).collect()
+    }
+
+    /// The payloads of the events of that type in account 1's log, once there are so many.
+    async fn payloads(&mut self, kind: &str, number: usize) -> Vec<Value> {
         let search = async {
             loop {
                 let log = self.mine.log(1).await.into_iter().map(|(_, event)| event);
                 let told = log.filter(|event| event["payload"]["type"] == kind);
-                let told: Vec<_> = told.map(|event| event["payload"]["result"].clone()).collect();
+                let told: Vec<_> = told.map(|event| event["payload"].clone()).collect();
                 if told.len() >= number {
                     return told;
                 }
@@ -206,7 +216,11 @@ impl Scene {
 }
 
 fn spawn(world: &World) -> Worker {
-    world.tdfleet(&["worker"], &[("TDFLEET__WORKER__CALL_TDLIB_METHODS", METHODS)])
+    let settings = [
+        ("TDFLEET__WORKER__CALL_TDLIB_METHODS", METHODS),
+        ("TDFLEET__TDLIB__TIMEOUT_S", SILENCE_S),
+    ];
+    world.tdfleet(&["worker"], &settings)
 }
 
 /// A rule as TDLib has it, such as `AllowAll`.
