@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
+.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
 
 nextest_version := 0.9.151
 deny_version := 0.20.2
@@ -55,6 +55,13 @@ doc: toolchain
 schemas: toolchain ## Write schemas/ and docs/commands.md from the types
 	cargo build $(tested) --bins --tests
 	$(target)/debug/tdfleet documents .
+
+# Answers as the end-to-end tests see them, for docs/commands.md.
+examples: toolchain tools tdlib servers ## Record an answer of each command from the real parts
+	cargo build $(tested) --bins --tests
+	mkdir -p docs/examples
+	TDFLEET_RECORD_EXAMPLES=$(CURDIR)/docs/examples TDFLEET_TDLIB_LIBRARY=$(library) \
+		.ci/alone cargo nextest run $(tested) --offline -E 'binary(it) & test(/^commands?::/)'
 
 # The contract's documents are what the types say, and AsyncAPI's own parser can read them.
 drift: toolchain

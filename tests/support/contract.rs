@@ -20,6 +20,27 @@ impl Contract {
         });
         let faults: Vec<_> = validator.iter_errors(event).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "the schema says otherwise: {faults:#?}\n{event}");
+        if let Some(folder) = std::env::var_os("TDFLEET_RECORD_EXAMPLES") {
+            record(Path::new(&folder), event);
+        }
+    }
+}
+
+/// Longest example, in bytes: about a screen.
+const SCREEN: usize = 3_000;
+
+/// Keeps a command's answer as its example, if it tells more than the one that is kept already.
+fn record(folder: &Path, event: &Value) {
+    let kind = event["payload"]["type"].as_str().unwrap_or_default();
+    let command = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/commands");
+    if !command.join(format!("{kind}.json")).is_file() {
+        return;
+    }
+    let path = folder.join(format!("{kind}.json"));
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let text = serde_json::to_string_pretty(event).unwrap() + "\n";
+    if (kept.len() + 1..SCREEN).contains(&text.len()) {
+        std::fs::write(&path, text).unwrap();
     }
 }
 

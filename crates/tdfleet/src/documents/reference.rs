@@ -1,6 +1,7 @@
 //! The command reference for people.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Context;
 use owner_worker::{Description, catalog};
@@ -36,9 +37,18 @@ fn section(page: &mut String, command: &Description) -> anyhow::Result<()> {
     if !command.errors.is_empty() {
         page.push_str("Errors: ");
         let errors: Vec<_> = command.errors.iter().map(|error| format!("`{error}`")).collect();
-        writeln!(page, "{}.", errors.join(" · "))?;
+        writeln!(page, "{}.\n", errors.join(" · "))?;
     }
+    let answer = recorded(Path::new("."), name)?;
+    writeln!(page, "<details><summary>An answer</summary>\n\n```json\n{answer}```\n\n</details>")?;
     Ok(())
+}
+
+/// An answer that a test has seen on the real parts; `make examples` records them.
+fn recorded(root: &Path, name: &str) -> anyhow::Result<String> {
+    let path = root.join(format!("docs/examples/{name}.json"));
+    std::fs::read_to_string(&path)
+        .with_context(|| format!("no example at `{}`: run `make examples`", path.display()))
 }
 
 /// The properties of an object's schema, a row each.
@@ -85,5 +95,26 @@ fn type_of(schema: &Value) -> String {
             names.join(" or ")
         }
         _ => "any".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_recorded_answer_that_its_schema_allows() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for command in catalog() {
+            let answer = recorded(&root, command.name).unwrap();
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            let schema = root.join(format!("schemas/events/{}.json", command.name));
+            let schema = std::fs::read_to_string(schema).unwrap();
+            let schema = serde_json::from_str(&schema).unwrap();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            let faults: Vec<_> =
+                validator.iter_errors(&answer).map(|fault| fault.to_string()).collect();
+            assert!(faults.is_empty(), "{}: {faults:?}", command.name);
+        }
     }
 }
