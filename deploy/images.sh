@@ -33,8 +33,9 @@ make_debian() {
     command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
     [ "$(id -u)" = 0 ] || fail "debootstrap needs root: run this as root, or name the other images"
     tree=$work/debian
-    mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-    quietly debootstrap --variant=minbase bookworm "$tree" "$mirror"
+    quietly debootstrap --variant=minbase bookworm "$tree" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}
+    # The mirror that debootstrap has taken, its own choice unless one was named.
+    mirror=$(awk '$1 == "deb" { print $2; exit }' "$tree/etc/apt/sources.list")
     cat >"$tree/etc/apt/sources.list" <<END
 deb $mirror bookworm main
 deb $mirror bookworm-updates main
