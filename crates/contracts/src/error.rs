@@ -23,6 +23,8 @@ pub enum ErrorCode {
     Expired,
     /// The command may or may not have taken effect.
     OutcomeUnknown,
+    /// The command was handed over twice and ended the process each time; it is not tried again.
+    Poison,
     /// TDLib did not answer in time; nothing was changed.
     Timeout,
     /// Telegram asks to wait `retry_after` seconds.

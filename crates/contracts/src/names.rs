@@ -1,6 +1,6 @@
 //! Names on RabbitMQ and Redis, all under one namespace (`tdfleet` unless set otherwise).
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, CommandId};
 use crate::route::Flow;
 use crate::shard::{Shard, ShardCount};
 
@@ -75,6 +75,36 @@ impl Names {
     /// Redis pub/sub channel of one account's events: `tdfleet:{1}:live`.
     pub fn live_channel(&self, account: AccountId) -> String {
         format!("{}:{{{account}}}:live", self.namespace)
+    }
+
+    /// Redis stream of one account's and flow's pending commands: `tdfleet:{1}:pending:cmd_hi`.
+    pub fn pending_key(&self, account: AccountId, flow: Flow) -> String {
+        format!("{}:{{{account}}}:pending:{flow}", self.namespace)
+    }
+
+    /// Redis string with the ledger's entry of one command: `tdfleet:{1}:cmd:<command_id>`.
+    pub fn ledger_key(&self, account: AccountId, command: &CommandId) -> String {
+        format!("{}:{{{account}}}:cmd:{command}", self.namespace)
+    }
+
+    /// Redis hash with the lease of each shard, as JSON: `tdfleet:{fleet}:shards`.
+    pub fn shards_key(&self) -> String {
+        format!("{}:{{fleet}}:shards", self.namespace)
+    }
+
+    /// Redis hash with what each worker says of itself, as JSON: `tdfleet:{fleet}:workers`.
+    pub fn workers_key(&self) -> String {
+        format!("{}:{{fleet}}:workers", self.namespace)
+    }
+
+    /// Redis hash with the worker that the operator wants a shard on: `tdfleet:{fleet}:pins`.
+    pub fn pins_key(&self) -> String {
+        format!("{}:{{fleet}}:pins", self.namespace)
+    }
+
+    /// Redis string that is there while a shard moves: `tdfleet:{fleet}:move`.
+    pub fn move_key(&self) -> String {
+        format!("{}:{{fleet}}:move", self.namespace)
     }
 }
 

@@ -14,7 +14,7 @@ pub use load::{Fault, Faults, Sources};
 pub use ranges::Ranges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, Credentials, LogFormat, LogSettings, ProxySettings, PublisherSettings,
-    QueueType, Settings, TdlibSettings, TelegramSettings, WorkerSettings,
+    BrokerSettings, Credentials, LogFormat, LogSettings, OwnershipSettings, ProxySettings,
+    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramSettings, WorkerSettings,
 };
 pub use words::Words;

@@ -2,6 +2,7 @@
 
 mod broker;
 mod log;
+mod ownership;
 mod publisher;
 mod tdlib;
 mod telegram;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
 pub use log::{LogFormat, LogSettings};
+pub use ownership::OwnershipSettings;
 pub use publisher::PublisherSettings;
 pub use tdlib::TdlibSettings;
 pub use telegram::{Credentials, ProxySettings, TelegramSettings};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub broker: BrokerSettings,
     /// `[publisher]`
     pub publisher: PublisherSettings,
+    /// `[ownership]`
+    pub ownership: OwnershipSettings,
     /// `[worker]`
     pub worker: WorkerSettings,
     /// `[telegram]`
@@ -50,6 +54,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             broker: BrokerSettings::default(),
             publisher: PublisherSettings::default(),
+            ownership: OwnershipSettings::default(),
             worker: WorkerSettings::default(),
             telegram: TelegramSettings::default(),
             tdlib: TdlibSettings::default(),
@@ -69,6 +74,7 @@ impl Settings {
         self.log.check(faults);
         self.broker.check(faults);
         self.publisher.check(faults);
+        self.ownership.check(faults);
         self.worker.check(self.shard_count, faults);
         self.telegram.check(faults);
         self.tdlib.check(faults);

@@ -13,6 +13,9 @@ pub struct PublisherSettings {
     pub uri: SecretString,
     /// Events kept per account, about; older ones are trimmed: 100 to 10000000. Default: 10000.
     pub max_events: u64,
+    /// Seconds that an event is kept, by its `occurred_at`: 60 to 31536000. Default: 2592000
+    /// (30 days).
+    pub max_age_s: u64,
     /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub idle_expiry_s: u64,
@@ -27,6 +30,7 @@ impl Default for PublisherSettings {
         Self {
             uri: "redis://127.0.0.1:6379/0".into(),
             max_events: 10_000,
+            max_age_s: 30 * 24 * 3600,
             idle_expiry_s: 30 * 24 * 3600,
             unknown_expiry_s: 3600,
             timeout_ms: 5_000,
@@ -46,6 +50,7 @@ impl PublisherSettings {
         }
         let ranges = [
             ("publisher.max_events", self.max_events, 100..=10_000_000),
+            ("publisher.max_age_s", self.max_age_s, 60..=31_536_000),
             ("publisher.idle_expiry_s", self.idle_expiry_s, 60..=31_536_000),
             ("publisher.unknown_expiry_s", self.unknown_expiry_s, 60..=31_536_000),
             ("publisher.timeout_ms", self.timeout_ms, 100..=600_000),
