@@ -10,8 +10,19 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::command::Properties;
-use crate::ids::{CommandId, Epoch, EventId};
+use crate::ids::{AccountId, CommandId, Epoch, EventId};
 use crate::route::Flow;
+
+/// Who writes to an account's keys, and by what right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The account.
+    pub account: AccountId,
+    /// The owner's epoch; nothing is written once a newer one has been seen.
+    pub epoch: Epoch,
+    /// Whether some worker runs the account; the keys of one that none runs expire soon.
+    pub known: bool,
+}
 
 /// Tells one command's content from another's under the same id: a keyed hash of name and fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

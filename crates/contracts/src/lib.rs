@@ -22,7 +22,7 @@ pub use error::{ErrorCode, ErrorInfo, ErrorSource};
 pub use event::{Body, Event, EventMeta, SCHEMA_VERSION};
 pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
 pub use ledger::{
-    Begin, Begun, Claimed, Digest, MOST_HAND_OVERS, Note, Parked, Place, Purpose, Settle,
+    Begin, Begun, Claimant, Claimed, Digest, MOST_HAND_OVERS, Note, Parked, Place, Purpose, Settle,
 };
 pub use names::Names;
 pub use route::{Flow, RoutingKey};

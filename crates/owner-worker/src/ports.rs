@@ -3,28 +3,66 @@
 use std::fmt;
 
 use bytes::Bytes;
-use contracts::{AccountId, Epoch, Event};
+use contracts::{
+    Begin, Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Properties, Settle,
+};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-/// The event log, as far as an owner needs it.
+/// The event log with its ledger and pending lists, as far as an owner needs them.
+///
+/// What is queued for one account is carried out in that order, and nothing of it once a newer
+/// owner has claimed the account.
 pub trait EventSink: Send + Sync + 'static {
-    /// Queues an event for the account's log; never blocks. `known` is false for accounts that no
-    /// worker has, whose log may go soon. `stored` is called once the event is in the log.
-    fn append(&self, event: Event, epoch: Epoch, known: bool, stored: Option<OnStored>);
+    /// Queues an event for the account's log; never blocks. An answer also settles its command, in
+    /// the same step. `stored` is called once the event is in the log.
+    fn append(
+        &self,
+        claimant: Claimant,
+        event: Event,
+        settle: Option<Settle>,
+        stored: Option<OnStored>,
+    );
 
-    /// Claims the account's log for `epoch`, before the account is opened; waits while the log is
-    /// away. The error says why another owner's claim stands.
-    fn claim(&self, account: AccountId, epoch: Epoch) -> BoxFuture<'_, Result<(), NotStored>>;
+    /// Claims the account for its owner's epoch, before the account is opened; waits while the log
+    /// is away. The error says why another owner's claim stands.
+    fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>>;
+
+    /// Asks the ledger whether a command may be run, or answered unrun; waits while the log is away.
+    fn begin(
+        &self,
+        claimant: Claimant,
+        begin: Begin,
+    ) -> BoxFuture<'static, Result<Begun, NotStored>>;
+
+    /// Takes a hand-over back: the command was not given to TDLib after all, or is idempotent and
+    /// left to the next owner in good order. Never blocks.
+    fn leave(&self, claimant: Claimant, command: CommandId);
+
+    /// Puts commands last into their pending lists, in their order; those that are there already
+    /// stay where they are. Never blocks. `stored` is called once they are there.
+    fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked);
+
+    /// Writes something down in the account's head. Never blocks.
+    fn note(&self, claimant: Claimant, note: Note);
 
     /// Whether the log can be reached; while it cannot, nothing is handed to TDLib.
     fn up(&self) -> watch::Receiver<bool>;
 }
 
+/// Sends the answer of a command whose message RabbitMQ has let go of.
+pub trait Replies: Send + Sync + 'static {
+    /// Sends `event` to the command's `reply_to`, if it has one; never blocks.
+    fn reply(&self, command: &Properties, event: Bytes);
+}
+
 /// Is given the event's JSON once the log has it.
 pub type OnStored = Box<dyn FnOnce(Result<Bytes, NotStored>) + Send>;
 
-/// Why an event did not get into the log, for ever.
+/// Is told once the commands are in their pending lists.
+pub type OnParked = Box<dyn FnOnce(Result<(), NotStored>) + Send>;
+
+/// Why something did not get into the log, for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotStored {
     /// A newer owner has claimed the account.
@@ -51,6 +89,11 @@ pub type OnOutcome = Box<dyn FnOnce(Outcome) + Send>;
 pub enum Outcome {
     /// The answer is in the log; here is its JSON.
     Answered(Bytes),
+    /// It has been answered before, and the log does not have that event any more.
+    AnsweredBefore,
+    /// It is in its account's pending list: the message can be let go of, the answer comes later
+    /// by [`Replies`].
+    Parked,
     /// Nobody can carry it out; it is for the operator to look at.
     DeadLetter {
         /// Why, in the words of the answer.
