@@ -16,7 +16,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch, ErrorCode, ErrorSource, Flow};
+use contracts::{AccountId, Claimant, Claimed, ErrorCode, ErrorSource, Flow};
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -42,6 +42,16 @@ const BATCH: usize = 256;
 
 /// How often waiting commands are looked at for deadlines that have passed.
 const SWEEP: Duration = Duration::from_millis(500);
+
+/// What an account is taken over with.
+pub(crate) struct Takeover {
+    /// Who takes it over.
+    pub(crate) claimant: Claimant,
+    /// What its head said.
+    pub(crate) claimed: Claimed,
+    /// Whether the owner before gave it up in good order.
+    pub(crate) clean: bool,
+}
 
 /// A checked command on its way to its account.
 pub(crate) struct Job {
@@ -117,12 +127,14 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(id: AccountId, epoch: Epoch, shared: Arc<Shared>) -> (Self, Handle) {
+    pub(crate) fn new(takeover: Takeover, shared: Arc<Shared>) -> (Self, Handle) {
+        let Takeover { claimant, .. } = takeover;
+        let id = claimant.account;
         let (sender, mailbox) = mpsc::unbounded_channel();
         let (ending, ended) = oneshot::channel();
         let account = Self {
             id,
-            common: Arc::new(Common::new(id, epoch)),
+            common: Arc::new(Common::new(claimant)),
             mailbox,
             log_up: shared.sink.up(),
             shared,
@@ -201,7 +213,7 @@ impl Account {
         let given_up = CancellationToken::new();
         self.opening = Some(given_up.clone());
         let shared = Arc::clone(&self.shared);
-        let opening = Session::open(shared, self.id, self.common.epoch, given_up);
+        let opening = Session::open(shared, self.id, self.common.claimant.epoch, given_up);
         self.tasks.push(opening.map(Finished::Opened).boxed());
     }
 

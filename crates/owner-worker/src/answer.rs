@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use contracts::{
-    AccountId, Body, CommandId, Epoch, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
-    random_trace_id,
+    Body, Claimant, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta, random_trace_id,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -15,10 +14,7 @@ use crate::ports::{EventSink, OnOutcome, Outcome};
 
 /// Whom an answer goes to, and what it is called.
 pub(crate) struct Address {
-    pub(crate) account: AccountId,
-    pub(crate) epoch: Epoch,
-    /// Whether the account is one of the installation's.
-    pub(crate) known: bool,
+    pub(crate) claimant: Claimant,
     /// The command's name; the event's type is this, or this with `_error`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) ids: Ids,
@@ -182,12 +178,12 @@ impl Address {
             trace_id: Some(self.ids.trace),
             occurred_at: at,
         };
-        let event = Event { account: self.account, kind, body, meta };
+        let event = Event { account: self.claimant.account, kind, body, meta };
         let stored = Box::new(move |stored| match stored {
             Ok(json) => told(json),
             // Whoever owns the account now answers the redelivered command.
             Err(error) => tracing::warn!(%error, "an answer was not stored"),
         });
-        sink.append(event, self.epoch, self.known, Some(stored));
+        sink.append(self.claimant, event, None, Some(stored));
     }
 }

@@ -118,12 +118,11 @@ impl Worker {
         };
         let shard = self.shared.config.shard_count.shard_of(account);
         let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
-        let owner =
-            self.with_shard(shard, |owned| (owned.epoch, owned.accounts.contains_key(&account)));
-        let Some((epoch, known)) = owner else { return };
+        let owner = self.with_shard(shard, |owned| owned.claimant(account));
+        let Some(claimant) = owner else { return };
         let correlation_id = request.properties.correlation_id.as_deref().map(Into::into);
         let ids = Ids::filled(unreadable.id, correlation_id, None);
-        let address = Address { account, epoch, known, name, ids };
+        let address = Address { claimant, name, ids };
         if unreadable.garbled {
             address.answer_dead_letter(&*self.shared.sink, at, failure, done);
         } else {
@@ -134,9 +133,7 @@ impl Worker {
 
 fn address(owned: &Owned, command: Command<'_>, name: Cow<'static, str>) -> Address {
     Address {
-        account: command.account,
-        epoch: owned.epoch,
-        known: owned.accounts.contains_key(&command.account),
+        claimant: owned.claimant(command.account),
         name,
         ids: Ids::filled(command.id, command.meta.correlation_id, command.meta.trace_id),
     }

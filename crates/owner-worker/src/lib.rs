@@ -22,7 +22,7 @@ mod worker;
 
 pub use commands::{Description, catalog};
 pub use intake::Request;
-pub use ports::{EventSink, NotStored, OnOutcome, OnStored, Outcome};
+pub use ports::{EventSink, NotStored, OnOutcome, OnParked, OnStored, Outcome, Ports, Replies};
 pub use updates::{Class, class_of, event_of};
 pub use worker::{Config, Worker};
 

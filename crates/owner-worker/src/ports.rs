@@ -1,6 +1,7 @@
 //! What the worker needs of the outside.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::{
@@ -8,6 +9,14 @@ use contracts::{
 };
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
+
+/// What a worker is given of the outside.
+pub struct Ports {
+    /// The log.
+    pub sink: Arc<dyn EventSink>,
+    /// The way back to whoever waits for an answer in a queue of its own.
+    pub replies: Arc<dyn Replies>,
+}
 
 /// The event log with its ledger and pending lists, as far as an owner needs them.
 ///

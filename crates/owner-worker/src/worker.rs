@@ -3,15 +3,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch, Shard, ShardCount};
-use futures_util::future::join_all;
+use contracts::{AccountId, Claimant, Epoch, Shard, ShardCount};
+use futures_util::future::{join_all, try_join_all};
 use runtime::{Clock, OnFailure, Stage};
 use settings::{Credentials, TelegramSettings};
 use tdlib::Tdlib;
 use tokio::sync::Semaphore;
 
-use crate::account::{Account, Handle};
-use crate::ports::EventSink;
+use crate::account::{Account, Handle, Takeover};
+use crate::ports::{EventSink, NotStored, Ports, Replies};
 
 /// What the worker is made for.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) tdlib: Tdlib,
     pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) replies: Arc<dyn Replies>,
     pub(crate) clock: Clock,
     pub(crate) opening: Arc<Semaphore>,
 }
@@ -56,34 +57,53 @@ pub(crate) struct Owned {
     pub(crate) accounts: HashMap<AccountId, Handle>,
 }
 
+impl Owned {
+    /// Who writes for an account of this shard.
+    pub(crate) fn claimant(&self, account: AccountId) -> Claimant {
+        Claimant { account, epoch: self.epoch, known: self.accounts.contains_key(&account) }
+    }
+}
+
 impl Worker {
     /// A worker that owns nothing yet; its accounts run in `stage`.
-    pub fn new(
-        stage: Stage,
-        config: Config,
-        tdlib: Tdlib,
-        sink: Arc<dyn EventSink>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(stage: Stage, config: Config, tdlib: Tdlib, ports: Ports, clock: Clock) -> Self {
         let opening = Arc::new(Semaphore::new(config.opening.max(1)));
-        let shared = Arc::new(Shared { config, tdlib, sink, clock, opening });
+        let Ports { sink, replies } = ports;
+        let shared = Arc::new(Shared { config, tdlib, sink, replies, clock, opening });
         Self { shared, stage, shards: RwLock::default() }
     }
 
-    /// Takes a shard over under `epoch`: its accounts begin to open.
-    pub fn open_shard(&self, shard: Shard, epoch: Epoch) {
+    /// Takes a shard over under `epoch`: claims its accounts' logs, waiting while the log is away,
+    /// and begins to open them. From then on its requests are taken. `clean` says whether the owner
+    /// before gave the shard up in good order.
+    ///
+    /// # Errors
+    ///
+    /// A newer owner has claimed one of the accounts, or the log is shut down: nothing is opened.
+    pub async fn open_shard(
+        &self,
+        shard: Shard,
+        epoch: Epoch,
+        clean: bool,
+    ) -> Result<(), NotStored> {
         let count = self.shared.config.shard_count;
         let ours = self.shared.config.accounts.iter().copied();
         let ours = ours.filter(|account| count.shard_of(*account) == shard);
-        let accounts = ours
-            .map(|id| {
-                let (account, handle) = Account::new(id, epoch, Arc::clone(&self.shared));
-                self.stage.spawn("account", OnFailure::Log, account.run());
-                (id, handle)
-            })
-            .collect();
+        let claims = ours.map(|account| {
+            let claimant = Claimant { account, epoch, known: true };
+            async move { Ok((claimant, self.shared.sink.claim(claimant).await?)) }
+        });
+        let claims = try_join_all(claims).await?;
+        let claims = claims.into_iter().map(|(claimant, claimed)| {
+            let takeover = Takeover { claimant, claimed, clean };
+            let (account, handle) = Account::new(takeover, Arc::clone(&self.shared));
+            self.stage.spawn("account", OnFailure::Log, account.run());
+            (claimant.account, handle)
+        });
+        let accounts = claims.collect();
         let owned = Owned { epoch, accounts };
         self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, owned);
+        Ok(())
     }
 
     /// Closes a shard's accounts: what has begun is finished within `grace`, what waits is left to

@@ -75,7 +75,7 @@ impl Account {
                 Class::Durable | Class::Passing => {
                     let news = news_of(self.id, update, at, &self.common.first_reads);
                     if let Some(event) = news {
-                        self.shared.sink.append(event, self.common.epoch, true, None);
+                        self.shared.sink.append(self.common.claimant, event, None, None);
                     }
                 }
             }
@@ -153,7 +153,7 @@ impl Account {
             body: Body::Result(result.into_boxed_str()),
             meta: EventMeta::at(self.shared.clock.now()),
         };
-        self.shared.sink.append(event, self.common.epoch, true, None);
+        self.shared.sink.append(self.common.claimant, event, None, None);
     }
 
     /// The client's last update has been taken: TDLib has closed the databases.

@@ -13,7 +13,6 @@ use tdlib::{CallError, Client, Updates};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::directory::{Directory, DirectoryError};
-use crate::ports::NotStored;
 use crate::worker::Shared;
 
 /// How long TDLib may take to open an account's databases.
@@ -34,17 +33,14 @@ pub(super) enum OpenError {
     /// Its directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// Its log belongs to a newer owner.
-    #[error("the event log refuses this owner: {0}")]
-    Claim(NotStored),
     /// The process is ending.
     #[error("the worker is shutting down")]
     ShuttingDown,
 }
 
 impl Session {
-    /// Claims the account's log, locks its directory and makes its client, in that order, when its
-    /// turn has come. TDLib knows nothing of the account yet.
+    /// Locks the account's directory and makes its client, when its turn has come. TDLib knows
+    /// nothing of the account yet.
     ///
     /// Until the directory is locked it can be `given_up`; the lock itself is always waited for, so
     /// that nobody holds it once this has ended.
@@ -54,20 +50,15 @@ impl Session {
         epoch: Epoch,
         given_up: CancellationToken,
     ) -> Result<Self, OpenError> {
-        let claim = async {
-            let permit = Arc::clone(&shared.opening).acquire_owned().await;
-            let permit = permit.map_err(|_| OpenError::ShuttingDown)?;
-            shared.sink.claim(account, epoch).await.map_err(OpenError::Claim)?;
-            Ok(permit)
-        };
-        let claimed = given_up.run_until_cancelled(claim).await;
-        let permit = Some(claimed.unwrap_or(Err(OpenError::ShuttingDown))?);
+        let permit =
+            given_up.run_until_cancelled(Arc::clone(&shared.opening).acquire_owned()).await;
+        let permit = permit.and_then(Result::ok).ok_or(OpenError::ShuttingDown)?;
         let data_dir = shared.config.data_dir.clone();
         let locked =
             tokio::task::spawn_blocking(move || Directory::lock(&data_dir, account, epoch)).await;
         let directory = locked.map_err(|_| OpenError::ShuttingDown)??;
         let (client, updates) = shared.tdlib.client();
-        Ok(Self { client, updates, permit, directory })
+        Ok(Self { client, updates, permit: Some(permit), directory })
     }
 
     /// Gives TDLib the account's parameters: it opens the databases and says where the account

@@ -84,7 +84,7 @@ impl Account {
 /// Runs a command to its answer; then to the end of what TDLib has not answered in time.
 async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let Job { entry, prepared, address, done, .. } = job;
-    let (begun, account) = (Instant::now(), address.account);
+    let (begun, account) = (Instant::now(), address.claimant.account);
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
     if closed && entry.idempotent && ctx.is_given_up() {
