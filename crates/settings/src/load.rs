@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_environment_stands_above_the_file() {
         let settings = load(
-            "shard_count = 8\n[broker]\nprefetch = 5\n[worker]\naccounts = '1-3, 7'\nshards = '0-3'",
+            "shard_count = 8\n[broker]\nprefetch = 5\n[worker]\naccounts = '1-3, 7'",
             &[
                 ("TDFLEET__BROKER__PREFETCH", "7"),
                 ("TDFLEET__TELEGRAM__API_HASH", "0123"),
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn values_out_of_range_are_reported_together() {
         let faults = load(
-            "namespace = 'a b'\nshard_count = 4\n[worker]\nshards = '0-4'\naccounts = '0-2'\ngrace_s = 0\ncall_tdlib_methods = ['get me']\n\
+            "namespace = 'a b'\nshard_count = 4\n[ownership]\nname = 'a b'\nlease_s = 1\n[worker]\naccounts = '0-2'\ngrace_s = 0\ncall_tdlib_methods = ['get me']\n\
              [broker]\nuri = 'http://user:hush@x'\nprefetch = 0\n[tdlib]\ntimeout_s = 5\n[log]\nfilter = 'a=b=c'",
             &[],
         )
@@ -212,8 +212,9 @@ mod tests {
         log.filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
         broker.uri: must be an amqp:// URI
         broker.prefetch: must be between 1 and 4096
+        ownership.name: must be 1 to 64 letters, digits, `_`, `-` and `.`
+        ownership.lease_s: must be between 2 and 600
         worker.accounts: must be between 1 and 9007199254740991
-        worker.shards: must be between 0 and 3 (shard_count)
         worker.grace_s: must be between 1 and 600
         worker.call_tdlib_methods: must be names of TDLib methods
         tdlib.timeout_s: must be between 70 and 600

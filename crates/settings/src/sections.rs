@@ -75,7 +75,7 @@ impl Settings {
         self.broker.check(faults);
         self.publisher.check(faults);
         self.ownership.check(faults);
-        self.worker.check(self.shard_count, faults);
+        self.worker.check(faults);
         self.telegram.check(faults);
         self.tdlib.check(faults);
     }

@@ -7,15 +7,13 @@ use crate::load::Faults;
 use crate::ranges::Ranges;
 use crate::words::Words;
 
-/// `[worker]`: the accounts, and which of them this process owns.
+/// `[worker]`: the accounts and their store.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerSettings {
     /// Every account of the installation, the same on every worker: numbers and ranges, such as
     /// `1-200, 305`. Default: none.
     pub accounts: Ranges,
-    /// Shards that this worker owns: `0-31`; empty means all. No two workers may list the same.
-    pub shards: Ranges,
     /// Directory of the TDLib databases (`accounts/<userbot_id>/`). Default: `data`.
     pub data_dir: PathBuf,
     /// Accounts that are opened at the same time: 1 to 1000. Default: 16.
@@ -32,7 +30,6 @@ impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             accounts: Ranges::default(),
-            shards: Ranges::default(),
             data_dir: PathBuf::from("data"),
             opening: 16,
             grace_s: 60,
@@ -47,13 +44,9 @@ impl WorkerSettings {
         Duration::from_secs(self.grace_s)
     }
 
-    pub(crate) fn check(&self, shard_count: u16, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut Faults) {
         if self.accounts.iter().any(|id| !(1..1 << 53).contains(&id)) {
             faults.add("worker.accounts", "must be between 1 and 9007199254740991");
-        }
-        if self.shards.iter().any(|shard| shard >= u64::from(shard_count)) {
-            let last = shard_count.saturating_sub(1);
-            faults.add("worker.shards", format!("must be between 0 and {last} (shard_count)"));
         }
         if !(1..=1000).contains(&self.opening) {
             faults.add("worker.opening", "must be between 1 and 1000");
