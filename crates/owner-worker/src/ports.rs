@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::{
-    Begin, Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Properties, Settle,
+    Begin, Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Place, Properties, Settle,
 };
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -51,6 +51,10 @@ pub trait EventSink: Send + Sync + 'static {
     /// Puts commands last into their pending lists, in their order; those that are there already
     /// stay where they are. Never blocks. `stored` is called once they are there.
     fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked);
+
+    /// Takes a command out of its pending list whose answer settles nothing: it was there already,
+    /// or the id is another command's. Never blocks.
+    fn unpark(&self, claimant: Claimant, place: Place);
 
     /// Writes something down in the account's head. Never blocks.
     fn note(&self, claimant: Claimant, note: Note);
