@@ -7,7 +7,11 @@ mod authorization;
 mod closing;
 mod directory;
 mod lane;
+mod mark;
 mod opening;
+mod outbox;
+mod parking;
+mod spool;
 pub(crate) mod state;
 mod turns;
 
@@ -23,18 +27,21 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use runtime::CancellationToken;
 use tdlib::{CallError, Update};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
-use crate::answer::{Address, Failure};
+use crate::answer::{Case, Failure};
 use crate::commands::{Common, Entry, Lane as Kind, Prepared};
-use crate::ports::OnOutcome;
+use crate::copies::Copies;
 use crate::worker::Shared;
 pub(crate) use authorization::schemas as event_schemas;
 use closing::Closing;
+use directory::History;
 use lane::Lane;
-use opening::{OpenError, Session};
+use opening::{OpenError, Opening, Session};
+use outbox::{Gap, Outbox};
+use spool::Spool;
 use state::AccountState;
 
 /// Updates that are taken at once.
@@ -57,27 +64,49 @@ pub(crate) struct Takeover {
 pub(crate) struct Job {
     pub(crate) entry: &'static Entry,
     pub(crate) prepared: Prepared,
-    pub(crate) address: Address,
+    pub(crate) case: Case,
     pub(crate) flow: Flow,
-    pub(crate) deadline: Timestamp,
-    pub(crate) done: OnOutcome,
+    pub(crate) redelivered: bool,
+}
+
+/// A command that is answered unrun.
+pub(crate) struct Refusal {
+    pub(crate) case: Case,
+    pub(crate) failure: Failure,
+}
+
+impl Refusal {
+    /// Answers it, unless the ledger knows better.
+    pub(crate) async fn carry_out(self, shared: Arc<Shared>) {
+        if let Some(case) = self.case.admit(&shared, Purpose::Refuse).await {
+            case.answer(&shared, Err(self.failure));
+        }
+    }
+}
+
+/// What an account is to do with a command.
+pub(crate) enum Errand {
+    Run(Job),
+    Refuse(Refusal),
 }
 
 enum Message {
-    Job(Job),
+    Errand(Errand),
     Close { grace: Duration },
 }
 
 /// The way to an account's task.
 pub(crate) struct Handle {
     mailbox: mpsc::UnboundedSender<Message>,
+    /// The account's commands that are under way.
+    pub(crate) copies: Arc<Copies>,
     ended: SharedFuture<oneshot::Receiver<Infallible>>,
 }
 
 impl Handle {
     /// Puts a command on its lane. An account that is closing drops it: it is left to redelivery.
-    pub(crate) fn submit(&self, job: Job) {
-        drop(self.mailbox.send(Message::Job(job)));
+    pub(crate) fn submit(&self, errand: Errand) {
+        drop(self.mailbox.send(Message::Errand(errand)));
     }
 
     /// Closes the account and waits until TDLib has closed it; what has begun may take `grace` to
@@ -90,11 +119,16 @@ impl Handle {
 
 /// What one of the account's own futures came to.
 enum Finished {
-    Opened(Result<Session, OpenError>),
+    Opened(Result<(Session, Spool), OpenError>),
     Parameters(Result<(), CallError>),
+    /// It is the account's turn to be closed.
+    Place(Option<OwnedSemaphorePermit>),
     /// TDLib has been told to close.
     Told,
+    /// The log has stored what it was given of the spool, or refuses it.
+    Sent(bool),
     Command(Flow, Kind),
+    Refused,
 }
 
 /// Why the account's task woke up.
@@ -113,8 +147,16 @@ pub(crate) struct Account {
     common: Arc<Common>,
     mailbox: mpsc::UnboundedReceiver<Message>,
     log_up: watch::Receiver<bool>,
+    copies: Arc<Copies>,
+    /// Number of the last place in a pending list that was given out.
+    last_place: u64,
     state: AccountState,
     session: Option<Session>,
+    /// The way of the account's own events to the log.
+    outbox: Outbox,
+    history: History,
+    /// Redis has lost what it knew of the account before this owner took it over.
+    forgotten: bool,
     /// Gives up an opening that is under way.
     opening: Option<CancellationToken>,
     lanes: [Lane; 2],
@@ -128,10 +170,14 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new(takeover: Takeover, shared: Arc<Shared>) -> (Self, Handle) {
-        let Takeover { claimant, .. } = takeover;
+        let Takeover { claimant, claimed, clean } = takeover;
         let id = claimant.account;
         let (sender, mailbox) = mpsc::unbounded_channel();
         let (ending, ended) = oneshot::channel();
+        let outbox = Outbox::new(Arc::clone(&shared), claimant);
+        if !clean {
+            outbox.resync(Gap::TakeOver);
+        }
         let account = Self {
             id,
             common: Arc::new(Common::new(claimant)),
@@ -140,6 +186,9 @@ impl Account {
             shared,
             state: AccountState::Cold,
             session: None,
+            outbox,
+            history: History::from(&claimed),
+            forgotten: false,
             opening: None,
             lanes: Default::default(),
             tasks: FuturesUnordered::new(),
@@ -157,6 +206,7 @@ impl Account {
         loop {
             self.take_updates(&mut updates).await;
             self.run_lanes();
+            self.tend_outbox();
             if self.has_closed() {
                 return Ok(());
             }
@@ -166,7 +216,10 @@ impl Account {
                 Wake::Finished(finished) => self.on_finished(finished),
                 Wake::Updates(0) => self.on_client_gone(),
                 Wake::Updates(_) => self.on_updates(&mut updates),
-                Wake::LogUp => {}
+                Wake::LogUp => {
+                    self.on_log_up();
+                    self.park_again();
+                }
                 Wake::Timer => self.on_timer(),
             }
         }
@@ -203,40 +256,54 @@ impl Account {
 
     fn next_timer(&self) -> Instant {
         let far = Instant::now() + Duration::from_hours(1);
-        let sweep = self.lanes.iter().any(|lane| !lane.is_empty()).then_some(self.next_sweep);
+        let sweep = self.lanes.iter().any(|lane| !lane.is_still()).then_some(self.next_sweep);
         let finish = self.closing.as_ref().and_then(Closing::finish_by);
         [sweep, finish].into_iter().flatten().min().unwrap_or(far)
     }
 
     fn open(&mut self) {
+        self.outbox.reopen();
         self.set_state(AccountState::Starting, None);
         let given_up = CancellationToken::new();
         self.opening = Some(given_up.clone());
-        let shared = Arc::clone(&self.shared);
-        let opening = Session::open(shared, self.id, self.common.claimant.epoch, given_up);
-        self.tasks.push(opening.map(Finished::Opened).boxed());
+        let opening = Opening {
+            shared: Arc::clone(&self.shared),
+            claimant: self.common.claimant,
+            history: self.history,
+            given_up,
+        };
+        self.tasks.push(opening.run().map(Finished::Opened).boxed());
+    }
+
+    /// Writes what is to be spooled, and sends what was.
+    fn tend_outbox(&mut self) {
+        self.outbox.flush();
+        if let Some(sent) = self.outbox.send() {
+            let stored = sent.map(|stored| Finished::Sent(matches!(stored, Ok(Ok(())))));
+            self.tasks.push(stored.boxed());
+        }
     }
 
     fn on_message(&mut self, message: Message) {
         match message {
-            Message::Job(_) if self.closing.is_some() => {}
-            Message::Job(job) => {
-                let lane = &mut self.lanes[lane_of(job.flow)];
-                if let Some(job) = lane.push(job) {
-                    let error = "too many commands wait for this account";
-                    let (code, source) = (ErrorCode::Busy, ErrorSource::Ownership);
-                    self.refuse(job, Failure::new(error, code, source, true));
-                }
-            }
+            Message::Errand(_) if self.closing.is_some() => {}
+            Message::Errand(Errand::Run(job)) => self.queue(job),
+            Message::Errand(Errand::Refuse(refusal)) => self.refuse(refusal),
             Message::Close { grace } => self.close(grace),
         }
     }
 
     fn on_finished(&mut self, finished: Finished) {
         match finished {
-            Finished::Opened(_) if self.closing.is_some() => self.opening = None,
-            Finished::Opened(Ok(session)) => {
+            Finished::Opened(_) if self.closing.is_some() => {
                 self.opening = None;
+                self.outbox.close();
+            }
+            Finished::Opened(Ok((session, spool))) => {
+                self.opening = None;
+                self.outbox.open(spool);
+                self.forgotten |= session.is_forgotten();
+                self.history.opened = Some(self.common.claimant.epoch);
                 self.common.first_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());
@@ -245,9 +312,12 @@ impl Account {
             Finished::Opened(Err(error)) => {
                 self.opening = None;
                 error!(account.id = %self.id, error = runtime::chain(&error), "account not opened");
+                self.outbox.close();
                 self.set_state(AccountState::Failed, Some(&error.to_string()));
             }
-            Finished::Parameters(Ok(())) | Finished::Told => {}
+            Finished::Parameters(Ok(())) | Finished::Told | Finished::Refused => {}
+            Finished::Place(place) => self.on_place(place),
+            Finished::Sent(stored) => self.outbox.on_sent(stored),
             Finished::Parameters(Err(error)) => {
                 error!(account.id = %self.id, error = ?error, "TDLib cannot open the account");
                 self.set_state(AccountState::Failed, Some(&error.to_string()));
@@ -261,9 +331,10 @@ impl Account {
         self.next_sweep = Instant::now() + SWEEP;
         let now = self.shared.clock.now();
         let expired: Vec<_> = self.lanes.iter_mut().flat_map(|lane| lane.expire(now)).collect();
-        for job in expired {
-            self.refuse(job, Failure::expired());
+        for Job { case, .. } in expired {
+            self.refuse(Refusal { case, failure: Failure::expired() });
         }
+        self.park_slow(now);
         self.close_if_overdue();
     }
 }

@@ -59,6 +59,11 @@ pub trait EventSink: Send + Sync + 'static {
     /// Writes something down in the account's head. Never blocks.
     fn note(&self, claimant: Claimant, note: Note);
 
+    /// Whether so much waits to be stored that updates that are soon stale are better dropped.
+    fn pressed(&self) -> bool {
+        false
+    }
+
     /// Whether the log can be reached; while it cannot, nothing is handed to TDLib.
     fn up(&self) -> watch::Receiver<bool>;
 }

@@ -1,5 +1,6 @@
 //! From TDLib's updates to events.
 
+mod dropped;
 mod first_reads;
 
 use contracts::{AccountId, Body, Event, EventMeta};
@@ -11,6 +12,7 @@ use tdlib::types::UserPrivacySettingRules;
 use crate::normalize::privacy::{Privacy, Setting};
 use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, schemas, wire};
 
+pub(crate) use dropped::Dropped;
 pub(crate) use first_reads::FirstReads;
 
 /// What becomes of an update.
@@ -18,7 +20,7 @@ pub(crate) use first_reads::FirstReads;
 pub enum Class {
     /// Goes into the log; never dropped.
     Durable,
-    /// True for a moment only (typing, online status); dropped while the log is away.
+    /// True for a moment only (typing, online status); dropped while the log is away or far behind.
     Passing,
     /// A client's own bookkeeping, or told by an event of ours; not published.
     Internal,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::account::{Account, Handle, Takeover};
 use crate::ports::{EventSink, NotStored, Ports, Replies};
+use crate::updates::Dropped;
 
 /// What the worker is made for.
 #[derive(Clone, Debug)]
@@ -28,8 +29,10 @@ pub struct Config {
     pub credentials: Credentials,
     /// Longest wait for one answer of TDLib; longer than the minute that TDLib waits in silence.
     pub timeout: Duration,
-    /// Accounts that are opened at the same time.
+    /// Accounts that are opened at the same time, and that are closed at the same time.
     pub opening: usize,
+    /// Bytes of events that an account keeps on disk while the log is away.
+    pub spool: u64,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
 }
@@ -41,7 +44,11 @@ pub(crate) struct Shared {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) replies: Arc<dyn Replies>,
     pub(crate) clock: Clock,
+    /// Places of those that are opened at the same time; an account that is opened alone has all.
     pub(crate) opening: Arc<Semaphore>,
+    /// Places of those that are closed at the same time.
+    pub(crate) closing: Arc<Semaphore>,
+    pub(crate) dropped: Dropped,
 }
 
 /// The shards this process owns, and their accounts.
@@ -54,7 +61,7 @@ pub struct Worker {
 /// One owned shard.
 pub(crate) struct Owned {
     pub(crate) epoch: Epoch,
-    pub(crate) accounts: HashMap<AccountId, Handle>,
+    pub(crate) accounts: BTreeMap<AccountId, Handle>,
 }
 
 impl Owned {
@@ -67,15 +74,19 @@ impl Owned {
 impl Worker {
     /// A worker that owns nothing yet; its accounts run in `stage`.
     pub fn new(stage: Stage, config: Config, tdlib: Tdlib, ports: Ports, clock: Clock) -> Self {
-        let opening = Arc::new(Semaphore::new(config.opening.max(1)));
+        let [opening, closing] =
+            std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
+        let dropped = Dropped::default();
         let Ports { sink, replies } = ports;
-        let shared = Arc::new(Shared { config, tdlib, sink, replies, clock, opening });
+        let shared =
+            Arc::new(Shared { config, tdlib, sink, replies, clock, opening, closing, dropped });
         Self { shared, stage, shards: RwLock::default() }
     }
 
     /// Takes a shard over under `epoch`: claims its accounts' logs, waiting while the log is away,
     /// and begins to open them. From then on its requests are taken. `clean` says whether the owner
-    /// before gave the shard up in good order.
+    /// before gave the shard up in good order; if not, each account's first event is `resync`. A
+    /// shard that is open already is closed first, at once.
     ///
     /// # Errors
     ///
@@ -86,6 +97,7 @@ impl Worker {
         epoch: Epoch,
         clean: bool,
     ) -> Result<(), NotStored> {
+        self.close_shard(shard, Duration::ZERO).await;
         let count = self.shared.config.shard_count;
         let ours = self.shared.config.accounts.iter().copied();
         let ours = ours.filter(|account| count.shard_of(*account) == shard);
@@ -109,7 +121,9 @@ impl Worker {
     /// Closes a shard's accounts: what has begun is finished within `grace`, what waits is left to
     /// redelivery, and TDLib has closed every database when this returns.
     ///
-    /// The shard's requests are dropped undone from now on.
+    /// The shard's requests are dropped undone from now on. TDLib closes as many accounts at a time
+    /// as are opened at a time, those of a shard about in the order of their ids; with a `grace` of
+    /// zero, as when the shard's time is over, all at once. Closing again may shorten the grace.
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
             let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);

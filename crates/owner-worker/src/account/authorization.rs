@@ -1,6 +1,6 @@
 //! What TDLib says of the account: its authorization becomes the account's state, the rest events.
 
-use contracts::{Body, Event, EventMeta};
+use contracts::{Body, Event, EventMeta, Note};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,8 +10,9 @@ use tdlib::enums::AuthorizationState;
 use tracing::{error, info, warn};
 
 use super::Account;
+use super::outbox::Resync;
 use super::state::AccountState;
-use crate::updates::{Class, class_of, news_of};
+use crate::updates::{Class, class_of, event_of, news_of};
 
 /// What `account_state` tells.
 #[derive(Serialize, JsonSchema)]
@@ -48,7 +49,7 @@ struct Authorized {
 }
 
 /// The account's own events: name, meaning, and JSON Schema of the `result`.
-pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 3] {
+pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 4] {
     [
         ("account_state", "The account is doing something else now.", schema_for!(StateChange<'_>)),
         (
@@ -57,6 +58,11 @@ pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 3] {
             schema_for!(CodeRequired<'_>),
         ),
         ("authorized", "A login has succeeded.", schema_for!(Authorized)),
+        (
+            "resync",
+            "Events before this one may be missing: read again what matters.",
+            schema_for!(Resync),
+        ),
     ]
 }
 
@@ -71,11 +77,15 @@ impl Account {
                 Class::Internal => {}
                 // Before the login there is nothing of an account's to tell.
                 _ if self.state.logging_in() => {}
-                Class::Passing if !*self.log_up.borrow() => {}
-                Class::Durable | Class::Passing => {
+                Class::Passing => {
+                    if !self.outbox.tell_passing(event_of(self.id, update, at)) {
+                        self.shared.dropped.count();
+                    }
+                }
+                Class::Durable => {
                     let news = news_of(self.id, update, at, &self.common.first_reads);
                     if let Some(event) = news {
-                        self.shared.sink.append(self.common.claimant, event, None, None);
+                        self.outbox.tell(event);
                     }
                 }
             }
@@ -118,7 +128,7 @@ impl Account {
         }
     }
 
-    fn tell_code_required(&self, raw: &RawValue) {
+    fn tell_code_required(&mut self, raw: &RawValue) {
         #[derive(Deserialize)]
         struct WaitCode<'a> {
             #[serde(borrow)]
@@ -135,7 +145,7 @@ impl Account {
         if state != AccountState::Starting
             && let Some(session) = &mut self.session
         {
-            session.permit = None;
+            session.starting = None;
         }
         if previous == state {
             return;
@@ -143,9 +153,10 @@ impl Account {
         info!(account.id = %self.id, state = state.as_str(), previous = previous.as_str(), "account state");
         let change = StateChange { state, previous, reason };
         self.tell("account_state", &change);
+        self.note_login();
     }
 
-    fn tell(&self, kind: &'static str, result: &impl Serialize) {
+    fn tell(&mut self, kind: &'static str, result: &impl Serialize) {
         let Ok(result) = serde_json::to_string(result) else { return };
         let event = Event {
             account: self.id,
@@ -153,17 +164,43 @@ impl Account {
             body: Body::Result(result.into_boxed_str()),
             meta: EventMeta::at(self.shared.clock.now()),
         };
-        self.shared.sink.append(self.common.claimant, event, None, None);
+        self.outbox.tell(event);
+    }
+
+    /// Has Redis remember whether the account is logged in, where this state says so.
+    fn note_login(&mut self) {
+        let logged_in = match self.state {
+            AccountState::Ready => true,
+            AccountState::SessionLost => false,
+            state if state.logging_in() => false,
+            _ => return,
+        };
+        if std::mem::replace(&mut self.history.logged_in, logged_in) != logged_in {
+            self.shared.sink.note(self.common.claimant, Note::LoggedIn(logged_in));
+        }
+    }
+
+    /// The log is back, and may have lost what it remembered of the account.
+    pub(super) fn on_log_up(&mut self) {
+        if !*self.log_up.borrow() {
+            return;
+        }
+        self.shared.dropped.end();
+        if self.session.is_some() {
+            self.shared.sink.note(self.common.claimant, Note::Opened);
+            self.shared.sink.note(self.common.claimant, Note::LoggedIn(self.history.logged_in));
+        }
     }
 
     /// The client's last update has been taken: TDLib has closed the databases.
     pub(super) fn on_client_gone(&mut self) {
-        self.session = None;
         if self.closing.is_none()
             && !matches!(self.state, AccountState::SessionLost | AccountState::Failed)
         {
             warn!(account.id = %self.id, "TDLib's client is gone");
             self.set_state(AccountState::Failed, Some("TDLib's client is gone"));
         }
+        self.outbox.close();
+        self.session = None;
     }
 }

@@ -1,7 +1,8 @@
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch};
+use contracts::{AccountId, Claimant, Note};
 use hkdf::Hkdf;
 use runtime::CancellationToken;
 use settings::ExposeSecret;
@@ -11,20 +12,38 @@ use tdlib::methods::{AddProxy, SetTdlibParameters};
 use tdlib::types::{Proxy, ProxyTypeMtproto};
 use tdlib::{CallError, Client, Updates};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
 
-use super::directory::{Directory, DirectoryError};
+use super::directory::{Directory, DirectoryError, History};
+use super::mark::{Mark, Trace};
+use super::spool::Spool;
 use crate::worker::Shared;
 
 /// How long TDLib may take to open an account's databases.
 const OPENING: Duration = Duration::from_mins(5);
 
+/// How often a directory that another process has locked is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How long it may stay locked before that is logged.
+const LONG: Duration = Duration::from_secs(5);
+
 /// An open account: its TDLib client, and the lock on its directory for as long as that lives.
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) updates: Updates,
-    /// Given back when the account is open, so that not all open at once.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Dropped when TDLib has opened the account, or cannot.
+    pub(super) starting: Option<Starting>,
     directory: Directory,
+}
+
+/// What an account has while TDLib opens it.
+pub(super) struct Starting {
+    _mark: Mark,
+    /// Its places among those that are opened at the same time.
+    _places: OwnedSemaphorePermit,
 }
 
 /// Why an account was not opened.
@@ -33,32 +52,118 @@ pub(super) enum OpenError {
     /// Its directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The process is ending.
+    /// Whether it has ended its process before cannot be read or written down.
+    #[error("the mark of the account's opening cannot be read or written")]
+    Mark(#[source] io::Error),
+    /// What an earlier owner has left to be told cannot be read.
+    #[error("the account's spool cannot be read")]
+    Spool(#[source] io::Error),
+    /// It has ended its process before.
+    #[error("{why}; it is not opened again until accounts/{account}/opening is deleted")]
+    Latched {
+        /// Which account.
+        account: AccountId,
+        /// What has happened.
+        why: String,
+    },
+    /// The account is closed, or the process is ending.
     #[error("the worker is shutting down")]
     ShuttingDown,
 }
 
-impl Session {
-    /// Locks the account's directory and makes its client, when its turn has come. TDLib knows
-    /// nothing of the account yet.
+/// An opening that is under way.
+pub(super) struct Opening {
+    pub(super) shared: Arc<Shared>,
+    pub(super) claimant: Claimant,
+    pub(super) history: History,
+    /// Cancelled when the account is closed before it is open.
+    pub(super) given_up: CancellationToken,
+}
+
+impl Opening {
+    /// Locks the account's directory, marks it and makes its client, when its turn has come; with
+    /// what an earlier owner has left to be told. TDLib knows nothing of the account yet.
     ///
-    /// Until the directory is locked it can be `given_up`; the lock itself is always waited for, so
-    /// that nobody holds it once this has ended.
-    pub(super) async fn open(
-        shared: Arc<Shared>,
-        account: AccountId,
-        epoch: Epoch,
-        given_up: CancellationToken,
-    ) -> Result<Self, OpenError> {
-        let permit =
-            given_up.run_until_cancelled(Arc::clone(&shared.opening).acquire_owned()).await;
-        let permit = permit.and_then(Result::ok).ok_or(OpenError::ShuttingDown)?;
-        let data_dir = shared.config.data_dir.clone();
-        let locked =
-            tokio::task::spawn_blocking(move || Directory::lock(&data_dir, account, epoch)).await;
-        let directory = locked.map_err(|_| OpenError::ShuttingDown)??;
-        let (client, updates) = shared.tdlib.client();
-        Ok(Self { client, updates, permit: Some(permit), directory })
+    /// Nobody holds the lock once this has ended otherwise.
+    pub(super) async fn run(self) -> Result<(Session, Spool), OpenError> {
+        let (mut places, directory) = self.lock().await?;
+        self.shared.sink.note(self.claimant, Note::Opened);
+        let (trace, spool) = self.read(&directory).await?;
+        match &trace {
+            Trace::None => {}
+            Trace::Died { deaths } => {
+                drop(places);
+                let account = self.claimant.account;
+                warn!(account.id = %account, deaths, "a process died opening the account: opening it alone");
+                places = self.places(self.shared.config.opening.max(1)).await?;
+            }
+            Trace::Latched(why) => {
+                let (account, why) = (self.claimant.account, why.clone());
+                return Err(OpenError::Latched { account, why });
+            }
+        }
+        let (path, now) = (directory.path().to_owned(), self.shared.clock.unix_seconds());
+        let set = move || Mark::set(&path, now, &trace).map_err(OpenError::Mark);
+        let starting = Starting { _mark: blocking(set).await?, _places: places };
+        let (client, updates) = self.shared.tdlib.client();
+        Ok((Session { client, updates, starting: Some(starting), directory }, spool))
+    }
+
+    /// Locks the directory, in one of the places for openings. While another process has it locked
+    /// no place is taken.
+    async fn lock(&self) -> Result<(OwnedSemaphorePermit, Directory), OpenError> {
+        let (begun, mut told) = (Instant::now(), false);
+        let Claimant { account, epoch, .. } = self.claimant;
+        loop {
+            let places = self.places(1).await?;
+            let (data_dir, history) = (self.shared.config.data_dir.clone(), self.history);
+            let lock = move || Ok(Directory::lock(&data_dir, account, epoch, history)?);
+            match blocking(lock).await {
+                Err(OpenError::Directory(DirectoryError::InUse)) => drop(places),
+                locked => return Ok((places, locked?)),
+            }
+            if begun.elapsed() >= LONG && !std::mem::replace(&mut told, true) {
+                warn!(account.id = %account, "another process has the account open; waiting for it to close");
+            } else {
+                debug!(account.id = %account, "another process has the account open");
+            }
+            self.unless_given_up(sleep(RETRY)).await?;
+        }
+    }
+
+    async fn read(&self, directory: &Directory) -> Result<(Trace, Spool), OpenError> {
+        let path = directory.path().to_owned();
+        let crashes = self.shared.config.data_dir.join("crashes");
+        let limit = self.shared.config.spool;
+        blocking(move || {
+            let trace = Trace::find(&path, &crashes).map_err(OpenError::Mark)?;
+            Ok((trace, Spool::open(&path, limit).map_err(OpenError::Spool)?))
+        })
+        .await
+    }
+
+    async fn places(&self, number: usize) -> Result<OwnedSemaphorePermit, OpenError> {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let places = Arc::clone(&self.shared.opening).acquire_many_owned(number);
+        self.unless_given_up(places).await?.map_err(|_| OpenError::ShuttingDown)
+    }
+
+    async fn unless_given_up<T>(&self, wait: impl Future<Output = T>) -> Result<T, OpenError> {
+        self.given_up.run_until_cancelled(wait).await.ok_or(OpenError::ShuttingDown)
+    }
+}
+
+/// Runs what touches the disk to its end, even if nobody waits for it any more.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    spawn_blocking(work).await.map_err(|_| OpenError::ShuttingDown)?
+}
+
+impl Session {
+    /// Whether the account had an owner before of which Redis knows nothing any more.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.directory.is_forgotten()
     }
 
     /// Gives TDLib the account's parameters: it opens the databases and says where the account

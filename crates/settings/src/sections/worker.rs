@@ -16,8 +16,11 @@ pub struct WorkerSettings {
     pub accounts: Ranges,
     /// Directory of the TDLib databases (`accounts/<userbot_id>/`). Default: `data`.
     pub data_dir: PathBuf,
-    /// Accounts that are opened at the same time: 1 to 1000. Default: 16.
+    /// Accounts that are opened, or closed, at the same time: 1 to 1000. Default: 16.
     pub opening: u16,
+    /// Megabytes (2^20 bytes) of events that each account keeps on disk while Redis is away: 1 to
+    /// 10240. Default: 64.
+    pub spool_mb: u16,
     /// Seconds that a shutdown may take before what still runs is left to redelivery: 1 to 600.
     /// Default: 60.
     pub grace_s: u64,
@@ -32,6 +35,7 @@ impl Default for WorkerSettings {
             accounts: Ranges::default(),
             data_dir: PathBuf::from("data"),
             opening: 16,
+            spool_mb: 64,
             grace_s: 60,
             call_tdlib_methods: Words::default(),
         }
@@ -44,12 +48,20 @@ impl WorkerSettings {
         Duration::from_secs(self.grace_s)
     }
 
+    /// [`Self::spool_mb`] in bytes.
+    pub fn spool(&self) -> u64 {
+        u64::from(self.spool_mb) << 20
+    }
+
     pub(crate) fn check(&self, faults: &mut Faults) {
         if self.accounts.iter().any(|id| !(1..1 << 53).contains(&id)) {
             faults.add("worker.accounts", "must be between 1 and 9007199254740991");
         }
         if !(1..=1000).contains(&self.opening) {
             faults.add("worker.opening", "must be between 1 and 1000");
+        }
+        if !(1..=10_240).contains(&self.spool_mb) {
+            faults.add("worker.spool_mb", "must be between 1 and 10240");
         }
         if !(1..=600).contains(&self.grace_s) {
             faults.add("worker.grace_s", "must be between 1 and 600");
