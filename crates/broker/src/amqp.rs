@@ -10,7 +10,10 @@
 
 mod commands;
 mod consume;
+mod dead_letters;
+mod inspection;
 mod intake;
+mod letter;
 mod link;
 mod outlet;
 mod press;
@@ -22,7 +25,10 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use commands::Commands;
+pub use dead_letters::DeadLetters;
+pub use inspection::{Inspection, inspect};
 pub(crate) use intake::Intake;
+pub use letter::{DeadLetter, Which};
 
 use crate::error::Error;
 

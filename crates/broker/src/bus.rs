@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{Names, Shard, ShardCount};
+use bytes::Bytes;
+use contracts::{Names, Properties, Shard, ShardCount};
 use runtime::Stage;
 use settings::BrokerSettings;
 use tokio::sync::watch;
@@ -70,7 +71,8 @@ impl Bus {
     }
 
     /// Takes over nothing more of a shard, waits until what was taken over is settled and
-    /// acknowledged, at most `grace`, and closes the shard's channels.
+    /// acknowledged, at most `grace`, and closes the shard's channels. With no grace at all it closes
+    /// them at once, whatever was taken over: for a worker that has lost the lease.
     ///
     /// `false` where something is left: RabbitMQ gives it, marked as redelivered, to whoever
     /// subscribes next.
@@ -78,6 +80,17 @@ impl Bus {
         match &self.0 {
             Kind::Amqp(intake) => intake.unsubscribe(shard, grace).await,
             Kind::Local(hub) => hub.unsubscribe(shard, grace).await,
+        }
+    }
+
+    /// Sends the answer to a command whose delivery was settled as
+    /// [`Kept`](crate::Settlement::Kept): to `reply_to`, if `command` has one. Never blocks; like
+    /// every reply it is sent once, without a confirm, and is let go where there is no connection in
+    /// time. The event's place is the log.
+    pub fn reply(&self, command: &Properties, event: Bytes) {
+        match &self.0 {
+            Kind::Amqp(intake) => intake.reply(command, event),
+            Kind::Local(hub) => hub.reply(command, &event),
         }
     }
 

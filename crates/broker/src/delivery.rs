@@ -75,6 +75,9 @@ pub enum Settlement {
         /// The event, as it is in the log.
         event: Bytes,
     },
+    /// The command needs nothing more of the bus: it is kept elsewhere, in its account's pending
+    /// list, and its answer goes out later by [`crate::Bus::reply`]; or a copy of it gets the reply.
+    Kept,
     /// Nobody can carry the message out: it is kept in the dead-letter queue until the operator
     /// looks.
     DeadLetter {
@@ -96,6 +99,7 @@ impl fmt::Debug for Settlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Answered { .. } => "Answered",
+            Self::Kept => "Kept",
             Self::DeadLetter { .. } => "DeadLetter",
             Self::Forward { .. } => "Forward",
         })
@@ -130,6 +134,8 @@ pub(crate) enum How {
     Expired(RoutingKey),
     /// The ticket was dropped.
     Abandoned,
+    /// This worker may not run it: the channel ends.
+    Refused,
 }
 
 impl Ticket {
@@ -139,6 +145,16 @@ impl Ticket {
     /// the message again by itself.
     pub fn settle(mut self, settlement: Settlement) {
         self.finish(How::Settled(settlement));
+    }
+
+    /// Refuses the delivery, since this worker has no valid lease for its shard. Never blocks.
+    ///
+    /// The delivery's channel is closed at once: everything of it that is unsettled comes again, to
+    /// whoever is the shard's owner. On RabbitMQ the bus subscribes again by itself after a pause, for
+    /// the case that the lease is still to come; a worker that lost it calls
+    /// [`crate::Bus::unsubscribe`]. In process the shard waits for the next subscription.
+    pub fn refuse(mut self) {
+        self.finish(How::Refused);
     }
 
     pub(crate) fn settle_expired(mut self, key: RoutingKey) {

@@ -38,6 +38,16 @@ pub enum Error {
         /// What was said of it.
         source: Said,
     },
+    /// A queue that every worker and publisher declares at its start is not there.
+    #[error(
+        "there is no queue `{name}`: has a worker been connected to this RabbitMQ, under this namespace?"
+    )]
+    NoQueue {
+        /// The queue.
+        name: String,
+        /// What RabbitMQ said.
+        source: Said,
+    },
     /// RabbitMQ did not answer a step. A quorum queue without a leader answers nothing at all.
     #[error("{step} was not answered within {after:?}")]
     TimedOut {
@@ -71,6 +81,9 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// A delivery was refused: this worker has no valid lease for the shard.
+    #[error("this worker has no lease for the shard")]
+    NoLease,
     /// The time to settle what was handed over is up.
     #[error("the grace period is over")]
     Grace,

@@ -1,11 +1,11 @@
 //! The bus inside one process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{RoutingKey, Shard, ShardCount};
+use contracts::{Properties, RoutingKey, Shard, ShardCount};
 use runtime::{OnFailure, Stage};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
@@ -29,13 +29,18 @@ pub(crate) struct Hub {
 /// One shard's queue.
 #[derive(Default)]
 struct Feed {
+    /// Handed over before and left unsettled, by tag: they go first at the next subscription.
+    left: BTreeMap<u64, Message>,
     waiting: VecDeque<Message>,
+    /// Tag of the last delivery.
+    tag: u64,
     open: Option<Open>,
 }
 
 /// A shard that is subscribed.
 struct Open {
-    tag: u64,
+    /// The last tag of earlier subscriptions.
+    after: u64,
     done: mpsc::UnboundedSender<Settled>,
     /// Fires, with whether all was settled, when no ticket is left.
     settled: oneshot::Receiver<bool>,
@@ -90,10 +95,10 @@ impl Hub {
         let hub = Arc::clone(self);
         self.stage.spawn("shard", OnFailure::Log, async move {
             // Nobody waits for it unless the shard is unsubscribed.
-            finished.send(hub.settle(settlements).await).ok();
+            finished.send(hub.settle(shard, settlements).await).ok();
             Ok(())
         });
-        feed.open = Some(Open { tag: 0, done, settled });
+        feed.open = Some(Open { after: feed.tag, done, settled });
         self.hand_over(feed);
     }
 
@@ -106,15 +111,20 @@ impl Hub {
     }
 
     fn hand_over(&self, feed: &mut Feed) {
-        let Some(open) = &mut feed.open else { return };
-        for message in feed.waiting.drain(..) {
-            open.tag += 1;
-            self.execute.execute(Delivery::new(message, open.tag, false, &open.done));
+        let Some(open) = &feed.open else { return };
+        let left = std::mem::take(&mut feed.left).into_values().map(|message| (message, true));
+        for (message, redelivered) in left.chain(feed.waiting.drain(..).map(|new| (new, false))) {
+            feed.tag += 1;
+            self.execute.execute(Delivery::new(message, feed.tag, redelivered, &open.done));
         }
     }
 
     /// Settles until no ticket is left, or the stage stops; whether nothing was left unsettled.
-    async fn settle(&self, mut settlements: mpsc::UnboundedReceiver<Settled>) -> bool {
+    async fn settle(
+        &self,
+        shard: Shard,
+        mut settlements: mpsc::UnboundedReceiver<Settled>,
+    ) -> bool {
         let stopping = self.stage.stopping();
         let mut complete = true;
         loop {
@@ -127,17 +137,32 @@ impl Hub {
                 }
             };
             match next {
-                Some(Settled { how: How::Abandoned, .. }) => complete = false,
+                Some(Settled { how: how @ (How::Abandoned | How::Refused), tag, message }) => {
+                    complete = false;
+                    self.leave(shard, tag, message, matches!(how, How::Refused));
+                }
                 Some(settled) => self.finish(settled),
                 None => return complete,
             }
         }
     }
 
+    /// Keeps what was left unsettled for the next subscription; a refusal ends its own.
+    fn leave(&self, shard: Shard, tag: u64, message: Message, refused: bool) {
+        let mut shards = self.lock();
+        let feed = shards.entry(shard).or_default();
+        feed.left.insert(tag, message);
+        if feed.open.as_ref().is_some_and(|open| tag <= open.after) {
+            self.hand_over(feed);
+        } else if refused && feed.open.take().is_some() {
+            warn!(%shard, "a delivery came without a lease; its channel is closed");
+        }
+    }
+
     fn finish(&self, Settled { message, how, .. }: Settled) {
         match how {
-            How::Abandoned => {}
-            How::Settled(Settlement::Answered { event }) => self.reply(&message, &event),
+            How::Abandoned | How::Refused | How::Settled(Settlement::Kept) => {}
+            How::Settled(Settlement::Answered { event }) => self.reply(&message.properties, &event),
             How::Settled(Settlement::DeadLetter { reason, event }) => {
                 self.bury(&message, &reason, event);
             }
@@ -159,12 +184,11 @@ impl Hub {
     /// There is no dead-letter queue in memory: the log line is all that stays.
     fn bury(&self, message: &Message, reason: &str, event: Option<Bytes>) {
         warn!(reason, bytes = message.body.len(), "a command was put aside");
-        self.reply(message, &event.unwrap_or_else(|| refusal(message, reason)));
+        self.reply(&message.properties, &event.unwrap_or_else(|| refusal(message, reason)));
     }
 
-    fn reply(&self, message: &Message, event: &Bytes) {
-        let properties = &message.properties;
-        if let (Some(_), Some(id)) = (&properties.reply_to, &properties.message_id) {
+    pub(crate) fn reply(&self, command: &Properties, event: &Bytes) {
+        if let (Some(_), Some(id)) = (&command.reply_to, &command.message_id) {
             self.calls.answer(id, event);
         }
     }
@@ -272,6 +296,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_answered_later() {
+        let Fixture { bus, publisher, inbox, .. } = fixture();
+        bus.subscribe(shard());
+        let outgoing = ping(0);
+        let mut call = std::pin::pin!(publisher.call(&outgoing, GRACE));
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+        let Delivery { properties, ticket, .. } = inbox.try_recv().unwrap();
+        ticket.settle(Settlement::Kept);
+        assert!(bus.unsubscribe(shard(), GRACE).await);
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+        bus.reply(&properties, Bytes::from_static(b"{}"));
+        assert_eq!(call.await.as_deref(), Ok(b"{}".as_slice()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_ends_the_subscription_and_the_next_gets_all_of_it_in_order() {
+        let Fixture { bus, publisher, inbox, .. } = fixture();
+        bus.subscribe(shard());
+        publisher.publish_command(&[ping(0), ping(1), ping(2)]).await;
+        let held: Vec<_> = inbox.try_iter().collect();
+        // The last first: the order is the queue's all the same.
+        held.into_iter().rev().for_each(|delivery| delivery.ticket.refuse());
+        assert!(!bus.unsubscribe(shard(), GRACE).await);
+        publisher.publish_command(&[ping(3)]).await;
+        assert!(inbox.try_recv().is_err());
+        bus.subscribe(shard());
+        for n in 0..4 {
+            let delivery = inbox.try_recv().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+            assert_eq!((body["n"].as_u64(), delivery.redelivered), (Some(n), n < 3));
+            answer(delivery);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn letting_go_says_whether_anything_is_left() {
         let Fixture { stage, bus, publisher, inbox } = fixture();
         bus.subscribe(shard());
@@ -279,9 +338,15 @@ mod tests {
         let kept = inbox.try_recv().unwrap();
         assert!(!bus.unsubscribe(shard(), GRACE).await);
         drop(kept);
+        tokio::task::yield_now().await;
         bus.subscribe(shard());
         publisher.publish_command(&[ping(1)]).await;
-        drop(inbox.try_recv().unwrap());
+        // What was dropped comes again, marked, before what is new.
+        for (n, redelivered) in [(0, true), (1, false)] {
+            let delivery = inbox.try_recv().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+            assert_eq!((body["n"].as_u64(), delivery.redelivered), (Some(n), redelivered));
+        }
         assert!(!bus.unsubscribe(shard(), GRACE).await);
         assert!(stage.drain(GRACE).await);
         assert_eq!(publisher.publish_command(&[ping(2)]).await, [Err(PublishError::Unavailable)]);

@@ -63,7 +63,9 @@ impl Consumption {
                 warn!(queue, error = cause, "deliveries are left to be delivered again");
                 return false;
             }
-            if connection.status().connected() && !matches!(error, Error::GivenUp) {
+            if matches!(error, Error::NoLease) {
+                warn!(queue, "a delivery came without a lease; its channel is closed");
+            } else if connection.status().connected() && !matches!(error, Error::GivenUp) {
                 warn!(queue, error = cause, "a consumer was lost; it will be set up again");
                 self.links.report_damage();
             }

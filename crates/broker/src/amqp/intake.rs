@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use contracts::{Flow, Names, Shard, ShardCount};
+use bytes::Bytes;
+use contracts::{Flow, Names, Properties, Shard, ShardCount};
 use futures_util::future::join_all;
 use runtime::{CancellationToken, OnFailure, Stage};
 use settings::BrokerSettings;
@@ -104,6 +105,9 @@ impl Intake {
             subscription.stop.cancel();
             subscription.ended
         })));
+        if grace.is_zero() {
+            kills.iter().for_each(CancellationToken::cancel);
+        }
         let outcomes = tokio::select! {
             outcomes = &mut ended => outcomes,
             () = tokio::time::sleep(grace) => {
@@ -112,6 +116,10 @@ impl Intake {
             }
         };
         outcomes.into_iter().all(|complete| complete.unwrap_or(false))
+    }
+
+    pub(crate) fn reply(&self, command: &Properties, event: Bytes) {
+        self.outlet.reply(command, event);
     }
 
     fn consume(&self, queue: String, execute: Arc<dyn Execute>) -> Subscription {

@@ -80,6 +80,21 @@ pub(crate) enum Purpose {
     Publish,
 }
 
+/// One connection that nobody keeps, for an operator's command.
+pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Connection, Error> {
+    let properties = ConnectionProperties::default().with_connection_name("tdfleet".into());
+    let connecting = Connection::connect_uri(uri(settings)?, properties);
+    within(settings.timeout(), "connecting", connecting).await
+}
+
+fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
+    let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
+    let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
+    uri.query.heartbeat = Some(heartbeat);
+    uri.query.connection_timeout = Some(settings.timeout_ms);
+    Ok(uri)
+}
+
 /// Keeps one connection.
 pub(crate) struct Keeper {
     uri: AMQPUri,
@@ -96,10 +111,7 @@ impl Keeper {
         purpose: Purpose,
         topology: Topology,
     ) -> Result<Self, Error> {
-        let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
-        let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
-        uri.query.heartbeat = Some(heartbeat);
-        uri.query.connection_timeout = Some(settings.timeout_ms);
+        let uri = uri(settings)?;
         let damaged = Arc::new(AtomicBool::new(false));
         Ok(Self { uri, purpose, topology, links: watch::Sender::new(None), damaged })
     }

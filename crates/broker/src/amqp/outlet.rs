@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use contracts::Properties;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, PublisherConfirm};
@@ -16,6 +17,7 @@ use tracing::debug;
 
 use crate::amqp::link::Keeper;
 use crate::amqp::press::{Press, Work};
+use crate::amqp::wire;
 use crate::calls::Calls;
 use crate::error::PublishError;
 
@@ -93,9 +95,12 @@ impl Outlet {
         &self.calls
     }
 
-    /// Sends an answer, without waiting and without a confirm: the event is in the log, and a
+    /// Sends the answer to whoever asked for one, without waiting and without a confirm: the event is in the log, and a
     /// caller that is gone, or a queue that answers nothing, must not hold anything up.
-    pub(crate) fn answer(&self, post: Post) {
+    pub(crate) fn reply(&self, command: &Properties, event: Bytes) {
+        let Some(queue) = command.reply_to.as_deref().and_then(wire::short) else { return };
+        let properties = wire::reply_properties(command);
+        let post = Post { exchange: ShortString::default(), key: queue, body: event, properties };
         if self.answers.try_send(post).is_err() {
             debug!("an answer was let go, too many are waiting to be sent");
         }

@@ -145,7 +145,8 @@ impl Press {
             let mut lost = false;
             for batch in posts.chunks(BATCH) {
                 let nothing_sent = || vec![Err(PublishError::Unavailable); batch.len()];
-                let printed = if lost { nothing_sent() } else { self.print(channel, batch).await };
+                let printed =
+                    if lost { nothing_sent() } else { print(channel, batch, self.timeout).await };
                 lost |= printed.contains(&Err(PublishError::Unconfirmed));
                 outcomes.extend(printed);
             }
@@ -160,17 +161,17 @@ impl Press {
         }
         Ok(())
     }
+}
 
-    /// Starts all of them, then waits for their confirms together.
-    async fn print(&self, channel: &Channel, posts: &[&Post]) -> Vec<Outcome> {
-        let confirmed = async {
-            let started = join_all(posts.iter().map(|post| post.publish(channel, true))).await;
-            join_all(started.into_iter().map(|confirm| async { confirm?.await })).await
-        };
-        match tokio::time::timeout(self.timeout, confirmed).await {
-            Ok(confirmed) => outcomes(posts, confirmed),
-            Err(_) => vec![Err(PublishError::Unconfirmed); posts.len()],
-        }
+/// Starts all of them, then waits for their confirms together.
+pub(crate) async fn print(channel: &Channel, posts: &[&Post], timeout: Duration) -> Vec<Outcome> {
+    let confirmed = async {
+        let started = join_all(posts.iter().map(|post| post.publish(channel, true))).await;
+        join_all(started.into_iter().map(|confirm| async { confirm?.await })).await
+    };
+    match tokio::time::timeout(timeout, confirmed).await {
+        Ok(confirmed) => outcomes(posts, confirmed),
+        Err(_) => vec![Err(PublishError::Unconfirmed); posts.len()],
     }
 }
 

@@ -48,12 +48,16 @@ impl Settler<'_> {
         while settled.recv_many(&mut batch, limit).await != 0 {
             let mut posts = Vec::new();
             for Settled { tag, message, how } in batch.drain(..) {
-                if matches!(how, How::Abandoned) {
-                    abandoned += 1;
-                    self.report(&message);
-                } else {
-                    self.publish(&mut posts, message, how);
-                    window.done(tag);
+                match how {
+                    How::Refused => return Err(Error::NoLease),
+                    How::Abandoned => {
+                        abandoned += 1;
+                        self.report(&message);
+                    }
+                    how => {
+                        self.publish(&mut posts, message, how);
+                        window.done(tag);
+                    }
                 }
             }
             if !posts.is_empty() && !self.outlet.publish(posts).await.iter().all(Result::is_ok) {
@@ -78,7 +82,7 @@ impl Settler<'_> {
     /// `posts`.
     fn publish(&self, posts: &mut Vec<Post>, message: Message, how: How) {
         match how {
-            How::Abandoned => {}
+            How::Abandoned | How::Refused | How::Settled(Settlement::Kept) => {}
             How::Settled(Settlement::Answered { event }) => self.answer(&message, event),
             How::Settled(Settlement::DeadLetter { reason, event }) => {
                 posts.push(self.dead_letter(&message, &reason));
@@ -107,12 +111,7 @@ impl Settler<'_> {
     }
 
     fn answer(&self, message: &Message, event: Bytes) {
-        let command = &message.properties;
-        if let Some(queue) = command.reply_to.as_deref().and_then(wire::short) {
-            let properties = wire::reply_properties(command);
-            let exchange = ShortString::default();
-            self.outlet.answer(Post { exchange, key: queue, body: event, properties });
-        }
+        self.outlet.reply(&message.properties, event);
     }
 
     fn command(&self, message: Message) -> Post {

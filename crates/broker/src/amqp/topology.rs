@@ -34,7 +34,7 @@ impl Topology {
         let channel =
             within(self.timeout, "opening a channel", connection.create_channel()).await?;
         let (names, count) = (&self.names, self.count);
-        self.queue(&channel, &names.dead_letter_queue(), FieldTable::default()).await?;
+        self.queue(&channel, &names.dead_letter_queue(), self.dead_letter_arguments()).await?;
         for (exchange, queue) in [
             (names.unrouted_exchange(count), names.unrouted_queue()),
             (names.expired_exchange(), names.expired_queue()),
@@ -63,7 +63,7 @@ impl Topology {
 
     /// RabbitMQ compares the arguments with what exists: the alternate exchange's name tells the
     /// shard count.
-    async fn commands_exchange(&self, channel: &Channel) -> Result<(), Error> {
+    pub(crate) async fn commands_exchange(&self, channel: &Channel) -> Result<(), Error> {
         let exchange = self.names.commands_exchange();
         let mut arguments = FieldTable::default();
         let unrouted = self.names.unrouted_exchange(self.count);
@@ -85,6 +85,17 @@ impl Topology {
             // At-least-once dead-lettering needs reject-publish, of quorum queues alone.
             arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
             arguments.insert("x-overflow".into(), text("reject-publish"));
+        }
+        arguments
+    }
+
+    /// A quorum queue puts what is given back to its end if it has no delivery limit, and to where it
+    /// was if it has one; and from RabbitMQ 4.0 on it would throw letters away that were looked at 20
+    /// times.
+    fn dead_letter_arguments(&self) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        if self.queue_type == QueueType::Quorum {
+            arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(i32::MAX));
         }
         arguments
     }
@@ -141,7 +152,7 @@ fn named(name: &str) -> impl FnOnce(Error) -> Error {
     }
 }
 
-fn is(said: &Said, soft: &AMQPSoftError) -> bool {
+pub(crate) fn is(said: &Said, soft: &AMQPSoftError) -> bool {
     let ErrorKind::ProtocolError(error) = said.0.kind() else { return false };
     matches!(error.kind(), AMQPErrorKind::Soft(kind) if kind == soft)
 }

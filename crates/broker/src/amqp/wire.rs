@@ -1,9 +1,10 @@
 //! Messages as AMQP has them.
 
 use bytes::Bytes;
-use contracts::Properties;
+use contracts::{CommandId, Properties};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use runtime::Clock;
 
 use crate::amqp::outlet::Post;
 use crate::message::Message;
@@ -17,6 +18,10 @@ const EXPIRED: &str = "x-tdfleet-expired";
 const FORWARDED: &str = "x-tdfleet-forwarded";
 /// Why a message is a dead letter.
 const REASON: &str = "x-tdfleet-reason";
+/// A dead letter's own id: a command may have several.
+const LETTER: &str = "x-tdfleet-letter";
+/// When a message became a dead letter, unix seconds.
+const SINCE: &str = "x-tdfleet-since";
 /// Routing key that a dead letter was published with.
 const ROUTING_KEY: &str = "x-tdfleet-routing-key";
 
@@ -115,7 +120,29 @@ pub(crate) fn dead_letter_properties(message: &Message, reason: &str) -> BasicPr
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(REASON.into(), header(reason));
     headers.insert(ROUTING_KEY.into(), header(&message.key));
+    headers.insert(LETTER.into(), header(CommandId::random().as_str()));
+    headers.insert(SINCE.into(), AMQPValue::Timestamp(Clock::system().unix_seconds()));
     properties.with_headers(headers)
+}
+
+/// What a dead letter's headers say of it.
+pub(crate) struct Epitaph {
+    pub(crate) letter: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) since: Option<u64>,
+}
+
+/// Reads a dead letter's headers; somebody else's message has none of them.
+pub(crate) fn epitaph(properties: &BasicProperties) -> Epitaph {
+    let headers = properties.headers().as_ref();
+    let value = |name| headers.and_then(|headers: &FieldTable| headers.inner().get(name));
+    let text = |name| value(name).and_then(header_text);
+    let since = match value(SINCE) {
+        Some(AMQPValue::Timestamp(seconds)) => Some(*seconds),
+        _ => None,
+    };
+    Epitaph { letter: text(LETTER), reason: text(REASON), key: text(ROUTING_KEY), since }
 }
 
 /// The AMQP properties of an answer: it repeats the command's ids, so that the caller finds it.

@@ -3,9 +3,9 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use broker::{Bus, Outgoing, PublishError, Settlement};
+use broker::{Bus, Delivery, Outgoing, PublishError, Settlement};
 use bytes::Bytes;
-use contracts::{CommandId, Flow, RoutingKey, Shard, ShardCount};
+use contracts::{CommandId, Flow, Properties, RoutingKey, Shard, ShardCount};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lapin::BasicProperties;
@@ -32,6 +32,11 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
             "unsubscribing_waits_for_what_was_handed_over",
             unsubscribing_waits_for_what_was_handed_over(server).boxed(),
         ),
+        (
+            "without_a_lease_the_next_owner_gets_it_at_once",
+            without_a_lease_the_next_owner_gets_it_at_once(server).boxed(),
+        ),
+        ("what_is_kept_is_answered_later", what_is_kept_is_answered_later(server).boxed()),
         ("left_unsettled_comes_again", left_unsettled_comes_again(server).boxed()),
         (
             "one_slow_command_does_not_hold_up_the_queue",
@@ -145,6 +150,49 @@ async fn unsubscribing_waits_for_what_was_handed_over(server: &RabbitServer) {
     publish(&fixture, &numbered(1, 2..3)).await;
     bus.subscribe(shard_of(1));
     assert_eq!(numbers(&mut inbox, 1).await, [2]);
+    fixture.drain().await;
+}
+
+async fn without_a_lease_the_next_owner_gets_it_at_once(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    publish(&fixture, &numbered(1, 0..3)).await;
+    let other = fixture.another();
+    let (next, mut other_inbox) = other.worker().await;
+    next.subscribe(shard_of(1));
+    let held = [inbox.next().await, inbox.next().await, inbox.next().await];
+    let [first, second, third] = held;
+    answer(third);
+    second.ticket.refuse();
+    // The others are still open here, and come to the other worker all the same.
+    for n in 0..3 {
+        let delivery = other_inbox.next().await;
+        assert_eq!((number(&delivery.body), delivery.redelivered), (n, true));
+        answer(delivery);
+    }
+    answer(first);
+    assert!(inbox.is_empty());
+    fixture.drain().await;
+    other.drain().await;
+}
+
+async fn what_is_kept_is_answered_later(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    let publisher = fixture.publisher();
+    let outgoing = Outgoing::new(account(1), "ping");
+    let worker = async {
+        let Delivery { properties, ticket, .. } = inbox.next().await;
+        ticket.settle(Settlement::Kept);
+        assert!(bus.unsubscribe(shard_of(1), PATIENCE).await, "it is acknowledged");
+        bus.reply(&properties, Bytes::from_static(b"{\"late\":1}"));
+        // One that nobody asked for goes nowhere.
+        bus.reply(&Properties::default(), Bytes::new());
+    };
+    let (answered, ()) = tokio::join!(publisher.call(&outgoing, PATIENCE), worker);
+    assert_eq!(answered.as_deref(), Ok(b"{\"late\":1}".as_slice()));
     fixture.drain().await;
 }
 

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 
 mod delivery;
+mod operator;
 mod outage;
 mod support;
