@@ -20,11 +20,10 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Claimant, Claimed, ErrorCode, ErrorSource, Flow};
+use contracts::{AccountId, Claimant, Claimed, Flow, Purpose};
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
 use runtime::CancellationToken;
 use tdlib::{CallError, Update};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -174,15 +173,18 @@ impl Account {
         let id = claimant.account;
         let (sender, mailbox) = mpsc::unbounded_channel();
         let (ending, ended) = oneshot::channel();
+        let copies = Copies::new(Arc::clone(&shared.replies));
         let outbox = Outbox::new(Arc::clone(&shared), claimant);
         if !clean {
             outbox.resync(Gap::TakeOver);
         }
-        let account = Self {
+        let mut account = Self {
             id,
             common: Arc::new(Common::new(claimant)),
             mailbox,
             log_up: shared.sink.up(),
+            copies: Arc::clone(&copies),
+            last_place: 0,
             shared,
             state: AccountState::Cold,
             session: None,
@@ -196,7 +198,8 @@ impl Account {
             next_sweep: Instant::now(),
             _ended: ending,
         };
-        (account, Handle { mailbox: sender, ended: ended.shared() })
+        account.restore(claimed.pending);
+        (account, Handle { mailbox: sender, copies, ended: ended.shared() })
     }
 
     /// Opens the account and serves it until it is closed.

@@ -2,15 +2,24 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use contracts::{
-    Body, Claimant, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta, random_trace_id,
+    Begin, Begun, Body, Claimant, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
+    Purpose, Settle, random_trace_id,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tracing::debug;
 
 use crate::commands::CommandError;
-use crate::ports::{EventSink, OnOutcome, Outcome};
+use crate::copies::Ticket;
+use crate::ports::Outcome;
+use crate::worker::Shared;
+
+/// How long an answer is remembered beyond its command's deadline.
+const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Whom an answer goes to, and what it is called.
 pub(crate) struct Address {
@@ -18,6 +27,16 @@ pub(crate) struct Address {
     /// The command's name; the event's type is this, or this with `_error`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) ids: Ids,
+    /// Why the message is kept as a dead letter as well, if it is.
+    pub(crate) garbled: Option<String>,
+}
+
+/// A command that waits for its answer.
+pub(crate) struct Case {
+    pub(crate) address: Address,
+    /// Past it the command is not run any more.
+    pub(crate) deadline: Timestamp,
+    pub(crate) ticket: Ticket,
 }
 
 /// The ids that an answer gives back.
@@ -71,6 +90,16 @@ impl Failure {
 
     pub(crate) fn internal() -> Self {
         Self::new("internal error", ErrorCode::Internal, ErrorSource::Internal, false)
+    }
+
+    pub(crate) fn busy() -> Self {
+        let error = "too many commands wait for this account";
+        Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
+    }
+
+    pub(crate) fn poison() -> Self {
+        let error = "the command ended the process twice and is not tried again";
+        Self::new(error, ErrorCode::Poison, ErrorSource::Internal, false)
     }
 
     pub(crate) fn outcome_unknown(why: &str) -> Self {
@@ -133,38 +162,81 @@ impl Failure {
     }
 }
 
-impl Address {
-    /// Puts the answer into the log, and tells the submitter once it is there.
-    pub(crate) fn answer(
-        self,
-        sink: &dyn EventSink,
-        at: Timestamp,
-        result: Result<Box<str>, Failure>,
-        done: OnOutcome,
-    ) {
-        self.store(sink, at, result, move |event| done(Outcome::Answered(event)));
+impl Case {
+    /// Asks the ledger. The case comes back if it is new there: it is to be run, or answered as it
+    /// was going to be. Otherwise it has been answered by what the ledger knows, or dropped.
+    pub(crate) async fn admit(self, shared: &Shared, purpose: Purpose) -> Option<Self> {
+        let (command, digest) = (self.ticket.command().clone(), self.ticket.digest());
+        let begin = Begin { command, digest, purpose };
+        match shared.sink.begin(self.address.claimant, begin).await {
+            Ok(Begun::Go) => return Some(self),
+            Ok(Begun::Done(event)) => self.repeat(shared, event),
+            Ok(Begun::Conflict) => self.conflict(shared),
+            Ok(Begun::HandedOver) => {
+                let why = "it was handed to TDLib before, and what became of it is not known";
+                self.answer(shared, Err(Failure::outcome_unknown(why)));
+            }
+            Ok(Begun::Poison) => self.answer(shared, Err(Failure::poison())),
+            Err(error) => debug!(%error, "command left to redelivery"),
+        }
+        None
     }
 
-    /// The same for a message that is kept as a dead letter as well.
-    pub(crate) fn answer_dead_letter(
-        self,
-        sink: &dyn EventSink,
-        at: Timestamp,
-        failure: Failure,
-        done: OnOutcome,
-    ) {
-        let reason = failure.error.clone().into_owned();
-        self.store(sink, at, Err(failure), move |event| {
-            done(Outcome::DeadLetter { reason, event: Some(event) });
-        });
+    /// Puts the answer into the log and settles the command with it; once it is there, all who wait
+    /// are told.
+    pub(crate) fn answer(self, shared: &Shared, result: Result<Box<str>, Failure>) {
+        let Self { address, deadline, ticket } = self;
+        let left = deadline.duration_since(shared.clock.now()).try_into();
+        let settle = Settle {
+            command: ticket.command().clone(),
+            digest: ticket.digest(),
+            keep: left.unwrap_or(Duration::ZERO).saturating_add(REMEMBERED),
+            parked: ticket.answering(),
+        };
+        address.store(shared, result, Some(settle), |outcome| ticket.tell(outcome));
+    }
+
+    /// Takes the hand-over back and drops the case: it is left to redelivery.
+    pub(crate) fn leave(self, shared: &Shared) {
+        shared.sink.leave(self.address.claimant, self.ticket.command().clone());
+    }
+
+    /// Answers that the time is over, when the ledger counts the command as handed over already.
+    pub(crate) fn expire(self, shared: &Shared) {
+        shared.sink.leave(self.address.claimant, self.ticket.command().clone());
+        self.answer(shared, Err(Failure::expired()));
+    }
+
+    fn repeat(self, shared: &Shared, event: Option<Bytes>) {
+        if let Some(place) = self.ticket.answering() {
+            shared.sink.unpark(self.address.claimant, place);
+        }
+        self.ticket.tell(outcome(self.address.garbled, event));
+    }
+
+    fn conflict(self, shared: &Shared) {
+        let Self { address, ticket, .. } = self;
+        let (claimant, place) = (address.claimant, ticket.answering());
+        address.conflict(shared, |outcome| ticket.tell(outcome));
+        if let Some(place) = place {
+            shared.sink.unpark(claimant, place);
+        }
+    }
+}
+
+impl Address {
+    /// Answers a message whose id is another command's; the ledger stays as it is.
+    pub(crate) fn conflict(self, shared: &Shared, told: impl FnOnce(Outcome) + Send + 'static) {
+        let failure = Failure::invalid("command_id was used for another command");
+        self.store(shared, Err(failure), None, told);
     }
 
     fn store(
         self,
-        sink: &dyn EventSink,
-        at: Timestamp,
+        shared: &Shared,
         result: Result<Box<str>, Failure>,
-        told: impl FnOnce(bytes::Bytes) + Send + 'static,
+        settle: Option<Settle>,
+        told: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let (kind, body) = match result {
             Ok(json) => (self.name, Body::Result(json)),
@@ -176,14 +248,24 @@ impl Address {
             command_id: Some(self.ids.command),
             correlation_id: Some(self.ids.correlation),
             trace_id: Some(self.ids.trace),
-            occurred_at: at,
+            occurred_at: shared.clock.now(),
         };
         let event = Event { account: self.claimant.account, kind, body, meta };
+        let garbled = self.garbled;
         let stored = Box::new(move |stored| match stored {
-            Ok(json) => told(json),
+            Ok(json) => told(outcome(garbled, Some(json))),
             // Whoever owns the account now answers the redelivered command.
             Err(error) => tracing::warn!(%error, "an answer was not stored"),
         });
-        sink.append(self.claimant, event, None, Some(stored));
+        shared.sink.append(self.claimant, event, settle, Some(stored));
+    }
+}
+
+/// What an answer in the log means for the message.
+fn outcome(garbled: Option<String>, event: Option<Bytes>) -> Outcome {
+    match (garbled, event) {
+        (Some(reason), event) => Outcome::DeadLetter { reason, event },
+        (None, Some(event)) => Outcome::Answered(event),
+        (None, None) => Outcome::AnsweredBefore,
     }
 }

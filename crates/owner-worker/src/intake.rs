@@ -1,31 +1,66 @@
 //! From a message to a command on its account's lane, or to the answer that refuses it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use contracts::{Command, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable};
+use bytes::Bytes;
+use contracts::{
+    Claimant, Command, CommandId, Digest, ErrorCode, ErrorSource, Flow, Properties, RoutingKey,
+    Unreadable,
+};
 use jiff::{SignedDuration, Timestamp};
+use runtime::OnFailure;
 
-use crate::account::Job;
-use crate::answer::{Address, Failure, Ids};
-use crate::commands;
+use crate::account::{Errand, Job, Refusal};
+use crate::answer::{Address, Case, Failure, Ids};
+use crate::commands::{self, Entry, Prepared};
+use crate::copies::{Copies, Entered, Letter, Ticket};
 use crate::ports::{OnOutcome, Outcome};
-use crate::worker::{Owned, Worker};
+use crate::worker::{Owned, Shared, Worker};
 
 /// How long a command without a deadline of its own may wait for its turn.
 const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// One message from the command bus.
-pub struct Request<'a> {
+pub struct Request {
     /// The JSON.
-    pub body: &'a [u8],
+    pub body: Bytes,
     /// The routing key it came by; `None` where that has another form.
-    pub key: Option<&'a RoutingKey>,
+    pub key: Option<RoutingKey>,
     /// AMQP's properties.
-    pub properties: &'a Properties,
+    pub properties: Properties,
     /// Whether it may have been delivered before, to this worker or another.
     pub redelivered: bool,
     /// Whether the bus has already given it up for being too old.
     pub expired: bool,
+}
+
+/// What is known of a message beside itself.
+pub(crate) struct Circumstances {
+    pub(crate) claimant: Claimant,
+    pub(crate) at: Timestamp,
+    /// Whose lane it is for.
+    pub(crate) flow: Flow,
+    pub(crate) redelivered: bool,
+    pub(crate) expired: bool,
+    /// The id that an earlier owner gave it.
+    pub(crate) id: Option<CommandId>,
+}
+
+/// A message that has been read and checked.
+pub(crate) struct Order {
+    pub(crate) address: Address,
+    pub(crate) digest: Digest,
+    deadline: Timestamp,
+    redelivered: bool,
+    flow: Flow,
+    plan: Plan,
+}
+
+/// What is to be done with it.
+enum Plan {
+    Run(&'static Entry, Prepared),
+    Refuse(Failure),
 }
 
 impl Worker {
@@ -33,109 +68,155 @@ impl Worker {
     ///
     /// `done` is called with the outcome, or dropped when the message is to be delivered again: the
     /// shard is not this worker's, or will not be any longer.
-    pub fn submit(&self, request: &Request<'_>, done: OnOutcome) {
+    pub fn submit(&self, request: Request, done: OnOutcome) {
         let at = self.shared.clock.now();
-        match Command::read(request.body, request.properties, request.key) {
-            Ok(command) => self.submit_command(command, request, at, done),
-            Err(unreadable) => self.refuse_unreadable(unreadable, request, at, done),
-        }
-    }
-
-    fn submit_command(
-        &self,
-        command: Command<'_>,
-        request: &Request<'_>,
-        at: Timestamp,
-        done: OnOutcome,
-    ) {
-        let account = command.account;
+        let Request { body, key, properties, redelivered, expired } = request;
+        let flow = key.as_ref().map_or(Flow::Hi, |key| key.flow);
+        let letter = Letter { body, key, properties };
+        let read = Command::read(&letter.body, &letter.properties, letter.key.as_ref());
+        let account = match &read {
+            Ok(command) => Some(command.account),
+            Err(unreadable) => unreadable.account,
+        };
+        let Some(account) = account else {
+            let reason = read.err().map(|unreadable| unreadable.error.into_owned());
+            let reason = reason.unwrap_or_default();
+            return done(Outcome::DeadLetter { reason, event: None });
+        };
         let shard = self.shared.config.shard_count.shard_of(account);
-        let submitted =
-            self.with_shard(shard, |owned| match self.check(owned, &command, request, at) {
-                Ok((entry, prepared)) => {
-                    let deadline = command.meta.deadline.unwrap_or(at + DEFAULT_DEADLINE);
-                    let flow = request.key.map_or(Flow::Hi, |key| key.flow);
-                    let address = address(owned, command, entry.name.into());
-                    let job = Job { entry, prepared, address, flow, deadline, done };
-                    if let Some(handle) = owned.accounts.get(&account) {
-                        handle.submit(job);
-                    }
+        let owner = self.with_shard(shard, |owned| owned.claimant(account));
+        let Some(claimant) = owner else {
+            return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+        };
+        let known = Circumstances { claimant, at, flow, redelivered, expired, id: None };
+        let order = self.shared.examine(read, &letter, known);
+        self.with_shard(shard, |owned| match owned.accounts.get(&account) {
+            Some(handle) => {
+                if let Some(errand) = self.take(order, &handle.copies, (letter, at), done) {
+                    handle.submit(errand);
                 }
-                Err(failure) => {
-                    let name = event_name(&command.name);
-                    let address = address(owned, command, name);
-                    address.answer(&*self.shared.sink, at, Err(failure), done);
+            }
+            None => {
+                let errand = self.take(order, &owned.strangers, (letter, at), done);
+                if let Some(Errand::Refuse(refusal)) = errand {
+                    self.refuse_stranger(owned, refusal);
                 }
-            });
-        if submitted.is_none() {
-            tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+            }
+        });
+    }
+
+    /// Makes a new command an errand. A copy joins the one that is under way, and one with another's
+    /// id is answered.
+    fn take(
+        &self,
+        order: Order,
+        copies: &Arc<Copies>,
+        letter: (Letter, Timestamp),
+        done: OnOutcome,
+    ) -> Option<Errand> {
+        let account = order.address.claimant.account;
+        let key = (account, order.address.ids.command.clone());
+        match copies.enter(key, order.digest, letter, Some(done)) {
+            Entered::First(ticket) => Some(order.errand(ticket)),
+            Entered::Joined => None,
+            Entered::Conflict(done) => {
+                order.address.conflict(&self.shared, done);
+                None
+            }
         }
     }
 
-    /// The contract's checks that need neither TDLib nor the account's state, in its order.
+    /// Refuses a command of an account that no task here serves.
+    fn refuse_stranger(&self, owned: &Owned, refusal: Refusal) {
+        let (shared, given_up) = (Arc::clone(&self.shared), owned.given_up.clone());
+        self.stage.spawn("refusal", OnFailure::Log, async move {
+            given_up.run_until_cancelled(refusal.carry_out(shared)).await;
+            Ok(())
+        });
+    }
+}
+
+impl Order {
+    /// What the account is to do, once the command is under way.
+    pub(crate) fn errand(self, ticket: Ticket) -> Errand {
+        let Self { address, deadline, redelivered, flow, plan, .. } = self;
+        let case = Case { address, deadline, ticket };
+        match plan {
+            Plan::Run(entry, prepared) => {
+                Errand::Run(Job { entry, prepared, case, flow, redelivered })
+            }
+            Plan::Refuse(failure) => Errand::Refuse(Refusal { case, failure }),
+        }
+    }
+}
+
+impl Shared {
+    /// Reads a message to the end: the contract's checks that need neither TDLib nor the account's
+    /// state, and what its answer is addressed by.
+    pub(crate) fn examine(
+        &self,
+        read: Result<Command<'_>, Unreadable>,
+        letter: &Letter,
+        known: Circumstances,
+    ) -> Order {
+        let Circumstances { claimant, at, flow, redelivered, .. } = known;
+        let (address, digest, deadline, plan) = match read {
+            Ok(command) => {
+                let (name, plan) = match self.check(&command, &known) {
+                    Ok((entry, prepared)) => (entry.name.into(), Plan::Run(entry, prepared)),
+                    Err(failure) => (event_name(&command.name), Plan::Refuse(failure)),
+                };
+                let digest = self.digester.of_command(&command.name, &command.fields);
+                let Command { id, meta, .. } = command;
+                let ids = Ids::filled(id.or(known.id), meta.correlation_id, meta.trace_id);
+                let address = Address { claimant, name, ids, garbled: None };
+                (address, digest, meta.deadline, plan)
+            }
+            Err(unreadable) => {
+                let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
+                let correlation_id = letter.properties.correlation_id.as_deref().map(Into::into);
+                let ids = Ids::filled(unreadable.id.or(known.id), correlation_id, None);
+                let garbled = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
+                let address = Address { claimant, name, ids, garbled };
+                let plan = Plan::Refuse(Failure::invalid(unreadable.error));
+                (address, self.digester.of_bytes(&letter.body), None, plan)
+            }
+        };
+        let deadline = deadline.unwrap_or(at + DEFAULT_DEADLINE);
+        Order { address, digest, deadline, redelivered, flow, plan }
+    }
+
+    /// The checks, in the contract's order.
     fn check(
         &self,
-        owned: &Owned,
         command: &Command<'_>,
-        request: &Request<'_>,
-        at: Timestamp,
-    ) -> Result<(&'static commands::Entry, commands::Prepared), Failure> {
+        known: &Circumstances,
+    ) -> Result<(&'static Entry, Prepared), Failure> {
         let Some(entry) = commands::find(&command.name) else {
             let error = format!("Unsupported command: {}", shown(&command.name));
             let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         };
-        if !owned.accounts.contains_key(&command.account) {
+        if !known.claimant.known {
             let error = format!("unknown account: {}", command.account);
             let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         }
-        let prepared = entry.prepare(&command.fields, &self.shared.config)?;
-        if command.meta.expected_owner_epoch.is_some_and(|epoch| epoch != owned.epoch.0) {
-            let error = format!("the account's owner has epoch {}", owned.epoch);
+        let prepared = entry.prepare(&command.fields, &self.config)?;
+        let epoch = known.claimant.epoch;
+        if command.meta.expected_owner_epoch.is_some_and(|expected| expected != epoch.0) {
+            let error = format!("the account's owner has epoch {epoch}");
             return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));
         }
-        if request.expired || command.meta.deadline.is_some_and(|deadline| deadline <= at) {
+        if known.expired || command.meta.deadline.is_some_and(|deadline| deadline <= known.at) {
             return Err(Failure::expired());
         }
-        if request.redelivered && !entry.idempotent {
+        // The ledger cannot know it again.
+        let nameless = command.id.is_none() && known.id.is_none();
+        if nameless && known.redelivered && !entry.idempotent {
             return Err(Failure::outcome_unknown("it was delivered before"));
         }
         Ok((entry, prepared))
-    }
-
-    fn refuse_unreadable(
-        &self,
-        unreadable: Unreadable,
-        request: &Request<'_>,
-        at: Timestamp,
-        done: OnOutcome,
-    ) {
-        let failure = Failure::invalid(unreadable.error);
-        let Some(account) = unreadable.account else {
-            let reason = failure.error.into_owned();
-            return done(Outcome::DeadLetter { reason, event: None });
-        };
-        let shard = self.shared.config.shard_count.shard_of(account);
-        let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
-        let owner = self.with_shard(shard, |owned| owned.claimant(account));
-        let Some(claimant) = owner else { return };
-        let correlation_id = request.properties.correlation_id.as_deref().map(Into::into);
-        let ids = Ids::filled(unreadable.id, correlation_id, None);
-        let address = Address { claimant, name, ids };
-        if unreadable.garbled {
-            address.answer_dead_letter(&*self.shared.sink, at, failure, done);
-        } else {
-            address.answer(&*self.shared.sink, at, Err(failure), done);
-        }
-    }
-}
-
-fn address(owned: &Owned, command: Command<'_>, name: Cow<'static, str>) -> Address {
-    Address {
-        claimant: owned.claimant(command.account),
-        name,
-        ids: Ids::filled(command.id, command.meta.correlation_id, command.meta.trace_id),
     }
 }
 

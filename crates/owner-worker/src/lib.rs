@@ -14,7 +14,9 @@
 mod account;
 mod answer;
 mod commands;
+mod copies;
 mod intake;
+mod ledger;
 mod normalize;
 mod ports;
 mod updates;

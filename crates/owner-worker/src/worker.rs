@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use contracts::{AccountId, Claimant, Epoch, Shard, ShardCount};
 use futures_util::future::{join_all, try_join_all};
-use runtime::{Clock, OnFailure, Stage};
-use settings::{Credentials, TelegramSettings};
+use runtime::{CancellationToken, Clock, OnFailure, Stage};
+use settings::{Credentials, ExposeSecret, TelegramSettings};
 use tdlib::Tdlib;
 use tokio::sync::Semaphore;
 
 use crate::account::{Account, Handle, Takeover};
+use crate::copies::Copies;
+use crate::ledger::Digester;
 use crate::ports::{EventSink, NotStored, Ports, Replies};
 use crate::updates::Dropped;
 
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) replies: Arc<dyn Replies>,
     pub(crate) clock: Clock,
+    pub(crate) digester: Digester,
     /// Places of those that are opened at the same time; an account that is opened alone has all.
     pub(crate) opening: Arc<Semaphore>,
     /// Places of those that are closed at the same time.
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
 /// The shards this process owns, and their accounts.
 pub struct Worker {
     pub(crate) shared: Arc<Shared>,
-    stage: Stage,
+    pub(crate) stage: Stage,
     shards: RwLock<HashMap<Shard, Owned>>,
 }
 
@@ -62,6 +65,16 @@ pub struct Worker {
 pub(crate) struct Owned {
     pub(crate) epoch: Epoch,
     pub(crate) accounts: BTreeMap<AccountId, Handle>,
+    /// Commands of accounts that no worker runs, on their way to being refused.
+    pub(crate) strangers: Arc<Copies>,
+    /// Cancelled with the shard.
+    pub(crate) given_up: CancellationToken,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.given_up.cancel();
+    }
 }
 
 impl Owned {
@@ -78,8 +91,18 @@ impl Worker {
             std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
         let dropped = Dropped::default();
         let Ports { sink, replies } = ports;
-        let shared =
-            Arc::new(Shared { config, tdlib, sink, replies, clock, opening, closing, dropped });
+        let digester = Digester::new(config.credentials.master_key.expose_secret());
+        let shared = Arc::new(Shared {
+            config,
+            tdlib,
+            sink,
+            replies,
+            clock,
+            digester,
+            opening,
+            closing,
+            dropped,
+        });
         Self { shared, stage, shards: RwLock::default() }
     }
 
@@ -113,7 +136,9 @@ impl Worker {
             (claimant.account, handle)
         });
         let accounts = claims.collect();
-        let owned = Owned { epoch, accounts };
+        let strangers = Copies::new(Arc::clone(&self.shared.replies));
+        let given_up = CancellationToken::new();
+        let owned = Owned { epoch, accounts, strangers, given_up };
         self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, owned);
         Ok(())
     }

@@ -12,19 +12,22 @@ pub(super) struct Lane {
     waiting: VecDeque<Job>,
     reads: usize,
     writing: bool,
+    /// What comes is put into the pending list at once, unless nothing is left in the lane.
+    pub(super) parking: bool,
 }
 
 /// Commands that may wait in one lane.
 const CAPACITY: usize = 10_000;
 
 impl Lane {
-    /// Puts a command last; gives it back when the lane is full.
-    pub(super) fn push(&mut self, job: Job) -> Option<Job> {
-        if self.waiting.len() >= CAPACITY {
-            return Some(job);
-        }
+    /// Whether no more commands are taken on.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= CAPACITY
+    }
+
+    /// Puts a command last.
+    pub(super) fn push(&mut self, job: Job) {
         self.waiting.push_back(job);
-        None
     }
 
     /// The command whose turn it is, if it may run beside what runs already.
@@ -58,9 +61,9 @@ impl Lane {
         }
     }
 
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether nothing waits and nothing runs.
+    pub(super) fn is_still(&self) -> bool {
+        self.waiting.is_empty() && self.is_idle()
     }
 
     /// Whether nothing runs.
@@ -70,7 +73,7 @@ impl Lane {
 
     /// Takes out the commands whose deadline has passed.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Job> {
-        let (expired, waiting) = self.waiting.drain(..).partition(|job| job.deadline <= now);
+        let (expired, waiting) = self.waiting.drain(..).partition(|job| job.case.deadline <= now);
         self.waiting = waiting;
         Vec::from_iter::<VecDeque<Job>>(expired)
     }

@@ -1,13 +1,13 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use contracts::{ErrorCode, ErrorSource};
+use contracts::{ErrorCode, ErrorSource, Purpose};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::state::AccountState;
-use super::{Account, Finished, Job, lane_of};
+use super::{Account, Finished, Job, Refusal, lane_of};
 use crate::answer::Failure;
 use crate::commands::{Context, Needs};
 use crate::worker::Shared;
@@ -35,7 +35,7 @@ impl Account {
                 }
                 let Some(job) = self.lanes[index].pop() else { break };
                 match turn {
-                    Turn::Refuse(failure) => self.refuse(job, failure),
+                    Turn::Refuse(failure) => self.refuse(Refusal { case: job.case, failure }),
                     _ => self.begin(job),
                 }
             }
@@ -46,8 +46,12 @@ impl Account {
         if self.state.passes() || self.closing.is_some() || !*self.log_up.borrow() {
             return Turn::Wait;
         }
-        if job.deadline <= self.shared.clock.now() {
+        if job.case.deadline <= self.shared.clock.now() {
             return Turn::Refuse(Failure::expired());
+        }
+        if self.forgotten && job.redelivered && !job.entry.idempotent {
+            let why = "it was delivered before, and Redis has lost what became of it";
+            return Turn::Refuse(Failure::outcome_unknown(why));
         }
         let fits = match job.entry.needs {
             Needs::Ready => self.state == AccountState::Ready,
@@ -70,26 +74,31 @@ impl Account {
         let (flow, kind) = (job.flow, job.entry.lane);
         self.lanes[lane_of(flow)].begun(kind);
         let (shared, common) = (Arc::clone(&self.shared), Arc::clone(&self.common));
-        let ctx = Context::new(session.client.clone(), shared, common, job.deadline);
+        let ctx = Context::new(session.client.clone(), shared, common, job.case.deadline);
         let running = carry_out(job, ctx, Arc::clone(&self.shared));
         self.tasks.push(running.map(move |()| Finished::Command(flow, kind)).boxed());
     }
-
-    pub(super) fn refuse(&self, job: Job, failure: Failure) {
-        let at = self.shared.clock.now();
-        job.address.answer(&*self.shared.sink, at, Err(failure), job.done);
-    }
 }
 
-/// Runs a command to its answer; then to the end of what TDLib has not answered in time.
+/// Runs a command to its answer, if the ledger lets it; then to the end of what TDLib has not
+/// answered in time.
 async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
-    let Job { entry, prepared, address, done, .. } = job;
-    let (begun, account) = (Instant::now(), address.claimant.account);
+    let Job { entry, prepared, case, .. } = job;
+    let purpose = Purpose::Run { idempotent: entry.idempotent };
+    let admitted = ctx.unless_cut_short(case.admit(&shared, purpose)).await;
+    let Some(case) = admitted.flatten() else { return };
+    if ctx.is_given_up() {
+        return case.leave(&shared);
+    }
+    if case.deadline <= shared.clock.now() {
+        return case.expire(&shared);
+    }
+    let (begun, account) = (Instant::now(), case.address.claimant.account);
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
-    if closed && entry.idempotent && ctx.is_given_up() {
+    if closed && ctx.is_given_up() && (entry.idempotent || !ctx.handed_over()) {
         debug!(account.id = %account, command.name = entry.name, "command left to redelivery");
-        return;
+        return case.leave(&shared);
     }
     let result = match run {
         Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.handed_over())),
@@ -98,11 +107,11 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     debug!(
         account.id = %account,
         command.name = entry.name,
-        command.id = %address.ids.command,
+        command.id = %case.ticket.command(),
         duration_ms = begun.elapsed().as_millis(),
         code = result.as_ref().err().map(|failure| tracing::field::debug(failure.info.code)),
         "command run"
     );
-    address.answer(&*shared.sink, shared.clock.now(), result, done);
+    case.answer(&shared, result);
     ctx.settle_overdue().await;
 }

@@ -28,6 +28,8 @@ pub(crate) struct Common {
     pub(crate) first_reads: FirstReads,
     /// Cancelled when the account is given up: another owner will run what is not finished.
     pub(crate) given_up: CancellationToken,
+    /// Cancelled when what still runs then is not waited for any longer.
+    pub(crate) cut_short: CancellationToken,
     turns: Mutex<HashMap<Thing, Arc<Turn<()>>>>,
 }
 
@@ -37,6 +39,7 @@ impl Common {
             claimant,
             first_reads: FirstReads::default(),
             given_up: CancellationToken::new(),
+            cut_short: CancellationToken::new(),
             turns: Mutex::default(),
         }
     }
@@ -92,6 +95,12 @@ impl Context {
     /// again by the next owner, where that is harmless.
     pub(crate) fn is_given_up(&self) -> bool {
         self.common.given_up.is_cancelled()
+    }
+
+    /// Waits for something that may take as long as the log is away; `None` when the account is
+    /// closed meanwhile.
+    pub(crate) async fn unless_cut_short<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        self.common.cut_short.run_until_cancelled(what).await
     }
 
     /// Asks TDLib one thing; nothing is changed by it.

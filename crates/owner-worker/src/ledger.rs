@@ -1,0 +1,72 @@
+//! What tells one command's content from another's.
+
+use contracts::{Digest, Field};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Makes [`Digest`]s. They stand on Redis, and a bare hash of a login code could be guessed: the key
+/// is derived from the master key.
+pub(crate) struct Digester(Hmac<Sha256>);
+
+impl Digester {
+    pub(crate) fn new(master: &str) -> Self {
+        let mut key = [0; 64];
+        let derived =
+            Hkdf::<Sha256>::new(None, master.as_bytes()).expand(b"tdfleet ledger", &mut key);
+        debug_assert!(derived.is_ok(), "HKDF-SHA-256 gives up to 8160 bytes");
+        Self(Hmac::new(&key.into()))
+    }
+
+    /// Of a command: its name and its fields as they stand in the body.
+    pub(crate) fn of_command(&self, name: &str, fields: &[Field<'_>]) -> Digest {
+        let fields = fields.iter().flat_map(|field| [&*field.name, field.value.get()]);
+        self.of(std::iter::once(name).chain(fields).map(str::as_bytes))
+    }
+
+    /// Of a message that is no command.
+    pub(crate) fn of_bytes(&self, body: &[u8]) -> Digest {
+        self.of([b"".as_slice(), body].into_iter())
+    }
+
+    fn of<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let first = mac.finalize().into_bytes().first_chunk().copied().unwrap_or_default();
+        Digest(u64::from_be_bytes(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::{Command, Properties};
+
+    use super::*;
+
+    fn digest(master: &str, body: &str) -> Digest {
+        let command = Command::read(body.as_bytes(), &Properties::default(), None).unwrap();
+        Digester::new(master).of_command(&command.name, &command.fields)
+    }
+
+    #[test]
+    fn it_tells_names_and_fields_apart_and_nothing_else() {
+        let of = |body| digest("key", body);
+        let first = of(r#"{"command": "x", "userbot_id": 1, "a": "b"}"#);
+        let meta = r#"{"_meta": {"trace_id": "t"}, "action": "x", "userbot_id": 1, "a": "b"}"#;
+        assert_eq!(first, of(meta));
+        assert_ne!(first, of(r#"{"command": "y", "userbot_id": 1, "a": "b"}"#));
+        assert_ne!(first, of(r#"{"command": "x", "userbot_id": 1, "a": "c"}"#));
+        assert_ne!(first, of(r#"{"command": "x", "userbot_id": 1, "b": "b"}"#));
+        assert_ne!(first, of(r#"{"command": "x", "userbot_id": 1, "a": "b", "c": 1}"#));
+    }
+
+    #[test]
+    fn without_the_key_it_cannot_be_made() {
+        let body = r#"{"command": "send_code", "userbot_id": 1, "code": "12345"}"#;
+        assert_eq!(digest("key", body), digest("key", body));
+        assert_ne!(digest("key", body), digest("another key", body));
+    }
+}
