@@ -1,0 +1,85 @@
+#!lua flags=allow-oom
+-- One beat of a worker: it says that it lives, renews and frees its shards, may begin a move, and
+-- is told everything.
+--
+-- KEYS  1 shards (hash)  2 workers (hash)  3 pins (hash)  4 move (string)
+-- ARGV  1 JSON:
+--         name, incarnation   the worker
+--         record              its record; '' to say nothing
+--         over                a dead namesake's record, which may be written over; '' for none
+--         goodbye             true: take the record away instead
+--         renew, free         lists of {shard, owner, epoch, record}
+--         move                '' or the value to set, for move_ms milliseconds, if there is none
+--         forget              list of {name, record}: workers long gone
+--
+-- Answers  1 whether the worker's record is its own  2 whether the move is its own
+--          3 shards that were not renewed  4 shards  5 workers  6 pins  7 the move, or ''
+--
+-- The records never expire by themselves: Redis's clock has no part in this.
+local shards, workers, pins, move = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ask = cjson.decode(ARGV[1])
+
+-- The record under a field; false when there is none, an empty one when it cannot be read.
+local function read(key, field)
+  local text = redis.call('HGET', key, field)
+  if not text then return false end
+  local good, record = pcall(cjson.decode, text)
+  return good and type(record) == 'table' and record or {}
+end
+
+-- `may_renew` in rules.rs is the same rule.
+local function may_renew(known, owner, epoch)
+  if not known then return true end
+  if type(known.epoch) ~= 'number' then return false end
+  return known.epoch < epoch or (known.epoch == epoch and known.owner == owner)
+end
+
+local function announce()
+  if ask.record == '' and not ask.goodbye then return false end
+  local known = read(workers, ask.name)
+  if known and known.incarnation and known.incarnation ~= ask.incarnation
+    and redis.call('HGET', workers, ask.name) ~= ask.over then
+    return false
+  end
+  if ask.goodbye then
+    redis.call('HDEL', workers, ask.name)
+  else
+    redis.call('HSET', workers, ask.name, ask.record)
+  end
+  return true
+end
+
+local lost = {}
+for _, lease in ipairs(ask.renew) do
+  if may_renew(read(shards, lease.shard), lease.owner, lease.epoch) then
+    redis.call('HSET', shards, lease.shard, lease.record)
+  else
+    lost[#lost + 1] = lease.shard
+  end
+end
+
+for _, lease in ipairs(ask.free) do
+  local known = read(shards, lease.shard)
+  if known and known.epoch == lease.epoch and known.owner == lease.owner then
+    redis.call('HSET', shards, lease.shard, lease.record)
+  end
+end
+
+for _, worker in ipairs(ask.forget) do
+  if redis.call('HGET', workers, worker.name) == worker.record then
+    redis.call('HDEL', workers, worker.name)
+  end
+end
+
+local moving = 0
+if ask.move ~= '' and redis.call('SET', move, ask.move, 'NX', 'PX', ask.move_ms) then moving = 1 end
+
+return {
+  announce() and 1 or 0,
+  moving,
+  lost,
+  redis.call('HGETALL', shards),
+  redis.call('HGETALL', workers),
+  redis.call('HGETALL', pins),
+  redis.call('GET', move) or '',
+}
