@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures release clean toolchain tools servers
+.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures chaos release clean toolchain tools servers
 
 nextest_version := 0.9.151
 deny_version := 0.20.2
@@ -85,6 +85,12 @@ bench: toolchain servers ## Run the benchmarks, shortly
 figures: toolchain tdlib servers ## Measure the whole on real parts (release build)
 	cargo bench --locked -p tdfleet --all-features --bench figures --no-run
 	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --offline --locked -p tdfleet --all-features --bench figures
+
+# The debug build, so that an overflow or a broken invariant ends a process as well.
+chaos: toolchain tdlib servers ## Break a fleet under load, and prove that nothing is lost (CHAOS='--seed 7')
+	cargo bench --profile dev --locked -p tdfleet --all-features --bench chaos --no-run
+	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --profile dev --offline --locked \
+		-p tdfleet --all-features --bench chaos -- $(CHAOS)
 
 release: toolchain ## Build target/release/tdfleet, without the sandbox
 	cargo build --release --locked -p tdfleet

@@ -12,6 +12,7 @@
 )]
 
 mod absence;
+mod chaos;
 mod cli;
 mod command;
 mod commands;

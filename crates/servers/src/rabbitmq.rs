@@ -64,6 +64,25 @@ impl RabbitServer {
         server
     }
 
+    /// Lets it listen on more addresses of loopback, from its next start on: clients that each use
+    /// one of their own can be cut off one by one.
+    ///
+    /// # Panics
+    ///
+    /// Its settings cannot be written.
+    #[must_use]
+    pub fn also_on(self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Self {
+        let path = self.dir.path().join("rabbitmq.conf");
+        let listen =
+            |(at, address)| format!("listeners.tcp.{} = {address}:{}\n", at + 2, self.port);
+        let more: String = addresses.into_iter().enumerate().map(listen).collect();
+        let written = File::options().append(true).open(path);
+        written
+            .and_then(|mut file| file.write_all(more.as_bytes()))
+            .unwrap_or_else(|error| panic!("RabbitMQ's files cannot be written: {error}"));
+        self
+    }
+
     /// Its AMQP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

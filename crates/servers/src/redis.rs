@@ -28,6 +28,7 @@ pub enum Persistence {
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
+    also: Vec<Ipv4Addr>,
     dir: TempDir,
     persistence: Persistence,
     process: Option<Child>,
@@ -62,7 +63,15 @@ impl RedisServer {
     pub fn new(persistence: Persistence) -> Self {
         let dir = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         let [port] = ports::free();
-        Self { port, dir, persistence, process: None }
+        Self { port, also: Vec::new(), dir, persistence, process: None }
+    }
+
+    /// Lets it listen on more addresses of loopback, from its next start on: clients that each use
+    /// one of their own can be cut off one by one.
+    #[must_use]
+    pub fn also_on(mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Self {
+        self.also.extend(addresses);
+        self
     }
 
     /// Its TCP port on 127.0.0.1.
@@ -104,6 +113,21 @@ impl RedisServer {
         }
     }
 
+    /// Kills it if it runs, and starts it without anything that it had; waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`], and if its files cannot be removed.
+    pub fn restart_empty(&mut self) {
+        self.kill9();
+        match fs::remove_dir_all(self.dir.path().join("appendonlydir")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                panic!("redis-server's files cannot be removed: {error}")
+            }
+            _ => self.restart(),
+        }
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("redis.log")).unwrap_or_default()
@@ -112,7 +136,8 @@ impl RedisServer {
     fn spawn(&self) -> Child {
         let appendonly = if self.persistence == Persistence::AppendOnly { "yes" } else { "no" };
         let spawned = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(self.also.iter().map(Ipv4Addr::to_string))
             .args(["--save", "", "--appendonly", appendonly, "--appendfsync", "everysec"])
             .args(["--daemonize", "no", "--dir"])
             .arg(self.dir.path())

@@ -1,0 +1,44 @@
+//! The proof: what was promised, held against what a run has left behind.
+//!
+//! Each broken promise is one line, with account, command and events. Nothing here knows how the
+//! evidence came about.
+
+mod answers;
+mod effects;
+mod log;
+
+use super::record::{AccountEvidence, Evidence, Ms};
+
+/// All broken promises.
+pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (account, evidence_of) in &evidence.accounts {
+        let case = Case { evidence: evidence_of, wipes: &evidence.wipes };
+        let mut found = log::check(&case);
+        found.extend(answers::check(&case));
+        found.extend(effects::check(&case));
+        violations.extend(found.into_iter().map(|what| format!("account {account}: {what}")));
+    }
+    let queue = |(name, messages): &(String, u64)| format!("queue {name} still has {messages}");
+    violations.extend(evidence.queues.iter().map(queue));
+    let twice = |account: &Option<u32>| match account {
+        Some(account) => format!("account {account}: one key was used by two owners at once"),
+        None => "one key was used by two owners at once".to_owned(),
+    };
+    violations.extend(evidence.duplicates.iter().map(twice));
+    violations
+}
+
+/// One account's evidence.
+struct Case<'a> {
+    evidence: &'a AccountEvidence,
+    /// When Redis lost what it had.
+    wipes: &'a [(Ms, Ms)],
+}
+
+impl Case<'_> {
+    /// When Redis lost its data for the last time.
+    fn last_wipe(&self) -> Option<Ms> {
+        self.wipes.iter().map(|(_, to)| *to).max()
+    }
+}

@@ -1,0 +1,121 @@
+//! Gathers what a run has left behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use contracts::Flow;
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisResult};
+use tokio::time::{Instant, sleep};
+
+use super::record::{AccountEvidence, Deed, Effect, Evidence};
+use super::{Scene, lock};
+
+/// Longest wait for acknowledgements that are under way.
+const REST: Duration = Duration::from_secs(20);
+
+/// The evidence, once the queues are empty or have had their time.
+pub(crate) async fn collect(scene: &Scene) -> Evidence {
+    let queues = queues_at_rest(scene).await;
+    scene.follower.catch_up().await.expect("Redis answers");
+    let client = redis::Client::open(scene.stage.redis_uri.as_str()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let mut effects = effects(scene);
+    let mut accounts = BTreeMap::new();
+    for account in 1..=scene.options.accounts {
+        let published = lock(&scene.published).get(&account).cloned().unwrap_or_default();
+        let messages = lock(&scene.messages).get(&account).cloned().unwrap_or_default();
+        let destroyed = lock(&scene.destroyed).contains(&account);
+        let evidence = AccountEvidence {
+            published,
+            log: scene.follower.log(account).await.expect("Redis answers"),
+            seen: scene.follower.seen(account),
+            effects: effects.remove(&account).unwrap_or_default(),
+            ledger: ledger(&mut redis, account).await.expect("Redis answers"),
+            pending: pending(&mut redis, account).await.expect("Redis answers"),
+            messages,
+            destroyed,
+        };
+        accounts.insert(account, evidence);
+    }
+    let duplicates = scene.stage.sandbox.duplicates();
+    Evidence { accounts, queues, duplicates, wipes: lock(&scene.wipes).clone() }
+}
+
+/// What the sandbox's calls have done, by account.
+fn effects(scene: &Scene) -> BTreeMap<u32, Vec<Effect>> {
+    let mut effects: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
+    for call in scene.stage.sandbox.calls(None, None) {
+        let deed = match call.method {
+            "messages.setDefaultHistoryTTL" => Deed::Once,
+            "account.setAuthorizationTTL" => Deed::Again,
+            _ => continue,
+        };
+        if let (Some(account), Some(number), "ok") =
+            (call.account, number_in(&call.arguments), call.outcome.as_str())
+        {
+            let effect = Effect { deed, number };
+            effects.entry(account).or_default().push(effect);
+        }
+    }
+    effects
+}
+
+/// The first number in a call's arguments, which are in Rust's debug form.
+fn number_in(arguments: &str) -> Option<u32> {
+    let digits = arguments.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
+    digits?.parse().ok()
+}
+
+/// What still lies in RabbitMQ's queues.
+async fn queues_at_rest(scene: &Scene) -> Vec<(String, u64)> {
+    let begun = Instant::now();
+    loop {
+        let table = scene
+            .stage
+            .rabbit(|rabbit| rabbit.ctl(["list_queues", "--no-table-headers", "name", "messages"]));
+        let row = |line: &str| {
+            let (name, messages) = line.split_once('\t')?;
+            Some((name.to_owned(), messages.trim().parse().ok()?))
+        };
+        let held: Vec<(String, u64)> =
+            table.lines().filter_map(row).filter(|(_, messages)| 0 < *messages).collect();
+        if held.is_empty() || REST < begun.elapsed() {
+            return held;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn ledger(
+    redis: &mut MultiplexedConnection,
+    account: u32,
+) -> RedisResult<BTreeMap<String, String>> {
+    let prefix = format!("tdfleet:{{{account}}}:cmd:");
+    let (mut cursor, mut entries) = (0_u64, BTreeMap::new());
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(10_000);
+        let (next, keys): (u64, Vec<String>) = scan.query_async(redis).await?;
+        if !keys.is_empty() {
+            let values: Vec<Option<String>> =
+                redis::cmd("MGET").arg(&keys).query_async(redis).await?;
+            let named = keys.iter().map(|key| key[prefix.len()..].to_owned());
+            entries.extend(named.zip(values).filter_map(|(id, value)| Some((id, value?))));
+        }
+        cursor = next;
+        if cursor == 0 {
+            return Ok(entries);
+        }
+    }
+}
+
+async fn pending(redis: &mut MultiplexedConnection, account: u32) -> RedisResult<u64> {
+    let mut all = 0;
+    for flow in Flow::ALL {
+        let mut length = redis::cmd("XLEN");
+        length.arg(format!("tdfleet:{{{account}}}:pending:{flow}"));
+        all += length.query_async::<u64>(redis).await?;
+    }
+    Ok(all)
+}

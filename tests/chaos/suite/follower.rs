@@ -1,0 +1,144 @@
+//! A reader of all events, live and from the log, that forgets nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisResult};
+use futures_util::StreamExt;
+use tokio::time::{sleep, timeout};
+
+use super::record::{Event, Id, Ms, Seen, now};
+
+/// How often the log is read after what the channel has told.
+const SWEEP: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An entry of a stream: its id, and its fields with their values.
+type Entry = (String, Vec<(String, Vec<u8>)>);
+
+/// An answer, as soon as it is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) at: Ms,
+    /// `error_info.code` of a failure.
+    pub(crate) code: Option<String>,
+}
+
+/// Knows every event of the accounts 1 to `accounts`.
+pub(crate) struct Follower {
+    client: redis::Client,
+    accounts: u32,
+    seen: Mutex<BTreeMap<u32, BTreeMap<Id, Seen>>>,
+    answers: Mutex<HashMap<String, Answer>>,
+}
+
+impl Follower {
+    pub(crate) fn new(uri: &str, accounts: u32) -> Self {
+        let client = redis::Client::open(uri).unwrap();
+        Self { client, accounts, seen: Mutex::default(), answers: Mutex::default() }
+    }
+
+    /// Listens to the channels until it is dropped.
+    pub(crate) async fn listen(&self) {
+        loop {
+            if let Ok(mut live) = self.client.get_async_pubsub().await
+                && live.psubscribe("tdfleet:*:live").await.is_ok()
+            {
+                let mut messages = live.on_message();
+                while let Some(message) = messages.next().await {
+                    let account = account_of(message.get_channel_name());
+                    if let Some(account) = account {
+                        self.learn(account, message.get_payload_bytes(), true);
+                    }
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Reads again and again what the logs have, until it is dropped.
+    pub(crate) async fn sweep(&self) {
+        loop {
+            sleep(SWEEP).await;
+            timeout(PATIENCE, self.catch_up()).await.ok();
+        }
+    }
+
+    /// Reads what the logs have after the last event known of each account.
+    pub(crate) async fn catch_up(&self) -> RedisResult<()> {
+        let mut redis = self.client.get_multiplexed_async_connection().await?;
+        for account in 1..=self.accounts {
+            let last = lock(&self.seen)
+                .get(&account)
+                .and_then(|seen| seen.keys().next_back().copied())
+                .map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+            for json in range(&mut redis, account, &last).await? {
+                self.learn(account, &json, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole log of an account, oldest first.
+    pub(crate) async fn log(&self, account: u32) -> RedisResult<Vec<Event>> {
+        let mut redis = self.client.get_multiplexed_async_connection().await?;
+        let log = range(&mut redis, account, "-").await?;
+        Ok(log.iter().filter_map(|json| Event::read(json)).collect())
+    }
+
+    /// All that is known of an account.
+    pub(crate) fn seen(&self, account: u32) -> BTreeMap<Id, Seen> {
+        lock(&self.seen).get(&account).cloned().unwrap_or_default()
+    }
+
+    /// The answer to a command, if it is known.
+    pub(crate) fn answer(&self, command: &str) -> Option<Answer> {
+        lock(&self.answers).get(command).cloned()
+    }
+
+    /// Waits for the answer to a command.
+    pub(crate) async fn wait_for(&self, command: &str) -> Answer {
+        loop {
+            if let Some(answer) = self.answer(command) {
+                return answer;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn learn(&self, account: u32, json: &[u8], live: bool) {
+        let at = now();
+        let Some(event) = Event::read(json) else { return };
+        if let Some(command) = &event.command {
+            let answer = Answer { at, code: event.code.clone() };
+            lock(&self.answers).entry(command.clone()).or_insert(answer);
+        }
+        let mut seen = lock(&self.seen);
+        let known = seen.entry(account).or_default();
+        known.entry(event.id).or_insert(Seen { event, at, live });
+    }
+}
+
+/// The account of `tdfleet:{1}:live`.
+fn account_of(channel: &str) -> Option<u32> {
+    channel.split_once('{')?.1.split_once('}')?.0.parse().ok()
+}
+
+async fn range(
+    redis: &mut MultiplexedConnection,
+    account: u32,
+    from: &str,
+) -> RedisResult<Vec<Vec<u8>>> {
+    let mut range = redis::cmd("XRANGE");
+    range.arg(format!("tdfleet:{{{account}}}:log")).arg(from).arg("+");
+    let entries: Vec<Entry> = range.query_async(redis).await?;
+    let json = |(_, fields): Entry| fields.into_iter().next().map(|(_, json)| json);
+    Ok(entries.into_iter().filter_map(json).collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,147 @@
+//! What a run leaves behind, for the checker.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use contracts::Flow;
+use serde_json::Value;
+
+/// Unix time in milliseconds.
+pub(crate) type Ms = u64;
+
+/// The time now.
+pub(crate) fn now() -> Ms {
+    let now = runtime::Clock::system().now();
+    u64::try_from(now.as_millisecond()).unwrap_or(0)
+}
+
+/// An event's id, `<epoch>-<n>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id {
+    pub(crate) epoch: u64,
+    pub(crate) n: u64,
+}
+
+impl Id {
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (epoch, n) = text.split_once('-')?;
+        Some(Self { epoch: epoch.parse().ok()?, n: n.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.n)
+    }
+}
+
+/// One event, as far as the checker looks into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) id: Id,
+    pub(crate) prev: Option<Id>,
+    /// The payload's type.
+    pub(crate) kind: String,
+    /// The command it answers.
+    pub(crate) command: Option<String>,
+    /// `error_info.code` of a failure.
+    pub(crate) code: Option<String>,
+    /// The text of the message that `updateNewMessage` tells.
+    pub(crate) text: Option<String>,
+    /// The envelope as it came.
+    pub(crate) json: Vec<u8>,
+}
+
+impl Event {
+    /// An envelope; `None` if it is none.
+    pub(crate) fn read(json: &[u8]) -> Option<Self> {
+        let event: Value = serde_json::from_slice(json).ok()?;
+        let payload = &event["payload"];
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let (meta, result) = (&payload["_meta"], &payload["result"]);
+        Some(Self {
+            id: meta["event_id"].as_str().and_then(Id::read)?,
+            prev: meta["prev"].as_str().and_then(Id::read),
+            kind: text(&payload["type"])?,
+            command: text(&meta["command_id"]),
+            code: text(&payload["error_info"]["code"]),
+            text: text(&result["message"]["content"]["text"]["text"]),
+            json: json.to_vec(),
+        })
+    }
+}
+
+/// When the follower came to know an event, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) event: Event,
+    pub(crate) at: Ms,
+    /// By the channel, at once; else by reading the log afterwards.
+    pub(crate) live: bool,
+}
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Sets a number at Telegram by `call_tdlib`: not idempotent, as far as the worker knows.
+    Once,
+    /// Sets a number at Telegram by a command that is idempotent.
+    Again,
+    /// Reads.
+    Read,
+    /// Ends the worker's process.
+    Poison,
+}
+
+/// A command that was published.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) id: String,
+    pub(crate) deed: Deed,
+    /// The number that it sets; commands of an account count from 1.
+    pub(crate) number: u32,
+    pub(crate) flow: Flow,
+    /// Each attempt to publish it, copies included.
+    pub(crate) attempts: Vec<Ms>,
+    /// When RabbitMQ confirmed the first one.
+    pub(crate) confirmed: Option<Ms>,
+}
+
+/// Something that Telegram did for an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Effect {
+    pub(crate) deed: Deed,
+    pub(crate) number: u32,
+}
+
+/// One account's part of the evidence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AccountEvidence {
+    pub(crate) published: Vec<Published>,
+    /// Its log as it stands in the end.
+    pub(crate) log: Vec<Event>,
+    /// All events that the follower came to know.
+    pub(crate) seen: BTreeMap<Id, Seen>,
+    /// In the order in which Telegram did them.
+    pub(crate) effects: Vec<Effect>,
+    /// The ledger's entries by command.
+    pub(crate) ledger: BTreeMap<String, String>,
+    /// Entries of its pending lists.
+    pub(crate) pending: u64,
+    /// Messages that it got, by their text, with the time.
+    pub(crate) messages: Vec<(String, Ms)>,
+    /// Its database was destroyed: it need not work any more, and still answers.
+    pub(crate) destroyed: bool,
+}
+
+/// All that the checker judges by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    pub(crate) accounts: BTreeMap<u32, AccountEvidence>,
+    /// RabbitMQ's queues that hold something.
+    pub(crate) queues: Vec<(String, u64)>,
+    /// Accounts whose key two clients had at once, as Telegram saw it.
+    pub(crate) duplicates: Vec<Option<u32>>,
+    /// When Redis lost its data: from when it went to when it was back.
+    pub(crate) wipes: Vec<(Ms, Ms)>,
+}
