@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{AccountId, Body, Epoch, Event, EventMeta};
+use contracts::{AccountId, Body, Claimant, Epoch, Event, EventMeta};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use publisher::EventLog;
 use runtime::{CancellationToken, Stage};
@@ -36,7 +36,9 @@ fn append(criterion: &mut Criterion) {
                         let stage = Stage::new("output", &CancellationToken::new());
                         let log = EventLog::in_process(&stage, PublisherSettings::default());
                         for event in events {
-                            log.append(event, Epoch(1), true, None);
+                            let claimant =
+                                Claimant { account: event.account, epoch: Epoch(1), known: true };
+                            log.append(claimant, event, None, None);
                         }
                         assert!(log.drain(Duration::from_mins(1)).await);
                     });

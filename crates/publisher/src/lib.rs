@@ -29,4 +29,4 @@ mod writer;
 pub use error::{ClaimError, InvalidUri, NotStored, ReadError};
 pub use follow::{Followed, Follower, Start};
 pub use log::{Counters, EventLog};
-pub use stored::{OnStored, Stored};
+pub use stored::{OnParked, OnStored, Stored};

@@ -1,9 +1,13 @@
 //! The handle.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch, Event, EventId, Names};
+use contracts::{
+    AccountId, Begin, Begun, Claimant, Claimed, CommandId, Event, EventId, Names, Note, Parked,
+    Settle,
+};
 use runtime::{OnFailure, Stage};
 use settings::PublisherSettings;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,9 +18,12 @@ use crate::error::{ClaimError, InvalidUri, NotStored, ReadError};
 use crate::follow::{self, Follower, Start};
 use crate::memory::{Memory, MemoryStore};
 use crate::redis::{RedisReader, RedisStore, Server};
-use crate::store::Store;
-use crate::stored::{OnStored, Stored};
-use crate::writer::{Append, Claim, Job, Tally, Writer};
+use crate::store::{Asked, Store, Token};
+use crate::stored::{OnParked, OnStored, Stored};
+use crate::writer::{Append, Beginning, Books, Job, Parking, Tally, Task, Writer};
+
+/// Commands that one call parks.
+const PARKED_AT_ONCE: usize = 512;
 
 /// The event log of all accounts; cheap to clone.
 #[derive(Clone)]
@@ -56,23 +63,26 @@ impl EventLog {
     ) -> Result<Self, InvalidUri> {
         let server = Server::new(&settings.uri, settings.timeout())?;
         let reader = RedisReader::new(server.clone(), names.clone())?;
+        let max_age = Duration::from_secs(settings.max_age_s);
         let store = RedisStore::new(server, settings, names);
-        Ok(Self::start(stage, store, Backend::Redis(Box::new(reader))))
+        Ok(Self::start(stage, store, max_age, Backend::Redis(Box::new(reader))))
     }
 
     /// A log in this process's memory, with the numbers and rules of the one on Redis; gone with
     /// the process. Of `settings` the limits of length and age count.
     pub fn in_process(stage: &Stage, settings: PublisherSettings) -> Self {
         let memory = Memory::new();
+        let max_age = Duration::from_secs(settings.max_age_s);
         let store = MemoryStore::new(Arc::clone(&memory), settings);
-        Self::start(stage, store, Backend::Memory(memory))
+        Self::start(stage, store, max_age, Backend::Memory(memory))
     }
 
-    fn start<S: Store>(stage: &Stage, store: S, backend: Backend) -> Self {
+    fn start<S: Store>(stage: &Stage, store: S, max_age: Duration, backend: Backend) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (connected_sender, connected) = watch::channel(false);
         let tally = Tally::default();
-        let writer = Writer::new(store, queue, connected_sender, tally.clone(), stage.stopping());
+        let books = Books::new(tally.clone(), max_age);
+        let writer = Writer::new(store, queue, connected_sender, books, stage.stopping());
         stage.spawn("event log", OnFailure::Stop, async move {
             writer.run().await;
             Ok(())
@@ -80,9 +90,9 @@ impl EventLog {
         Self { jobs, connected, tally, backend, stage: stage.clone() }
     }
 
-    /// Claims the account's log for `epoch` and tells its last event; an owner does so before it
-    /// opens the account. From then on nothing of an older epoch is stored. Claiming it again is
-    /// the same as once.
+    /// Claims the account for the claimant's epoch and tells what its head says; an owner does so
+    /// before it opens the account. From then on nothing of an older epoch is written. Claiming it
+    /// again is the same as once.
     ///
     /// Waits as long as Redis is away.
     ///
@@ -93,30 +103,88 @@ impl EventLog {
     /// # Cancel safety
     ///
     /// Safe to drop; the claim is made none the less.
-    pub async fn claim(
-        &self,
-        account: AccountId,
-        epoch: Epoch,
-    ) -> Result<Option<EventId>, ClaimError> {
+    pub async fn claim(&self, claimant: Claimant) -> Result<Claimed, ClaimError> {
         let (answer, answered) = oneshot::channel();
-        let claim = Claim { account, epoch, answer };
-        self.jobs.send(Job::Claim(claim)).map_err(|_| ClaimError::Closed)?;
+        self.queue(claimant, Task::Claim(answer));
         answered.await.map_err(|_| ClaimError::Closed)?
     }
 
-    /// Queues an event; never waits. An account that was not claimed for `epoch` is claimed along
-    /// with its first event. With `known` = false, for accounts that no worker runs, its keys live
+    /// Queues an event; never waits. An account that was not claimed for the epoch is claimed along
+    /// with its first event. The keys of an account that no worker runs live
     /// `publisher.unknown_expiry_s` unless they live longer already.
+    ///
+    /// With a [`Settle`], the command is marked as done, by this event, in the same step as the
+    /// event is stored, and leaves its pending list.
     ///
     /// The queue has no bound: whoever makes events looks at [`Self::connected`] and
     /// [`Counters::queued`]. `on_stored` is called once, whatever happens.
-    pub fn append(&self, event: Event, epoch: Epoch, known: bool, on_stored: Option<OnStored>) {
-        let append = Append { event, epoch, known, on_stored };
+    pub fn append(
+        &self,
+        claimant: Claimant,
+        event: Event,
+        settle: Option<Settle>,
+        on_stored: Option<OnStored>,
+    ) {
         self.tally.queue_one();
-        if let Err(mpsc::error::SendError(Job::Append(append))) =
-            self.jobs.send(Job::Append(append))
+        self.queue(claimant, Task::Append(Append { event, settle, on_stored }));
+    }
+
+    /// Asks the ledger whether a command may be run, or answered unrun; the question is queued by
+    /// this call, before the future is awaited. A command to be run counts as handed over once the
+    /// answer is [`Begun::Go`], until an answer settles it or [`Self::leave`] takes that back.
+    ///
+    /// Waits as long as Redis is away. However often the question has to be sent, the hand-over
+    /// counts once.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`]: the command must not be run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop; the hand-over may be written down none the less.
+    pub fn begin(
+        &self,
+        claimant: Claimant,
+        begin: Begin,
+    ) -> impl Future<Output = Result<Begun, NotStored>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked { begin, token: Token::random() };
+        self.queue(claimant, Task::Begin(Beginning { asked, answer: Some(answer) }));
+        async move { answered.await.unwrap_or(Err(NotStored::Closed)) }
+    }
+
+    /// Queues that a hand-over is taken back, of a command that was begun here and is not settled;
+    /// of any other it changes nothing.
+    pub fn leave(&self, claimant: Claimant, command: CommandId) {
+        self.queue(claimant, Task::Leave(command));
+    }
+
+    /// Queues that commands are put last into their pending lists, in their order. Those that are
+    /// done, and those whose place is not behind all that was ever in the list, are left out: they
+    /// are there already, or were.
+    ///
+    /// `on_parked` is called once, whatever happens.
+    pub fn park(&self, claimant: Claimant, mut parked: Vec<Parked>, on_parked: OnParked) {
+        while PARKED_AT_ONCE < parked.len() {
+            let rest = parked.split_off(PARKED_AT_ONCE);
+            let parked = Arc::new(std::mem::replace(&mut parked, rest));
+            self.queue(claimant, Task::Park(Parking { parked, on_parked: None }));
+        }
+        let parking = Parking { parked: Arc::new(parked), on_parked: Some(on_parked) };
+        self.queue(claimant, Task::Park(parking));
+    }
+
+    /// Queues that something is written into the account's head.
+    pub fn note(&self, claimant: Claimant, note: Note) {
+        self.queue(claimant, Task::Note(note));
+    }
+
+    fn queue(&self, claimant: Claimant, task: Task) {
+        if let Err(mpsc::error::SendError(Job::Task(_, task))) =
+            self.jobs.send(Job::Task(claimant, task))
         {
-            append.finish(Err(NotStored::Closed), &self.tally);
+            task.fail(NotStored::Closed, &self.tally);
         }
     }
 

@@ -1,44 +1,38 @@
-//! Logs in this process's memory, by the very rules of the script: for one machine without servers.
+//! Logs in this process's memory, by the very rules of the scripts: for one machine without servers.
 
-use std::collections::{HashMap, VecDeque};
+mod account;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch, EventId};
+use contracts::{AccountId, EventId};
 use settings::PublisherSettings;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::store::{Act, Block, Call, Outage, Store, Verdict};
+use crate::store::{Call, Outage, Store, Verdict};
 use crate::stored::Stored;
+use account::Account;
 
 /// Live events a slow follower may lag behind before it is sent to the log.
 const LIVE_BUFFER: usize = 4096;
-/// How often expired logs are looked for.
+/// How often what has expired is looked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) struct Memory {
-    logs: Mutex<HashMap<AccountId, Log>>,
+    accounts: Mutex<HashMap<AccountId, Account>>,
     live: broadcast::Sender<Stored>,
-}
-
-/// Head and log of one account.
-struct Log {
-    epoch: Epoch,
-    last: Option<EventId>,
-    digest: u64,
-    events: VecDeque<Stored>,
-    expires: Instant,
 }
 
 impl Memory {
     pub(crate) fn new() -> Arc<Self> {
         let (live, _) = broadcast::channel(LIVE_BUFFER);
-        Arc::new(Self { logs: Mutex::default(), live })
+        Arc::new(Self { accounts: Mutex::default(), live })
     }
 
-    fn logs(&self) -> MutexGuard<'_, HashMap<AccountId, Log>> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn read(
@@ -47,14 +41,14 @@ impl Memory {
         after: Option<EventId>,
         limit: usize,
     ) -> Vec<Stored> {
-        let logs = self.logs();
-        let Some(log) = logs.get(&account) else { return Vec::new() };
-        let from = log.events.partition_point(|event| Some(event.id) <= after);
-        log.events.range(from..).take(limit).cloned().collect()
+        let accounts = self.accounts();
+        let Some(account) = accounts.get(&account) else { return Vec::new() };
+        let from = account.events.partition_point(|(event, _)| Some(event.id) <= after);
+        account.events.range(from..).take(limit).map(|(event, _)| event.clone()).collect()
     }
 
     pub(crate) fn newest(&self, account: AccountId) -> Option<EventId> {
-        self.logs().get(&account).and_then(|log| log.last)
+        self.accounts().get(&account).and_then(|account| account.last)
     }
 
     pub(crate) fn subscribe(&self) -> MemoryLive {
@@ -83,62 +77,16 @@ impl MemoryStore {
         Self { memory, settings, swept: Instant::now() }
     }
 
-    fn carry_out(&self, logs: &mut HashMap<AccountId, Log>, call: &Call) -> Verdict {
+    fn carry_out(&self, accounts: &mut HashMap<AccountId, Account>, call: &Call) -> Verdict {
         let settings = &self.settings;
-        let expiry_s = if call.known { settings.idle_expiry_s } else { settings.unknown_expiry_s };
-        let expires = Instant::now() + Duration::from_secs(expiry_s);
-        let log = logs.entry(call.account).or_insert_with(|| Log {
-            epoch: call.epoch,
-            last: None,
-            digest: 0,
-            events: VecDeque::new(),
-            expires,
-        });
-        if log.epoch > call.epoch {
-            return Verdict::Fenced { current: log.epoch };
-        }
-        let verdict = match &call.act {
-            Act::Claim => Verdict::Claimed { last: log.last },
-            Act::Append(block) if log.last != block.prev => return log.mismatch(block),
-            Act::Append(block) => self.store(log, block),
-            Act::Restore(block) => {
-                log.last = log.last.max(block.prev);
-                self.store(log, block)
-            }
-        };
-        log.epoch = call.epoch;
-        log.expires = log.expires.max(expires);
-        verdict
-    }
-
-    fn store(&self, log: &mut Log, block: &Block) -> Verdict {
-        let mut unheard = 0;
-        for event in &block.events {
-            if Some(event.id) <= log.last {
-                continue;
-            }
-            log.events.push_back(event.clone());
-            log.last = Some(event.id);
-            if self.memory.live.send(event.clone()).is_err() {
-                unheard += 1;
-            }
-        }
+        let expiry = if call.known { settings.idle_expiry_s } else { settings.unknown_expiry_s };
+        let account = accounts.entry(call.account).or_insert_with(|| Account::new(call.epoch));
+        let publish = |event: &Stored| self.memory.live.send(event.clone()).is_ok();
+        let verdict = account.carry_out(call, Duration::from_secs(expiry), publish);
         let max = usize::try_from(self.settings.max_events).unwrap_or(usize::MAX);
-        let surplus = log.events.len().saturating_sub(max);
-        log.events.drain(..surplus);
-        log.digest = block.digest;
-        Verdict::Stored { unheard }
-    }
-}
-
-impl Log {
-    fn mismatch(&self, block: &Block) -> Verdict {
-        let same_end = block.events.last().map(|event| event.id) == self.last;
-        if same_end && self.digest == block.digest {
-            Verdict::Already
-        } else {
-            Verdict::Gap { last: self.last }
-        }
+        let surplus = account.events.len().saturating_sub(max);
+        account.events.drain(..surplus);
+        verdict
     }
 }
 
@@ -157,20 +105,22 @@ impl Store for MemoryStore {
 
     async fn run(&mut self, calls: &[Call]) -> Result<Vec<Verdict>, Outage> {
         let memory = Arc::clone(&self.memory);
-        let mut logs = memory.logs();
+        let mut accounts = memory.accounts();
         if SWEEP_EVERY < self.swept.elapsed() {
             self.swept = Instant::now();
-            logs.retain(|_, log| self.swept < log.expires);
+            accounts.retain(|_, account| account.sweep(self.swept));
         }
-        Ok(calls.iter().map(|call| self.carry_out(&mut logs, call)).collect())
+        Ok(calls.iter().map(|call| self.carry_out(&mut accounts, call)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use contracts::Epoch;
 
     use super::*;
+    use crate::store::{Act, Block, Entry};
 
     #[tokio::test(start_paused = true)]
     async fn logs_of_accounts_that_nobody_runs_expire_first() {
@@ -182,8 +132,9 @@ mod tests {
         let id = EventId::first(Epoch(7));
         let append = |account| {
             let event = Stored { account, id, prev: None, json: Bytes::new() };
-            let act = Act::Append(Block::new(None, vec![event]));
-            Call { account, epoch: Epoch(7), known: account == known, act }
+            let entry = Entry { event, at: 0, settle: None };
+            let act = Act::Append(Block::new(vec![entry]));
+            Call { account, epoch: Epoch(7), known: account == known, last: None, act }
         };
         store.run(&[append(known), append(unknown)]).await.unwrap();
         assert_eq!((memory.newest(known), memory.newest(unknown)), (Some(id), Some(id)));

@@ -1,7 +1,10 @@
 //! Logs on Redis.
 
+mod answer;
+mod command;
 mod live;
 mod reader;
+mod script;
 mod store;
 
 use std::time::Duration;

@@ -1,13 +1,18 @@
 //! What a place to keep logs must be able to do; the writer knows no more of Redis than this.
 
+use std::fmt;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 
-use contracts::{AccountId, Epoch, EventId};
+use contracts::{
+    AccountId, Begin, Begun, Claimed, CommandId, Epoch, EventId, Note, Parked, Settle,
+};
 
 use crate::stored::Stored;
 
-/// One act on one account's log; a store carries it out whole or not at all.
+/// One act on one account's keys; a store carries it out whole or not at all, and carrying it out
+/// twice in a row is the same as once.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub account: AccountId,
@@ -15,52 +20,109 @@ pub(crate) struct Call {
     pub epoch: Epoch,
     /// Whether some worker runs the account: its keys then live long.
     pub known: bool,
+    /// Where the log ends before the act. Every act but [`Act::Claim`] and [`Act::Restore`] is
+    /// refused when the log ends elsewhere: a store that has lost events has lost more.
+    pub last: Option<EventId>,
     pub act: Act,
 }
 
 #[derive(Debug)]
 pub(crate) enum Act {
-    /// Writes the epoch into the head and tells the last event's id.
-    Claim,
-    /// Stores and publishes `events`, if the log ends at `prev`.
+    /// Writes the epoch into the head and tells what it says, with the pending lists if wanted.
+    Claim { pending: bool },
+    /// Stores and publishes events, and settles the commands that they answer.
     Append(Block),
-    /// Stores and publishes those of `events` the log lacks; it then ends at the last of them, or
-    /// at `prev` where there are none.
+    /// The same with those of the events the log lacks; it then ends at the last of them, or at
+    /// [`Call::last`] where there are none.
     Restore(Block),
+    /// Asks the ledger of commands, one verdict each.
+    Begin(Vec<Asked>),
+    /// Takes hand-overs back, each unless the command was handed over again since.
+    Leave(Vec<(CommandId, Token)>),
+    /// Appends to the pending lists what is neither there, nor done, nor was there.
+    Park(Vec<Arc<Vec<Parked>>>),
+    /// Writes into the head.
+    Note(Vec<Note>),
+}
+
+/// What the ledger is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub begin: Begin,
+    /// Kept with the hand-over.
+    pub token: Token,
+}
+
+/// Tells one hand-over from another, so that one that is said twice counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(u64);
+
+impl Token {
+    /// One that no worker has given before.
+    pub(crate) fn random() -> Self {
+        // A fresh RandomState hashes with random keys: the standard library's own randomness.
+        Self(RandomState::new().hash_one(()))
+    }
+}
+
+/// Hexadecimal digits.
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
 }
 
 /// Events of one account, in a row.
 #[derive(Debug)]
 pub(crate) struct Block {
-    pub prev: Option<EventId>,
-    pub events: Vec<Stored>,
+    pub entries: Vec<Entry>,
     /// Tells two blocks that end at the same id apart. Only ever compared with one that the same
     /// process made.
     pub digest: u64,
+    /// Events that happened before this (Unix time in milliseconds) are then dropped, as far as
+    /// they stand in front.
+    pub drop_before: Option<i64>,
+}
+
+/// One event, and what comes with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub event: Stored,
+    /// `occurred_at`, as Unix time in milliseconds.
+    pub at: i64,
+    pub settle: Option<Settle>,
 }
 
 impl Block {
-    pub(crate) fn new(prev: Option<EventId>, events: Vec<Stored>) -> Self {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let mut hasher = DefaultHasher::new();
-        for event in &events {
-            event.json.hash(&mut hasher);
+        for entry in &entries {
+            entry.event.json.hash(&mut hasher);
         }
-        Self { prev, events, digest: hasher.finish() }
+        Self { entries, digest: hasher.finish(), drop_before: None }
+    }
+
+    pub(crate) fn last(&self) -> Option<EventId> {
+        self.entries.last().map(|entry| entry.event.id)
     }
 }
 
 /// How a call ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The log is claimed, and ends there.
-    Claimed { last: Option<EventId> },
+    /// The account is claimed; here is what its head says.
+    Claimed(Box<Claimed>),
     /// Stored; `unheard` of the events had no live receiver.
     Stored { unheard: u64 },
     /// This very block is what was appended last: the reply to it was lost.
     Already,
+    /// As many as were asked.
+    Begun(Vec<Begun>),
+    /// Left, parked or noted.
+    Done,
     /// A newer epoch owns the log.
     Fenced { current: Epoch },
-    /// The log does not end where the block begins, but there.
+    /// The log does not end where the call says, but there.
     Gap { last: Option<EventId> },
     /// The store refused this call alone; nothing was changed. The text is the store's, for the log.
     Refused(String),
@@ -75,6 +137,8 @@ pub(crate) enum Outage {
     Answer(#[source] deadpool_redis::redis::RedisError),
     #[error("not now: {0}")]
     Refusing(String),
+    #[error("it has lost events")]
+    Lost,
 }
 
 /// Keeps logs. Used by one task, one batch at a time.

@@ -25,6 +25,10 @@ pub struct Stored {
 /// block: every account's events wait behind it.
 pub type OnStored = Box<dyn FnOnce(Result<Stored, NotStored>) + Send>;
 
+/// Called once, from the writer's task, when commands are in their pending lists or never will be. It
+/// must not block either.
+pub type OnParked = Box<dyn FnOnce(Result<(), NotStored>) + Send>;
+
 /// The envelope may hold message text: only its size shows.
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

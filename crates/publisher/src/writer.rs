@@ -4,7 +4,9 @@ mod account;
 mod books;
 mod encode;
 mod flight;
+mod land;
 mod recent;
+mod said;
 mod tally;
 
 use std::time::Duration;
@@ -16,10 +18,10 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::store::{Outage, Store};
-use books::Books;
 use flight::Flight;
 
-pub(crate) use flight::{Append, Claim, Job};
+pub(crate) use books::Books;
+pub(crate) use flight::{Append, Beginning, Job, Parking, Task};
 pub(crate) use tally::Tally;
 
 /// Jobs taken from the queue at once, and calls in one pipeline.
@@ -46,10 +48,9 @@ impl<S: Store> Writer<S> {
         store: S,
         jobs: mpsc::UnboundedReceiver<Job>,
         connected: watch::Sender<bool>,
-        tally: Tally,
+        books: Books,
         stop: CancellationToken,
     ) -> Self {
-        let books = Books::new(tally);
         Self { store, jobs, books, held: Vec::new(), connected, reported: false, stop }
     }
 
@@ -124,15 +125,15 @@ impl<S: Store> Writer<S> {
 
     /// One round trip for all of `flights`; those that got no verdict are held.
     async fn fly(&mut self, flights: Vec<Flight>) -> Result<(), Outage> {
-        let (calls, cargos): (Vec<_>, Vec<_>) = flights.into_iter().map(Flight::split).unzip();
+        let (calls, tasks): (Vec<_>, Vec<_>) = flights.into_iter().map(Flight::split).unzip();
         let outcome = self.store.run(&calls).await;
-        let flights = calls.into_iter().zip(cargos).map(Flight::join);
+        let flights = calls.into_iter().zip(tasks).map(Flight::join);
         match outcome {
             Ok(verdicts) => {
                 for (flight, verdict) in flights.zip(verdicts) {
                     self.books.land(flight, verdict);
                 }
-                Ok(())
+                if std::mem::take(&mut self.books.lost) { Err(Outage::Lost) } else { Ok(()) }
             }
             Err(outage) => {
                 for flight in flights {
@@ -162,8 +163,9 @@ impl<S: Store> Writer<S> {
         true
     }
 
-    /// Connects, compares every account's head with what was stored, and carries out what was under
-    /// way; where the store has lost events before it, those come first after all.
+    /// Connects, compares every account's head with what was stored, brings back what the store has
+    /// lost, and only then carries out what was under way: a ledger that has forgotten what is done
+    /// must not be asked.
     async fn attach(&mut self) -> Result<(), Outage> {
         self.store.connect().await?;
         let mut claims = self.books.claims();
@@ -172,6 +174,8 @@ impl<S: Store> Writer<S> {
             self.fly(claims).await?;
             claims = rest;
         }
+        let restores = self.books.restores();
+        self.fly(restores).await?;
         let held = std::mem::take(&mut self.held);
         self.fly(held).await?;
         self.settle().await

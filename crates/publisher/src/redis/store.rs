@@ -1,93 +1,50 @@
-//! The writer's side of Redis: one connection, one script, one pipeline per batch.
+//! The writer's side of Redis: one connection, two scripts, one pipeline per batch.
 
-use contracts::{AccountId, EventId, Names};
+use contracts::Names;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, cmd};
+use deadpool_redis::redis::{Pipeline, Value, cmd};
 use settings::PublisherSettings;
 
 use crate::redis::Server;
-use crate::store::{Act, Block, Call, Outage, Store, Verdict};
-
-const SCRIPT: &str = include_str!("log.lua");
-
-/// Codes that speak of the server and not of one key: everything waits until they are gone.
-const SERVER_WIDE: [&str; 12] = [
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "MOVED",
-    "NOAUTH",
-    "NOPERM",
-    "NOREPLICAS",
-    "OOM",
-    "READONLY",
-    "TRYAGAIN",
-];
+use crate::redis::answer::{is_no_script, verdict};
+use crate::redis::command::Speller;
+use crate::redis::script::Shas;
+use crate::store::{Call, Outage, Store, Verdict};
 
 pub(crate) struct RedisStore {
     server: Server,
-    settings: PublisherSettings,
-    names: Names,
+    speller: Speller,
     link: Option<Link>,
 }
 
 struct Link {
     connection: MultiplexedConnection,
-    /// SHA-1 of the script, as Redis told it.
-    script: String,
+    scripts: Shas,
 }
 
 impl RedisStore {
     pub(crate) fn new(server: Server, settings: PublisherSettings, names: Names) -> Self {
-        Self { server, settings, names, link: None }
+        Self { server, speller: Speller { names, settings }, link: None }
     }
 
-    fn pipeline(&self, script: &str, calls: &[Call]) -> Pipeline {
+    fn pipeline(&self, scripts: &Shas, calls: &[Call]) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(calls.len());
         for call in calls {
-            pipeline.add_command(self.command(script, call));
+            pipeline.add_command(self.speller.command(scripts, call));
         }
         pipeline
-    }
-
-    fn command(&self, script: &str, call: &Call) -> Cmd {
-        let Call { account, epoch, known, ref act } = *call;
-        let expiry =
-            if known { self.settings.idle_expiry_s } else { self.settings.unknown_expiry_s };
-        let (name, block) = match act {
-            Act::Claim => ("claim", None),
-            Act::Append(block) => ("append", Some(block)),
-            Act::Restore(block) => ("restore", Some(block)),
-        };
-        let mut command = cmd("EVALSHA");
-        command.arg(script).arg(3);
-        for key in self.keys(account) {
-            command.arg(key);
-        }
-        command.arg(name).arg(epoch.0).arg(expiry).arg(self.settings.max_events);
-        if let Some(block) = block {
-            add_block(&mut command, block);
-        }
-        command
-    }
-
-    fn keys(&self, account: AccountId) -> [String; 3] {
-        let names = &self.names;
-        [names.head_key(account), names.log_key(account), names.live_channel(account)]
     }
 
     async fn ask(&mut self, calls: &[Call]) -> Result<Vec<Value>, Outage> {
         let Some(mut link) = self.link.take() else {
             return Err(Outage::Refusing("not connected".to_owned()));
         };
-        let mut pipeline = self.pipeline(&link.script, calls);
+        let mut pipeline = self.pipeline(&link.scripts, calls);
         let mut answers = link.connection.send_packed_commands(&pipeline, 0, calls.len()).await;
         if answers.as_ref().is_ok_and(|answers| answers.iter().any(is_no_script)) {
-            // Somebody flushed the scripts. What did run answers `already` the second time.
-            link.script = load(&mut link.connection).await.map_err(Outage::Answer)?;
-            pipeline = self.pipeline(&link.script, calls);
+            // Somebody flushed the scripts. What did run changes nothing more the second time.
+            link.scripts = Shas::load(&mut link.connection).await.map_err(Outage::Answer)?;
+            pipeline = self.pipeline(&link.scripts, calls);
             answers = link.connection.send_packed_commands(&pipeline, 0, calls.len()).await;
         }
         let answers = answers.map_err(Outage::Answer)?;
@@ -104,8 +61,8 @@ impl Store for RedisStore {
     async fn connect(&mut self) -> Result<(), Outage> {
         self.link = None;
         let mut connection = self.server.connect().await.map_err(Outage::Connect)?;
-        let script = load(&mut connection).await.map_err(Outage::Answer)?;
-        self.link = Some(Link { connection, script });
+        let scripts = Shas::load(&mut connection).await.map_err(Outage::Answer)?;
+        self.link = Some(Link { connection, scripts });
         Ok(())
     }
 
@@ -121,65 +78,15 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let answers = self.ask(calls).await?;
-        answers.into_iter().map(verdict).collect()
+        let calls = calls.iter().map(|call| call.account);
+        calls.zip(answers).map(|(account, answer)| verdict(account, answer)).collect()
     }
-}
-
-fn add_block(command: &mut Cmd, block: &Block) {
-    command.arg(text(block.prev)).arg(format!("{:x}", block.digest));
-    for event in &block.events {
-        command.arg(event.id.to_string()).arg(&event.json[..]);
-    }
-}
-
-fn text(id: Option<EventId>) -> String {
-    id.map(|id| id.to_string()).unwrap_or_default()
-}
-
-async fn load(connection: &mut MultiplexedConnection) -> Result<String, RedisError> {
-    cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async(connection).await
-}
-
-fn is_no_script(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
-}
-
-/// Reads what the script said.
-fn verdict(answer: Value) -> Result<Verdict, Outage> {
-    let words = match answer {
-        Value::ServerError(error) if SERVER_WIDE.contains(&error.code()) => {
-            return Err(Outage::Refusing(error.to_string()));
-        }
-        Value::ServerError(error) => return Ok(Verdict::Refused(error.to_string())),
-        answer => deadpool_redis::redis::from_redis_value::<Vec<String>>(answer)
-            .map_err(|error| Outage::Answer(error.into()))?,
-    };
-    let mut words = words.iter().map(String::as_str);
-    let (kind, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    read_verdict(kind, value).ok_or_else(|| {
-        Outage::Answer(RedisError::from((
-            ErrorKind::UnexpectedReturnType,
-            "not the script's answer",
-        )))
-    })
-}
-
-fn read_verdict(kind: &str, value: &str) -> Option<Verdict> {
-    let last = || if value.is_empty() { Some(None) } else { value.parse().ok().map(Some) };
-    Some(match kind {
-        "claimed" => Verdict::Claimed { last: last()? },
-        "stored" => Verdict::Stored { unheard: value.parse().ok()? },
-        "already" => Verdict::Already,
-        "fenced" => Verdict::Fenced { current: contracts::Epoch(value.parse().ok()?) },
-        "gap" => Verdict::Gap { last: last()? },
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{AccountId, Epoch};
+    use contracts::{AccountId, Epoch, EventId};
     use deadpool_redis::redis::Client;
     use futures_util::StreamExt;
     use servers::redis::RedisServer;
@@ -187,26 +94,38 @@ mod tests {
     use settings::SecretString;
 
     use super::*;
+    use crate::store::{Act, Block, Entry};
     use crate::stored::Stored;
 
     fn id(n: u64) -> EventId {
         EventId { epoch: Epoch(7), n }
     }
 
-    fn call(act: Act) -> Call {
-        Call { account: AccountId::new(1).unwrap(), epoch: Epoch(7), known: true, act }
+    fn call(last: Option<EventId>, act: Act) -> Call {
+        Call { account: AccountId::new(1).unwrap(), epoch: Epoch(7), known: true, last, act }
     }
 
-    /// Events `numbers` with `text` in them, after the one before them.
+    fn before(n: u64) -> Option<EventId> {
+        (n > 1).then(|| id(n - 1))
+    }
+
+    /// Events `numbers` with `text` in them, which happened at that many milliseconds.
     fn block(numbers: std::ops::RangeInclusive<u64>, text: &str) -> Block {
-        let before = |n: u64| (n > 1).then(|| id(n - 1));
-        let event = |n: u64| Stored {
-            account: AccountId::new(1).unwrap(),
-            id: id(n),
-            prev: before(n),
-            json: Bytes::from(format!("{n} {text}")),
+        let entry = |n: u64| Entry {
+            event: Stored {
+                account: AccountId::new(1).unwrap(),
+                id: id(n),
+                prev: before(n),
+                json: Bytes::from(format!("{n} {text}")),
+            },
+            at: i64::try_from(n).unwrap(),
+            settle: None,
         };
-        Block::new(before(*numbers.start()), numbers.map(event).collect())
+        Block::new(numbers.map(entry).collect())
+    }
+
+    fn append(block: Block) -> Call {
+        call(block.entries[0].event.prev, Act::Append(block))
     }
 
     async fn store(server: &RedisServer) -> RedisStore {
@@ -218,8 +137,16 @@ mod tests {
         store
     }
 
-    async fn run(store: &mut RedisStore, act: Act) -> Verdict {
-        store.run(&[call(act)]).await.unwrap().remove(0)
+    async fn run(store: &mut RedisStore, call: Call) -> String {
+        format!("{:?}", store.run(&[call]).await.unwrap().remove(0))
+    }
+
+    async fn last(store: &mut RedisStore) -> Option<EventId> {
+        let claim = call(None, Act::Claim { pending: false });
+        match store.run(&[claim]).await.unwrap().remove(0) {
+            Verdict::Claimed(head) => head.last,
+            other => panic!("a claim, not {other:?}"),
+        }
     }
 
     #[tokio::test]
@@ -229,14 +156,13 @@ mod tests {
         let client = Client::open(server.uri()).unwrap();
         let mut live = client.get_async_pubsub().await.unwrap();
         live.subscribe("tdfleet:{1}:live").await.unwrap();
-        let again = || Act::Append(block(1..=2, "a"));
-        assert_eq!(run(&mut store, again()).await, Verdict::Stored { unheard: 0 });
-        assert_eq!(run(&mut store, again()).await, Verdict::Already);
-        let other = Act::Append(block(1..=2, "b"));
-        assert_eq!(run(&mut store, other).await, Verdict::Gap { last: Some(id(2)) });
-        let next = Act::Append(block(3..=3, "c"));
-        assert_eq!(run(&mut store, next).await, Verdict::Stored { unheard: 0 });
-        assert_eq!(run(&mut store, again()).await, Verdict::Gap { last: Some(id(3)) });
+        let again = || append(block(1..=2, "a"));
+        assert_eq!(run(&mut store, again()).await, "Stored { unheard: 0 }");
+        assert_eq!(run(&mut store, again()).await, "Already");
+        let gap = |n| format!("{:?}", Verdict::Gap { last: Some(id(n)) });
+        assert_eq!(run(&mut store, append(block(1..=2, "b"))).await, gap(2));
+        assert_eq!(run(&mut store, append(block(3..=3, "c"))).await, "Stored { unheard: 0 }");
+        assert_eq!(run(&mut store, again()).await, gap(3));
         let live: Vec<String> =
             live.on_message().take(3).map(|message| message.get_payload().unwrap()).collect().await;
         assert_eq!(live, ["1 a", "2 a", "3 c"]);
@@ -246,27 +172,59 @@ mod tests {
     async fn a_restore_stores_what_is_lacking_and_may_leave_a_gap() {
         let server = RedisServer::start();
         let mut store = store(&server).await;
-        run(&mut store, Act::Append(block(1..=2, "a"))).await;
-        let restore = || Act::Restore(block(2..=4, "a"));
-        assert_eq!(run(&mut store, restore()).await, Verdict::Stored { unheard: 2 });
-        assert_eq!(run(&mut store, restore()).await, Verdict::Stored { unheard: 0 });
-        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(4)) });
-        let far = Act::Restore(block(9..=9, "a"));
-        assert_eq!(run(&mut store, far).await, Verdict::Stored { unheard: 1 });
-        let nothing = Block::new(Some(id(20)), Vec::new());
-        assert_eq!(run(&mut store, Act::Restore(nothing)).await, Verdict::Stored { unheard: 0 });
-        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(20)) });
+        run(&mut store, append(block(1..=2, "a"))).await;
+        let restore = || call(Some(id(1)), Act::Restore(block(2..=4, "a")));
+        assert_eq!(run(&mut store, restore()).await, "Stored { unheard: 2 }");
+        assert_eq!(run(&mut store, restore()).await, "Stored { unheard: 0 }");
+        assert_eq!(last(&mut store).await, Some(id(4)));
+        let far = call(Some(id(8)), Act::Restore(block(9..=9, "a")));
+        assert_eq!(run(&mut store, far).await, "Stored { unheard: 1 }");
+        let nothing = call(Some(id(20)), Act::Restore(Block::new(Vec::new())));
+        assert_eq!(run(&mut store, nothing).await, "Stored { unheard: 0 }");
+        assert_eq!(last(&mut store).await, Some(id(20)));
     }
 
     #[tokio::test]
     async fn a_head_that_was_evicted_is_read_off_the_log() {
         let server = RedisServer::start();
         let mut store = store(&server).await;
-        run(&mut store, Act::Append(block(1..=2, "a"))).await;
+        run(&mut store, append(block(1..=2, "a"))).await;
         let client = Client::open(server.uri()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         cmd("DEL").arg("tdfleet:{1}:head").exec_async(&mut connection).await.unwrap();
-        assert_eq!(run(&mut store, Act::Claim).await, Verdict::Claimed { last: Some(id(2)) });
+        assert_eq!(last(&mut store).await, Some(id(2)));
+    }
+
+    #[tokio::test]
+    async fn events_that_are_too_old_are_dropped_from_the_front() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        let client = Client::open(server.uri()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut left = async || -> Vec<String> {
+            let entries: Vec<(String, Value)> = cmd("XRANGE")
+                .arg(&["tdfleet:{1}:log", "-", "+"])
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+            entries.into_iter().map(|(id, _)| id).collect()
+        };
+        run(&mut store, append(block(1..=250, "a"))).await;
+        let mut late = block(251..=253, "a");
+        // The second of these happened long before the first.
+        late.entries[1].at = 0;
+        run(&mut store, append(Block { drop_before: Some(241), ..late })).await;
+        assert_eq!(left().await.len(), 13);
+        assert_eq!(left().await[0], "7-241");
+        let end = Block { drop_before: Some(251), ..block(254..=254, "a") };
+        run(&mut store, append(end)).await;
+        assert_eq!(left().await, ["7-251", "7-252", "7-253", "7-254"]);
+        let all = Block { drop_before: Some(1000), ..block(255..=255, "a") };
+        run(&mut store, append(all)).await;
+        assert!(left().await.is_empty());
+        assert_eq!(last(&mut store).await, Some(id(255)));
+        run(&mut store, append(block(256..=256, "a"))).await;
+        assert_eq!(left().await, ["7-256"]);
     }
 
     #[test]

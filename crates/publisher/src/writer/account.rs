@@ -1,20 +1,25 @@
 //! What the writer knows of one account.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use contracts::{AccountId, Epoch, EventId};
+use contracts::{AccountId, Claimant, Epoch, EventId};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::error::NotStored;
+use crate::store::{Act, Call};
 use crate::writer::BATCH;
-use crate::writer::flight::{Append, Cargo, Claim};
+use crate::writer::flight::{Beginning, Task};
+use crate::writer::said::Said;
 use crate::writer::tally::Tally;
 
-#[derive(Default)]
 pub(super) struct Account {
     /// The epoch its log is claimed for, and where the log ends; `None` until claimed.
     pub head: Option<(Epoch, Option<EventId>)>,
-    pub waiting: VecDeque<Task>,
+    pub waiting: VecDeque<(Claimant, Task)>,
+    /// What the store was told beside events, under the epoch of `head`.
+    pub said: Said,
     /// The store's log ends before ours: it has lost events.
     pub behind: Option<Behind>,
     pub trouble: Trouble,
@@ -22,6 +27,8 @@ pub(super) struct Account {
     pub listed: bool,
     /// Some worker runs it.
     pub known: bool,
+    /// When old events were last dropped, or the account was first heard of.
+    pub trimmed: Instant,
 }
 
 /// Where the store's log ends.
@@ -39,29 +46,27 @@ pub(super) enum Trouble {
     Retrying,
 }
 
-pub(super) enum Task {
-    Append(Append),
-    Claim(Claim),
+/// Tasks of one kind and epoch in a row, for one call; without any, the account is to be claimed
+/// first.
+pub(super) struct Run {
+    pub epoch: Epoch,
+    /// Some worker runs the account, says one of the tasks.
+    pub known: bool,
+    pub last: Option<EventId>,
+    pub tasks: Vec<Task>,
 }
 
-/// What to ask of the store next.
-pub(super) enum Step {
-    Append { epoch: Epoch, prev: Option<EventId>, appends: Vec<Append> },
-    Claim { epoch: Epoch, cargo: Cargo },
-}
-
-impl Task {
-    fn epoch(&self) -> Epoch {
-        match self {
-            Self::Append(append) => append.epoch,
-            Self::Claim(claim) => claim.epoch,
-        }
-    }
-
-    pub(super) fn fail(self, reason: NotStored, tally: &Tally) {
-        match self {
-            Self::Append(append) => append.finish(Err(reason), tally),
-            Self::Claim(claim) => claim.finish(Err(reason.into())),
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            head: None,
+            waiting: VecDeque::new(),
+            said: Said::default(),
+            behind: None,
+            trouble: Trouble::No,
+            listed: false,
+            known: false,
+            trimmed: Instant::now(),
         }
     }
 }
@@ -73,61 +78,96 @@ impl Account {
     }
 
     pub(super) fn is_forgettable(&self) -> bool {
-        !self.known && self.waiting.is_empty() && self.behind.is_none() && !self.listed
+        let idle = self.waiting.is_empty() && self.behind.is_none() && !self.listed;
+        idle && !self.known && self.said.is_empty()
     }
 
     /// The longest run of tasks that one call can carry; `None` without any.
-    pub(super) fn next(&mut self, tally: &Tally) -> Option<Step> {
+    pub(super) fn next(&mut self, tally: &Tally) -> Option<Run> {
         self.fail_outdated(tally);
-        let epoch = self.waiting.front()?.epoch();
-        if let Some(Task::Claim(claim)) = self.waiting.pop_front_if(|task| task.is_claim()) {
-            return Some(Step::Claim { epoch, cargo: Cargo::Claim(claim) });
-        }
-        match self.head {
-            Some((claimed, prev)) if claimed == epoch => {
-                Some(Step::Append { epoch, prev, appends: self.appends(epoch) })
-            }
-            _ => Some(Step::Claim { epoch, cargo: Cargo::Nothing }),
-        }
-    }
-
-    fn appends(&mut self, epoch: Epoch) -> Vec<Append> {
-        let mut appends = Vec::new();
-        while appends.len() < BATCH
-            && let Some(Task::Append(append)) =
-                self.waiting.pop_front_if(|task| !task.is_claim() && task.epoch() == epoch)
+        let (claimant, first) = self.waiting.front()?;
+        let Claimant { epoch, known, .. } = *claimant;
+        let last = match self.head {
+            Some((claimed, last)) if claimed == epoch => last,
+            _ if matches!(first, Task::Claim(_)) => None,
+            _ => return Some(Run { epoch, known, last: None, tasks: Vec::new() }),
+        };
+        let mut run = Run { epoch, known, last, tasks: Vec::new() };
+        let mut weight = 0;
+        while weight < BATCH
+            && let Some((claimant, task)) = self.waiting.pop_front_if(|(claimant, task)| {
+                let first = run.tasks.first();
+                claimant.epoch == epoch && first.is_none_or(|first| first.goes_with(task))
+            })
         {
-            appends.push(append);
+            weight += task.weight();
+            run.known |= claimant.known;
+            run.tasks.push(task);
         }
-        appends
+        Some(run)
     }
 
     /// This very worker has claimed the account for a newer epoch since.
     fn fail_outdated(&mut self, tally: &Tally) {
         let Some((current, _)) = self.head else { return };
-        while let Some(task) = self.waiting.pop_front_if(|task| task.epoch() < current) {
+        while let Some((_, task)) =
+            self.waiting.pop_front_if(|(claimant, _)| claimant.epoch < current)
+        {
             task.fail(NotStored::Fenced { current }, tally);
         }
     }
 
-    pub(super) fn give_back(&mut self, cargo: Cargo) {
-        match cargo {
-            Cargo::Nothing => {}
-            Cargo::Claim(claim) => self.waiting.push_front(Task::Claim(claim)),
-            Cargo::Appends(appends) => {
-                for append in appends.into_iter().rev() {
-                    self.waiting.push_front(Task::Append(append));
-                }
-            }
+    /// The act that carries these tasks out; they are no appends.
+    pub(super) fn act(&self, tasks: &[Task]) -> Act {
+        let begin = |task: &Task| match task {
+            Task::Begin(Beginning { asked, .. }) => Some(asked.clone()),
+            _ => None,
+        };
+        let leave = |task: &Task| match task {
+            Task::Leave(command) => self.said.token(command).map(|token| (command.clone(), token)),
+            _ => None,
+        };
+        let park = |task: &Task| match task {
+            Task::Park(parking) => Some(Arc::clone(&parking.parked)),
+            _ => None,
+        };
+        let note = |task: &Task| match task {
+            Task::Note(note) => Some(*note),
+            _ => None,
+        };
+        match tasks.first() {
+            None | Some(Task::Append(_)) => Act::Claim { pending: false },
+            Some(Task::Claim(_)) => Act::Claim { pending: true },
+            Some(Task::Begin(_)) => Act::Begin(tasks.iter().filter_map(begin).collect()),
+            Some(Task::Leave(_)) => Act::Leave(tasks.iter().filter_map(leave).collect()),
+            Some(Task::Park(_)) => Act::Park(tasks.iter().filter_map(park).collect()),
+            Some(Task::Note(_)) => Act::Note(tasks.iter().filter_map(note).collect()),
+        }
+    }
+
+    /// Puts the tasks of a call that was not carried out back to where they stood.
+    pub(super) fn give_back(&mut self, call: &Call, tasks: Vec<Task>) {
+        let Call { account, epoch, known, .. } = *call;
+        for task in tasks.into_iter().rev() {
+            self.waiting.push_front((Claimant { account, epoch, known }, task));
         }
     }
 
     /// The store's log ends at `last`, it says; the answer is where it ends for us.
     pub(super) fn found(&mut self, epoch: Epoch, last: Option<EventId>) -> Option<EventId> {
+        if self.head.is_some_and(|(before, _)| before != epoch) {
+            self.said = Said::default();
+        }
         let ours = self.head.and_then(|(_, last)| last);
         self.behind = (last < ours).then_some(Behind(last));
         self.head = Some((epoch, last.max(ours)));
         last.max(ours)
+    }
+
+    /// A newer owner has the account.
+    pub(super) fn lost(&mut self) {
+        (self.head, self.behind, self.trouble) = (None, None, Trouble::No);
+        self.said = Said::default();
     }
 
     /// The store took a call.
@@ -145,11 +185,5 @@ impl Account {
                 reason, "redis refuses the account's events; trying again until it takes them"
             );
         }
-    }
-}
-
-impl Task {
-    fn is_claim(&self) -> bool {
-        matches!(self, Self::Claim(_))
     }
 }

@@ -1,59 +1,69 @@
-//! The accounts' state: where each log ends, what waits, what was stored lately. No I/O here.
+//! The accounts' state: where each log ends, what waits, what was stored lately. No I/O here;
+//! `land` is the other half, what becomes of the calls.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use contracts::AccountId;
+use runtime::Clock;
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::error::NotStored;
-use crate::store::{Act, Block, Call, Verdict};
-use crate::writer::account::{Account, Behind, Step, Task, Trouble};
+use crate::store::{Act, Block, Call};
+use crate::writer::account::{Account, Behind, Run, Trouble};
 use crate::writer::encode::Encoder;
-use crate::writer::flight::{Cargo, Flight, Job};
+use crate::writer::flight::{Flight, Job, Task};
 use crate::writer::recent::Recent;
 use crate::writer::tally::Tally;
 
-pub(super) struct Books {
-    accounts: HashMap<AccountId, Account>,
+/// How often events that are too old are dropped from the log of an account that appends.
+const TRIM_EVERY: Duration = Duration::from_mins(1);
+
+pub(crate) struct Books {
+    pub(super) accounts: HashMap<AccountId, Account>,
     /// Accounts with work waiting, in the order it came.
     busy: Vec<AccountId>,
     /// Accounts whose last call the store refused.
-    troubled: Vec<AccountId>,
-    recent: Recent,
+    pub(super) troubled: Vec<AccountId>,
+    pub(super) recent: Recent,
+    /// The store turned out to have lost events.
+    pub(super) lost: bool,
     flushes: Vec<oneshot::Sender<()>>,
-    tally: Tally,
+    pub(super) tally: Tally,
+    /// How long an event is kept, by its time.
+    max_age: Duration,
+    clock: Clock,
 }
 
 impl Books {
-    pub(super) fn new(tally: Tally) -> Self {
+    pub(crate) fn new(tally: Tally, max_age: Duration) -> Self {
         Self {
             accounts: HashMap::new(),
             busy: Vec::new(),
             troubled: Vec::new(),
             recent: Recent::default(),
+            lost: false,
             flushes: Vec::new(),
             tally,
+            max_age,
+            clock: Clock::system(),
         }
     }
 
     /// Puts a job into its account's line.
     pub(super) fn take(&mut self, job: Job) {
-        let (account, task, known) = match job {
-            Job::Append(append) => {
-                let known = append.known;
-                (append.event.account, Task::Append(append), known)
-            }
-            Job::Claim(claim) => (claim.account, Task::Claim(claim), true),
+        let (claimant, task) = match job {
+            Job::Task(claimant, task) => (claimant, task),
             Job::Flush(flush) => return self.flushes.push(flush),
         };
-        let state = self.accounts.entry(account).or_default();
-        state.known |= known;
-        state.waiting.push_back(task);
-        self.list(account);
+        let state = self.accounts.entry(claimant.account).or_default();
+        state.known |= claimant.known;
+        state.waiting.push_back((claimant, task));
+        self.list(claimant.account);
     }
 
-    fn list(&mut self, account: AccountId) {
+    pub(super) fn list(&mut self, account: AccountId) {
         if let Some(state) = self.accounts.get_mut(&account)
             && state.is_due()
             && !state.listed
@@ -73,27 +83,38 @@ impl Books {
             if !state.is_due() {
                 continue;
             }
-            match state.next(&self.tally) {
-                Some(Step::Append { epoch, prev, appends }) => {
-                    encoder.add(account, epoch, prev, appends);
-                }
-                Some(Step::Claim { epoch, cargo }) => {
-                    let call = Call { account, epoch, known: state.known, act: Act::Claim };
-                    flights.push(Flight { call, cargo });
-                }
-                None => {}
+            let Some(run) = state.next(&self.tally) else { continue };
+            if let Some(Task::Append(_)) = run.tasks.first() {
+                let drop_before = self.drop_before(account);
+                encoder.add(account, run, drop_before);
+            } else {
+                let act = state.act(&run.tasks);
+                let Run { epoch, known, last, tasks } = run;
+                flights.push(Flight { call: Call { account, epoch, known, last, act }, tasks });
             }
         }
         flights.extend(encoder.finish());
         flights
     }
 
+    /// The time before which events are too old, once a minute.
+    fn drop_before(&mut self, account: AccountId) -> Option<i64> {
+        let state = self.accounts.get_mut(&account)?;
+        if state.trimmed.elapsed() < TRIM_EVERY {
+            return None;
+        }
+        state.trimmed = tokio::time::Instant::now();
+        let max_age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
+        Some(self.clock.now().as_millisecond().saturating_sub(max_age))
+    }
+
     /// Calls that compare every head with what was stored: for a store that was away.
     pub(super) fn claims(&self) -> Vec<Flight> {
         let claim = |(&account, state): (&AccountId, &Account)| {
             let (epoch, _) = state.head?;
-            let call = Call { account, epoch, known: state.known, act: Act::Claim };
-            Some(Flight { call, cargo: Cargo::Nothing })
+            let act = Act::Claim { pending: false };
+            let call = Call { account, epoch, known: state.known, last: None, act };
+            Some(Flight { call, tasks: Vec::new() })
         };
         self.accounts.iter().filter_map(claim).collect()
     }
@@ -115,94 +136,18 @@ impl Books {
             let Some(state) = self.accounts.get(&account) else { continue };
             let Some((epoch, last)) = state.head else { continue };
             let missing = recent.remove(&account).unwrap_or_default();
-            let prev = missing.first().map_or(last, |first| first.prev);
+            let last = missing.first().map_or(last, |first| first.event.prev);
             events += missing.len();
-            incomplete += usize::from(prev != their_last);
-            let act = Act::Restore(Block::new(prev, missing));
-            let call = Call { account, epoch, known: state.known, act };
-            flights.push(Flight { call, cargo: Cargo::Nothing });
+            incomplete += usize::from(last != their_last);
+            let act = Act::Restore(Block::new(missing));
+            let call = Call { account, epoch, known: state.known, last, act };
+            flights.push(Flight { call, tasks: Vec::new() });
         }
         warn!(
             accounts = flights.len(),
             events, incomplete, "redis has lost events; appending again what is still in memory"
         );
         flights
-    }
-
-    /// Takes note of a verdict, and tells whoever waits for it.
-    pub(super) fn land(&mut self, flight: Flight, verdict: Verdict) {
-        let Flight { call, cargo } = flight;
-        let (account, epoch) = (call.account, call.epoch);
-        let state = self.accounts.entry(account).or_default();
-        match verdict {
-            Verdict::Claimed { last } => {
-                state.accepted(account);
-                let last = state.found(epoch, last);
-                if let Cargo::Claim(claim) = cargo {
-                    claim.finish(Ok(last));
-                }
-            }
-            Verdict::Stored { unheard } => self.stored(call, cargo, unheard),
-            Verdict::Already => self.stored(call, cargo, 0),
-            Verdict::Fenced { current } => {
-                warn!(account.id = %account, %epoch, %current, "a newer owner has the account's log");
-                (state.head, state.behind, state.trouble) = (None, None, Trouble::No);
-                cargo.fail(NotStored::Fenced { current }, &self.tally);
-            }
-            Verdict::Gap { last } => {
-                state.give_back(cargo);
-                state.found(epoch, last);
-                if state.behind.is_none() {
-                    warn!(account.id = %account, %epoch, "somebody else writes under this epoch");
-                }
-            }
-            Verdict::Refused(reason) => {
-                state.give_back(cargo);
-                state.refused(account, &reason);
-                self.troubled.push(account);
-            }
-        }
-        self.list(account);
-        self.forget(account);
-    }
-
-    /// Drops what is known of an account that no worker runs: the next event about it asks the
-    /// store again.
-    fn forget(&mut self, account: AccountId) {
-        if self.accounts.get(&account).is_some_and(Account::is_forgettable) {
-            self.accounts.remove(&account);
-        }
-    }
-
-    fn stored(&mut self, call: Call, cargo: Cargo, unheard: u64) {
-        let Some(state) = self.accounts.get_mut(&call.account) else { return };
-        state.accepted(call.account);
-        let block = match call.act {
-            Act::Append(block) => block,
-            Act::Restore(block) => {
-                state.behind = None;
-                return self.tally.add_restored(block.events.len());
-            }
-            Act::Claim => return,
-        };
-        let newest = block.events.last().map(|event| event.id);
-        state.head = Some((call.epoch, newest));
-        self.tally.add_stored(block.events.len(), unheard);
-        if let Cargo::Appends(appends) = cargo {
-            for (append, event) in appends.into_iter().zip(block.events) {
-                self.recent.push(event.clone());
-                append.finish(Ok(event), &self.tally);
-            }
-        }
-    }
-
-    /// What is left of a flight when the store was lost under it: what somebody waits for.
-    pub(super) fn hold(&mut self, flight: Flight) -> Option<Flight> {
-        if matches!(flight.cargo, Cargo::Nothing) {
-            self.list(flight.call.account);
-            return None;
-        }
-        Some(flight)
     }
 
     /// Makes the refused calls due again.
@@ -228,14 +173,12 @@ impl Books {
     }
 
     pub(super) fn close(&self, flight: Flight) {
-        flight.cargo.fail(NotStored::Closed, &self.tally);
+        flight.tasks.into_iter().for_each(|task| task.fail(NotStored::Closed, &self.tally));
     }
 
     pub(super) fn close_all(&mut self) {
-        for (_, state) in self.accounts.drain() {
-            for task in state.waiting {
-                task.fail(NotStored::Closed, &self.tally);
-            }
+        for (_, task) in self.accounts.drain().flat_map(|(_, state)| state.waiting) {
+            task.fail(NotStored::Closed, &self.tally);
         }
     }
 }

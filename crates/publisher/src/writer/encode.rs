@@ -5,9 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use contracts::{AccountId, Epoch, EventId};
 
-use crate::store::{Act, Block, Call};
+use crate::store::{Act, Block, Call, Entry};
 use crate::stored::Stored;
-use crate::writer::flight::{Append, Cargo, Flight};
+use crate::writer::account::Run;
+use crate::writer::flight::{Flight, Task};
 
 /// The batch under way.
 #[derive(Default)]
@@ -19,33 +20,25 @@ pub(super) struct Encoder {
 /// One account's appends, encoded but for the buffer being whole.
 struct Draft {
     account: AccountId,
-    epoch: Epoch,
-    known: bool,
-    prev: Option<EventId>,
-    appends: Vec<Append>,
+    run: Run,
+    drop_before: Option<i64>,
     spans: Vec<(EventId, Range<usize>)>,
 }
 
 impl Encoder {
-    /// Numbers and encodes one account's events after `prev`; they are all of `epoch`.
-    pub(super) fn add(
-        &mut self,
-        account: AccountId,
-        epoch: Epoch,
-        prev: Option<EventId>,
-        appends: Vec<Append>,
-    ) {
-        let known = appends.iter().any(|append| append.known);
-        let mut last = prev;
-        let mut spans = Vec::with_capacity(appends.len());
-        for append in &appends {
-            let id = following(last, epoch);
+    /// Numbers and encodes one account's events after the last one; the tasks are all appends.
+    pub(super) fn add(&mut self, account: AccountId, run: Run, drop_before: Option<i64>) {
+        let mut last = run.last;
+        let mut spans = Vec::with_capacity(run.tasks.len());
+        for task in &run.tasks {
+            let Task::Append(append) = task else { continue };
+            let id = following(last, run.epoch);
             let start = self.buffer.len();
             append.event.encode(id, last, &mut self.buffer);
             spans.push((id, start..self.buffer.len()));
             last = Some(id);
         }
-        self.drafts.push(Draft { account, epoch, known, prev, appends, spans });
+        self.drafts.push(Draft { account, run, drop_before, spans });
     }
 
     /// One call per account, all slices of one buffer.
@@ -65,14 +58,19 @@ fn following(last: Option<EventId>, epoch: Epoch) -> EventId {
 
 impl Draft {
     fn finish(self, buffer: &Bytes) -> Flight {
-        let Self { account, epoch, known, prev, appends, spans } = self;
-        let mut before = prev;
-        let events = spans.into_iter().map(|(id, span)| {
+        let Self { account, run, drop_before, spans } = self;
+        let Run { epoch, known, last, tasks } = run;
+        let mut before = last;
+        let entries = spans.into_iter().zip(&tasks).filter_map(|((id, span), task)| {
+            let Task::Append(append) = task else { return None };
             let prev = before.replace(id);
-            Stored { account, id, prev, json: buffer.slice(span) }
+            Some(Entry {
+                event: Stored { account, id, prev, json: buffer.slice(span) },
+                at: append.event.meta.occurred_at.as_millisecond(),
+                settle: append.settle.clone(),
+            })
         });
-        let block = Block::new(prev, events.collect());
-        let call = Call { account, epoch, known, act: Act::Append(block) };
-        Flight { call, cargo: Cargo::Appends(appends) }
+        let block = Block { drop_before, ..Block::new(entries.collect()) };
+        Flight { call: Call { account, epoch, known, last, act: Act::Append(block) }, tasks }
     }
 }

@@ -1,61 +1,105 @@
-//! Jobs as they are queued, and calls with all that hangs on them.
+//! What is asked of the writer, and calls with all that hangs on them.
 
-use contracts::{AccountId, Epoch, Event, EventId};
+use std::mem::discriminant;
+use std::sync::Arc;
+
+use contracts::{Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Settle};
 use tokio::sync::oneshot;
 
 use crate::error::{ClaimError, NotStored};
-use crate::store::Call;
-use crate::stored::{OnStored, Stored};
+use crate::store::{Asked, Call};
+use crate::stored::{OnParked, OnStored, Stored};
 use crate::writer::tally::Tally;
 
 /// What the handle asks of the writer.
+#[expect(clippy::large_enum_variant, reason = "nearly every job is the large one")]
 pub(crate) enum Job {
-    Append(Append),
-    Claim(Claim),
+    Task(Claimant, Task),
     /// Answered when everything queued before it has its verdict.
     Flush(oneshot::Sender<()>),
 }
 
+/// One thing to do for one account.
+pub(crate) enum Task {
+    Claim(oneshot::Sender<Result<Claimed, ClaimError>>),
+    Append(Append),
+    Begin(Beginning),
+    Leave(CommandId),
+    Park(Parking),
+    Note(Note),
+}
+
 pub(crate) struct Append {
     pub event: Event,
-    pub epoch: Epoch,
-    pub known: bool,
+    pub settle: Option<Settle>,
     pub on_stored: Option<OnStored>,
 }
 
-pub(crate) struct Claim {
-    pub account: AccountId,
-    pub epoch: Epoch,
-    pub answer: oneshot::Sender<Result<Option<EventId>, ClaimError>>,
+/// A question to the ledger.
+pub(crate) struct Beginning {
+    pub asked: Asked,
+    /// `None` for a hand-over that is said once more, to a store that may have lost it.
+    pub answer: Option<oneshot::Sender<Result<Begun, NotStored>>>,
 }
 
-/// A call and who waits for its verdict.
+pub(crate) struct Parking {
+    pub parked: Arc<Vec<Parked>>,
+    /// `None` when more of the same parking follow.
+    pub on_parked: Option<OnParked>,
+}
+
+/// A call and who waits for its verdict; nobody waits for the writer's own calls.
 pub(super) struct Flight {
     pub call: Call,
-    pub cargo: Cargo,
-}
-
-pub(super) enum Cargo {
-    /// The writer's own call.
-    Nothing,
-    Claim(Claim),
-    /// As many as the call's block has events.
-    Appends(Vec<Append>),
+    pub tasks: Vec<Task>,
 }
 
 impl Flight {
-    pub(super) fn split(self) -> (Call, Cargo) {
-        (self.call, self.cargo)
+    pub(super) fn split(self) -> (Call, Vec<Task>) {
+        (self.call, self.tasks)
     }
 
-    pub(super) fn join((call, cargo): (Call, Cargo)) -> Self {
-        Self { call, cargo }
+    pub(super) fn join((call, tasks): (Call, Vec<Task>)) -> Self {
+        Self { call, tasks }
+    }
+}
+
+impl Task {
+    /// Whether one call can carry both.
+    pub(super) fn goes_with(&self, other: &Self) -> bool {
+        !matches!(self, Self::Claim(_)) && discriminant(self) == discriminant(other)
+    }
+
+    /// How much it adds to its call.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Park(parking) => parking.parked.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// Tells whoever waits that it was done, for what needs no more words.
+    pub(super) fn finish(self) {
+        if let Self::Park(Parking { on_parked: Some(on_parked), .. }) = self {
+            on_parked(Ok(()));
+        }
+    }
+
+    /// Tells whoever waits that it will never be done.
+    pub(crate) fn fail(self, reason: NotStored, tally: &Tally) {
+        match self {
+            Self::Claim(answer) => claimed(answer, Err(reason.into())),
+            Self::Append(append) => append.finish(Err(reason), tally),
+            Self::Begin(beginning) => beginning.finish(Err(reason)),
+            Self::Park(Parking { on_parked: Some(on_parked), .. }) => on_parked(Err(reason)),
+            Self::Park(_) | Self::Leave(_) | Self::Note(_) => {}
+        }
     }
 }
 
 impl Append {
     /// Tells whoever waits for it.
-    pub(crate) fn finish(self, outcome: Result<Stored, NotStored>, tally: &Tally) {
+    pub(super) fn finish(self, outcome: Result<Stored, NotStored>, tally: &Tally) {
         tally.unqueue_one();
         if let Some(on_stored) = self.on_stored {
             on_stored(outcome);
@@ -63,23 +107,21 @@ impl Append {
     }
 }
 
-impl Claim {
-    pub(super) fn finish(self, outcome: Result<Option<EventId>, ClaimError>) {
-        // Whoever asked may have stopped waiting.
-        self.answer.send(outcome).ok();
+impl Beginning {
+    /// Tells whoever waits for it.
+    pub(super) fn finish(self, outcome: Result<Begun, NotStored>) {
+        if let Some(answer) = self.answer {
+            // Whoever asked may have stopped waiting.
+            answer.send(outcome).ok();
+        }
     }
 }
 
-impl Cargo {
-    pub(super) fn fail(self, reason: NotStored, tally: &Tally) {
-        match self {
-            Self::Nothing => {}
-            Self::Claim(claim) => claim.finish(Err(reason.into())),
-            Self::Appends(appends) => {
-                for append in appends {
-                    append.finish(Err(reason), tally);
-                }
-            }
-        }
-    }
+/// Tells whoever waits for the claim.
+pub(super) fn claimed(
+    answer: oneshot::Sender<Result<Claimed, ClaimError>>,
+    outcome: Result<Claimed, ClaimError>,
+) {
+    // Whoever asked may have stopped waiting.
+    answer.send(outcome).ok();
 }

@@ -1,10 +1,10 @@
-//! The newest events that were stored, for a store that loses its tail.
+//! The newest events that were stored, and what they settled, for a store that loses its tail.
 
 use std::collections::{HashMap, VecDeque};
 
 use contracts::{AccountId, EventId};
 
-use crate::stored::Stored;
+use crate::store::Entry;
 
 /// What is kept, in bytes of JSON over all accounts: a second and more of the busiest worker (AOF
 /// `everysec` can lose one), and much longer for a quiet one.
@@ -13,18 +13,18 @@ const KEPT_BYTES: usize = 16 << 20;
 /// Events in the order they were stored, all accounts together.
 #[derive(Default)]
 pub(super) struct Recent {
-    events: VecDeque<Stored>,
+    entries: VecDeque<Entry>,
     bytes: usize,
 }
 
 impl Recent {
-    pub(super) fn push(&mut self, event: Stored) {
-        self.bytes += event.json.len();
-        self.events.push_back(event);
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.bytes += entry.event.json.len();
+        self.entries.push_back(entry);
         while KEPT_BYTES < self.bytes
-            && let Some(oldest) = self.events.pop_front()
+            && let Some(oldest) = self.entries.pop_front()
         {
-            self.bytes -= oldest.json.len();
+            self.bytes -= oldest.event.json.len();
         }
     }
 
@@ -32,11 +32,12 @@ impl Recent {
     pub(super) fn after(
         &self,
         accounts: &HashMap<AccountId, Option<EventId>>,
-    ) -> HashMap<AccountId, Vec<Stored>> {
+    ) -> HashMap<AccountId, Vec<Entry>> {
         let mut missing: HashMap<_, Vec<_>> = HashMap::new();
-        for event in &self.events {
+        for entry in &self.entries {
+            let event = &entry.event;
             if accounts.get(&event.account).is_some_and(|last| *last < Some(event.id)) {
-                missing.entry(event.account).or_default().push(event.clone());
+                missing.entry(event.account).or_default().push(entry.clone());
             }
         }
         missing
@@ -49,10 +50,12 @@ mod tests {
     use contracts::Epoch;
 
     use super::*;
+    use crate::stored::Stored;
 
-    fn event(account: AccountId, n: u64, bytes: usize) -> Stored {
+    fn event(account: AccountId, n: u64, bytes: usize) -> Entry {
         let id = EventId { epoch: Epoch(7), n };
-        Stored { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) }
+        let event = Stored { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) };
+        Entry { event, at: 0, settle: None }
     }
 
     #[test]
@@ -66,7 +69,10 @@ mod tests {
         let last = Some(EventId { epoch: Epoch(7), n: 18 });
         let missing = recent.after(&HashMap::from([(one, last)]));
         assert_eq!(missing.keys().collect::<Vec<_>>(), [&one]);
-        assert_eq!(missing[&one].iter().map(|event| event.id.n).collect::<Vec<_>>(), [19, 20]);
+        assert_eq!(
+            missing[&one].iter().map(|entry| entry.event.id.n).collect::<Vec<_>>(),
+            [19, 20]
+        );
         let all = recent.after(&HashMap::from([(one, None), (two, None)]));
         assert_eq!((all[&one].len(), all[&two].len()), (15, 1));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch};
+use contracts::AccountId;
 use publisher::{EventLog, OnStored, Start, Stored};
 use servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
@@ -14,8 +14,8 @@ use tokio::time::interval;
 
 use crate::redis::Cli;
 use crate::support::{
-    Place, SOON, account, all, append_all, check_chain, event, next_n, number, numbers, read_all,
-    store, until_connected,
+    Place, SOON, account, all, append_all, check_chain, event, next_n, number, numbers, owner,
+    read_all, store, until_connected,
 };
 
 const ACCOUNTS: i64 = 5;
@@ -83,7 +83,7 @@ fn append(
         acked.fetch_add(1, Ordering::Relaxed);
         sender.send(stored.unwrap()).unwrap();
     });
-    log.append(event(account, number), Epoch(7), true, Some(on_stored));
+    log.append(owner(account, 7), event(account, number), None, Some(on_stored));
 }
 
 /// Every event is told once and stands in the log once, in order, with the bytes that were told.

@@ -7,8 +7,8 @@ use publisher::{ClaimError, EventLog, Followed, NotStored, Start};
 use servers::redis::RedisServer;
 
 use crate::support::{
-    Place, SOON, account, all, append_all, check_chain, event, id, next, next_n, numbers, read_all,
-    store, until_connected,
+    Place, SOON, account, all, append_all, check_chain, claim_last, event, id, next, next_n,
+    nobody, numbers, owner, read_all, store, until_connected,
 };
 
 const LOG: &str = "tdfleet:{1}:log";
@@ -48,14 +48,14 @@ async fn on_redis() -> (Place, EventLog, Cli) {
 async fn a_newer_worker_fences_the_older_one() {
     let (place, old, _) = on_redis().await;
     let (new, one, two) = (place.open(), account(1), account(2));
-    old.claim(one, Epoch(7)).await.unwrap();
+    old.claim(owner(one, 7)).await.unwrap();
     store(&old, one, 7, 0).await.unwrap();
-    assert_eq!(new.claim(one, Epoch(8)).await, Ok(Some(id("7-1"))));
+    assert_eq!(claim_last(&new, one, 8).await, Some(id("7-1")));
     let late = store(&old, one, 7, 1).await;
     assert_eq!(late, Err(NotStored::Fenced { current: Epoch(8) }));
     store(&old, two, 7, 0).await.unwrap();
     let current = Epoch(8);
-    assert_eq!(old.claim(one, Epoch(7)).await, Err(ClaimError::Fenced { current }));
+    assert_eq!(old.claim(owner(one, 7)).await.unwrap_err(), ClaimError::Fenced { current });
     let next = store(&new, one, 8, 2).await.unwrap();
     assert_eq!((next.id, next.prev), (id("8-1"), Some(id("7-1"))));
     assert_eq!(numbers(&read_all(&new, one).await), [0, 2]);
@@ -65,14 +65,14 @@ async fn a_newer_worker_fences_the_older_one() {
 async fn keys_live_as_long_as_their_account_is_of_interest() {
     let (place, log, mut cli) = on_redis().await;
     let (hour, month) = (place.settings.unknown_expiry_s, place.settings.idle_expiry_s);
-    log.append(event(account(1), 0), Epoch(7), false, None);
+    log.append(nobody(account(1), 7), event(account(1), 0), None, None);
     assert!(log.drain(SOON).await);
     for key in [LOG, HEAD] {
         let ttl: u64 = cli.ask(&format!("TTL {key}")).await;
         assert!((hour - 10..=hour).contains(&ttl), "{key} lives {ttl} s");
     }
     store(&log, account(1), 7, 1).await.unwrap();
-    log.append(event(account(1), 2), Epoch(7), false, None);
+    log.append(nobody(account(1), 7), event(account(1), 2), None, None);
     assert!(log.drain(SOON).await);
     for key in [LOG, HEAD] {
         let ttl: u64 = cli.ask(&format!("TTL {key}")).await;

@@ -5,13 +5,13 @@ use publisher::{ClaimError, Followed, NotStored, Start};
 use tokio::time::timeout;
 
 use crate::support::{
-    Place, SOON, account, all, append_all, check_chain, event, id, next, next_n, number, numbers,
-    read_all, store,
+    Place, SOON, account, all, append_all, check_chain, claim_last, event, id, next, next_n,
+    nobody, number, numbers, owner, read_all, store,
 };
 
 pub(crate) async fn events_are_numbered_and_name_the_one_before(place: Place) {
     let (log, one) = (place.open(), account(1));
-    assert_eq!(log.claim(one, Epoch(7)).await, Ok(None));
+    assert_eq!(claim_last(&log, one, 7).await, None);
     let first = store(&log, one, 7, 0).await.unwrap();
     assert_eq!((first.id, first.prev), (id("7-1"), None));
     let more = all(append_all(&log, one, 7, 1..1000)).await;
@@ -47,32 +47,32 @@ pub(crate) async fn an_older_epoch_is_fenced_and_its_neighbours_are_not(place: P
     let fenced = NotStored::Fenced { current: Epoch(8) };
     store(&log, one, 7, 0).await.unwrap();
     store(&log, two, 7, 0).await.unwrap();
-    assert_eq!(log.claim(one, Epoch(8)).await, Ok(Some(id("7-1"))));
+    assert_eq!(claim_last(&log, one, 8).await, Some(id("7-1")));
     let late = append_all(&log, one, 7, 1..3);
     let neighbour = append_all(&log, two, 7, 1..3);
     assert_eq!(all(late).await, [Err(fenced), Err(fenced)]);
     assert!(all(neighbour).await.iter().all(Result::is_ok));
     let current = Epoch(8);
-    assert_eq!(log.claim(one, Epoch(7)).await, Err(ClaimError::Fenced { current }));
+    assert_eq!(log.claim(owner(one, 7)).await.unwrap_err(), ClaimError::Fenced { current });
     let next = store(&log, one, 8, 3).await.unwrap();
     assert_eq!((next.id, next.prev), (id("8-1"), Some(id("7-1"))));
 }
 
 pub(crate) async fn a_claim_tells_the_last_event(place: Place) {
     let (log, one) = (place.open(), account(1));
-    assert_eq!(log.claim(one, Epoch(7)).await, Ok(None));
-    assert_eq!(log.claim(one, Epoch(7)).await, Ok(None));
+    assert_eq!(claim_last(&log, one, 7).await, None);
+    assert_eq!(claim_last(&log, one, 7).await, None);
     store(&log, one, 7, 0).await.unwrap();
-    assert_eq!(log.claim(one, Epoch(7)).await, Ok(Some(id("7-1"))));
+    assert_eq!(claim_last(&log, one, 7).await, Some(id("7-1")));
     let next = store(&log, one, 7, 1).await.unwrap();
     assert_eq!(next.id, id("7-2"));
-    assert_eq!(log.claim(one, Epoch(20)).await, Ok(Some(id("7-2"))));
+    assert_eq!(claim_last(&log, one, 20).await, Some(id("7-2")));
 }
 
 pub(crate) async fn an_account_that_nobody_runs_is_numbered_too(place: Place) {
     let (log, one) = (place.open(), account(1));
     for number in 0..3 {
-        log.append(event(one, number), Epoch(7), false, None);
+        log.append(nobody(one, 7), event(one, number), None, None);
         assert!(log.drain(SOON).await);
     }
     let kept = read_all(&log, one).await;
@@ -150,7 +150,7 @@ pub(crate) async fn many_accounts_keep_their_own_order(place: Place) {
     let accounts: Vec<_> = (1..=40).map(account).collect();
     for number in 0..50 {
         for &account in &accounts {
-            log.append(event(account, number), Epoch(7), true, None);
+            log.append(owner(account, 7), event(account, number), None, None);
         }
     }
     assert!(log.drain(SOON).await);
@@ -170,7 +170,7 @@ pub(crate) async fn a_stopped_log_stores_what_is_queued_and_closes(place: Place)
     assert!(place.stage.drain(SOON).await);
     assert!(all(queued).await.iter().all(Result::is_ok));
     assert_eq!(store(&log, one, 7, 0).await, Err(NotStored::Closed));
-    assert_eq!(log.claim(one, Epoch(8)).await, Err(ClaimError::Closed));
+    assert_eq!(log.claim(owner(one, 8)).await.unwrap_err(), ClaimError::Closed);
     assert!(!log.drain(SOON).await);
     while timeout(SOON, follower.next()).await.unwrap().is_some() {}
 }

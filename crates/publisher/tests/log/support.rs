@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use contracts::{AccountId, Body, Epoch, Event, EventId, EventMeta, Names};
+use contracts::{AccountId, Body, Claimant, Epoch, Event, EventId, EventMeta, Names};
 use publisher::{EventLog, Followed, Follower, NotStored, OnStored, Stored};
 use runtime::{CancellationToken, Stage};
 use servers::redis::{Persistence, RedisServer};
@@ -60,6 +60,16 @@ pub(crate) fn account(id: i64) -> AccountId {
     AccountId::new(id).unwrap()
 }
 
+/// The owner of an account that some worker runs.
+pub(crate) fn owner(account: AccountId, epoch: u64) -> Claimant {
+    Claimant { account, epoch: Epoch(epoch), known: true }
+}
+
+/// Whoever answers for an account that none runs.
+pub(crate) fn nobody(account: AccountId, epoch: u64) -> Claimant {
+    Claimant { known: false, ..owner(account, epoch) }
+}
+
 pub(crate) fn id(text: &str) -> EventId {
     text.parse().unwrap()
 }
@@ -74,6 +84,11 @@ pub(crate) fn event(account: AccountId, number: usize) -> Event {
     }
 }
 
+/// Claims, and tells the last event.
+pub(crate) async fn claim_last(log: &EventLog, account: AccountId, epoch: u64) -> Option<EventId> {
+    log.claim(owner(account, epoch)).await.unwrap().last
+}
+
 /// Appends and waits for the outcome.
 pub(crate) async fn store(
     log: &EventLog,
@@ -83,7 +98,7 @@ pub(crate) async fn store(
 ) -> Result<Stored, NotStored> {
     let (sender, outcome) = oneshot::channel();
     let on_stored: OnStored = Box::new(move |stored| sender.send(stored).unwrap());
-    log.append(event(account, number), Epoch(epoch), true, Some(on_stored));
+    log.append(owner(account, epoch), event(account, number), None, Some(on_stored));
     timeout(SOON, outcome).await.expect("an outcome in time").unwrap()
 }
 
@@ -101,7 +116,7 @@ pub(crate) fn append_all(
             // The test may have seen enough.
             sender.send(stored).ok();
         });
-        log.append(event(account, number), Epoch(epoch), true, Some(on_stored));
+        log.append(owner(account, epoch), event(account, number), None, Some(on_stored));
     }
     outcomes
 }

@@ -1,0 +1,158 @@
+//! Calls as the scripts want them: `head.lua`, `log.lua` and `ledger.lua` say what stands where.
+
+use contracts::{AccountId, EventId, Flow, MOST_HAND_OVERS, Names, Note, Parked, Purpose};
+use deadpool_redis::redis::{Cmd, cmd};
+use settings::PublisherSettings;
+
+use crate::redis::script::{Script, Shas};
+use crate::store::{Act, Asked, Block, Call};
+
+/// Turns calls into commands.
+pub(super) struct Speller {
+    pub names: Names,
+    pub settings: PublisherSettings,
+}
+
+impl Speller {
+    pub(super) fn command(&self, shas: &Shas, call: &Call) -> Cmd {
+        let script = Script::of(&call.act);
+        let keys = self.keys(script, call);
+        let mut command = cmd("EVALSHA");
+        command.arg(shas.of(script)).arg(keys.len()).arg(keys);
+        let expiry = self.expiry(call);
+        command.arg(name(&call.act)).arg(call.epoch.0).arg(expiry).arg(text(call.last));
+        match &call.act {
+            Act::Claim { pending } => {
+                command.arg(i32::from(*pending));
+            }
+            Act::Append(block) | Act::Restore(block) => self.add_block(&mut command, call, block),
+            Act::Begin(asked) => add_begins(&mut command, asked),
+            Act::Leave(left) => {
+                command.arg(left.iter().map(|(_, token)| token.to_string()).collect::<Vec<_>>());
+            }
+            Act::Park(parked) => {
+                parked
+                    .iter()
+                    .flat_map(|all| all.iter())
+                    .for_each(|one| add_parked(&mut command, one));
+            }
+            Act::Note(notes) => notes.iter().for_each(|note| add_note(&mut command, call, *note)),
+        }
+        command
+    }
+
+    fn keys(&self, script: Script, call: &Call) -> Vec<String> {
+        let (names, account) = (&self.names, call.account);
+        let mut keys = vec![names.head_key(account), names.log_key(account)];
+        match script {
+            Script::Log => keys.push(names.live_channel(account)),
+            Script::Ledger => keys.extend(LISTS.map(|flow| names.pending_key(account, flow))),
+        }
+        let ledger = |command| names.ledger_key(account, command);
+        match &call.act {
+            Act::Claim { .. } | Act::Note(_) => {}
+            Act::Append(block) | Act::Restore(block) => self.add_settled(&mut keys, account, block),
+            Act::Begin(asked) => {
+                keys.extend(asked.iter().map(|asked| ledger(&asked.begin.command)));
+            }
+            Act::Leave(left) => keys.extend(left.iter().map(|(command, _)| ledger(command))),
+            Act::Park(parked) => {
+                let parked = parked.iter().flat_map(|all| all.iter());
+                keys.extend(parked.map(|one| ledger(&one.command)));
+            }
+        }
+        keys
+    }
+
+    fn add_settled(&self, keys: &mut Vec<String>, account: AccountId, block: &Block) {
+        for settle in block.entries.iter().filter_map(|entry| entry.settle.as_ref()) {
+            keys.push(self.names.ledger_key(account, &settle.command));
+            keys.extend(settle.parked.map(|place| self.names.pending_key(account, place.flow)));
+        }
+    }
+
+    fn expiry(&self, call: &Call) -> u64 {
+        if call.known { self.settings.idle_expiry_s } else { self.settings.unknown_expiry_s }
+    }
+
+    fn add_block(&self, command: &mut Cmd, call: &Call, block: &Block) {
+        let drop_before = block.drop_before.map(|time| time.to_string()).unwrap_or_default();
+        command
+            .arg(format!("{:x}", block.digest))
+            .arg(self.settings.max_events)
+            .arg(self.expiry(call).min(self.settings.max_age_s))
+            .arg(drop_before)
+            .arg(block.entries.len());
+        for entry in &block.entries {
+            command.arg(entry.event.id.to_string()).arg(&entry.event.json[..]).arg(entry.at);
+        }
+        for entry in &block.entries {
+            let Some(settle) = &entry.settle else { continue };
+            command
+                .arg(format!("d {} {}", settle.digest, entry.event.id))
+                .arg(u64::try_from(settle.keep.as_millis()).unwrap_or(u64::MAX))
+                .arg(text(settle.parked.map(|place| place.id)));
+        }
+    }
+}
+
+/// The pending lists, in the order of their keys.
+pub(super) const LISTS: [Flow; 2] = Flow::ALL;
+
+fn name(act: &Act) -> &'static str {
+    match act {
+        Act::Claim { .. } => "claim",
+        Act::Append(_) => "append",
+        Act::Restore(_) => "restore",
+        Act::Begin(_) => "begin",
+        Act::Leave(_) => "leave",
+        Act::Park(_) => "park",
+        Act::Note(_) => "note",
+    }
+}
+
+fn add_begins(command: &mut Cmd, asked: &[Asked]) {
+    command.arg(MOST_HAND_OVERS);
+    for Asked { begin, token } in asked {
+        let purpose = match begin.purpose {
+            Purpose::Run { idempotent: true } => "again",
+            Purpose::Run { idempotent: false } => "once",
+            Purpose::Refuse => "refuse",
+        };
+        command.arg(begin.digest.to_string()).arg(token.to_string()).arg(purpose);
+    }
+}
+
+/// What an entry of a pending list holds; `answer` reads it.
+fn add_parked(command: &mut Cmd, parked: &Parked) {
+    let properties = &parked.properties;
+    let optional = [
+        ("m", &properties.message_id),
+        ("c", &properties.correlation_id),
+        ("r", &properties.reply_to),
+        ("t", &properties.traceparent),
+    ];
+    let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    let list = match parked.place.flow {
+        Flow::Hi => 3,
+        Flow::Lo => 4,
+    };
+    let words = 6 + 2 * optional.clone().count();
+    command.arg(list).arg(parked.place.id.to_string()).arg(words);
+    command.arg("i").arg(parked.command.as_str()).arg("k").arg(&parked.routing_key);
+    command.arg("b").arg(&parked.body[..]);
+    for (name, value) in optional {
+        command.arg(name).arg(value);
+    }
+}
+
+fn add_note(command: &mut Cmd, call: &Call, note: Note) {
+    match note {
+        Note::Opened => command.arg("opened").arg(call.epoch.0),
+        Note::LoggedIn(now) => command.arg("logged_in").arg(i32::from(now)),
+    };
+}
+
+fn text(id: Option<EventId>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
