@@ -1,0 +1,6 @@
+//! Leases on a real Redis: each worker is an [`Ownership`] on a runtime of its own, which a crash
+//! takes away with its locks.
+
+mod changes;
+mod faults;
+mod support;
