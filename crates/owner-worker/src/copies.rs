@@ -179,6 +179,15 @@ impl Ticket {
         }
     }
 
+    /// Notes that the command stands in its lane no more: it is being refused.
+    pub(crate) fn step_out(&self) {
+        if let Some(entry) = self.copies.lock().get_mut(&self.key)
+            && let Standing::Lane(_) = entry.place
+        {
+            entry.place = Standing::Nowhere;
+        }
+    }
+
     /// Puts the command, which stands in its lane, into the pending list as well.
     pub(crate) fn park(&self) -> Option<Parked> {
         let mut under_way = self.copies.lock();

@@ -77,6 +77,7 @@ impl Account {
     pub(super) fn close_if_overdue(&mut self) {
         if self.closing.as_ref().and_then(Closing::finish_by).is_some_and(|by| by <= Instant::now())
         {
+            self.common.cut_short.cancel();
             self.wait_for_place();
         }
     }

@@ -105,7 +105,9 @@ impl Outbox {
         let before = std::mem::replace(&mut self.way, Way::Open(spool));
         self.sending = false;
         if let Way::Held(held) = before {
-            held.into_iter().for_each(|event| self.tell(event));
+            for event in held {
+                self.tell(event);
+            }
         }
     }
 
@@ -114,7 +116,9 @@ impl Outbox {
         self.flush();
         self.own_up();
         if let Way::Held(held) = std::mem::replace(&mut self.way, Way::Direct) {
-            held.into_iter().for_each(|event| self.append(event));
+            for event in held {
+                self.append(event);
+            }
         }
     }
 
@@ -161,7 +165,9 @@ impl Outbox {
             return None;
         };
         self.sending = true;
-        events.into_iter().for_each(|event| self.append(event));
+        for event in events {
+            self.append(event);
+        }
         let stored = Box::new(move |stored: Result<_, _>| drop(told.send(stored.map(drop))));
         self.shared.sink.append(self.claimant, last, None, Some(stored));
         Some(sent)

@@ -105,6 +105,7 @@ impl Account {
 
     /// Answers a command unrun.
     pub(super) fn refuse(&self, refusal: Refusal) {
+        refusal.case.ticket.step_out();
         let refused = refusal.carry_out(Arc::clone(&self.shared));
         self.tasks.push(refused.map(|()| Finished::Refused).boxed());
     }

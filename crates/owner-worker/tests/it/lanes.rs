@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use owner_worker::Outcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -133,7 +134,7 @@ async fn commands_wait_while_the_account_starts() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());
     world.tdlib.answer("getActiveSessions", listed());
-    world.open();
+    world.open().await;
     let (mut first, mut second) = (world.submit(&read()), world.submit(&read()));
     let client = world.tdlib.seen("setTdlibParameters").await.client_id;
     let other = world.tdlib.seen("setTdlibParameters").await.client_id;
@@ -149,15 +150,17 @@ async fn commands_wait_while_the_account_starts() {
 async fn a_command_that_waits_expires_at_its_deadline() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());
-    world.open();
+    world.open().await;
     let mut body = read();
     body["_meta"] = json!({"deadline": "2026-11-18T11:06:50Z"});
-    let (with_deadline, mut without) = (world.submit(&body), world.submit(&read()));
+    let (with_deadline, without) = (world.submit(&body), world.submit(&read()));
     world.clock.advance_ms(10_000);
     assert_eq!(with_deadline.payload().await["error_info"]["code"], "expired");
-    assert!(without.waits(), "an hour has not passed");
+    assert_eq!(without.outcome().await, Some(Outcome::Parked), "an hour has not passed");
     world.clock.advance_ms(3_600_000);
-    assert_eq!(without.payload().await["error_info"]["code"], "expired");
+    let late = |event: &Value| event["_meta"]["occurred_at"] == "2026-11-18T12:06:50.000Z";
+    let expired = world.log.next_event(1, "get_active_sessions_error", late).await;
+    assert_eq!(expired["error_info"]["code"], "expired");
 }
 
 #[tokio::test]
@@ -167,23 +170,26 @@ async fn nothing_is_handed_to_tdlib_while_the_log_is_away() {
     world.log.set_up(false);
     let mut waits = world.submit(&read());
     let refused = world.submit(&request("get_active_sessions", &json!({"x": 1})));
-    assert_eq!(refused.error().await, "unknown field: x");
     assert!(waits.waits());
     assert_eq!(world.methods(), Vec::<String>::new());
     world.log.set_up(true);
+    assert_eq!(refused.error().await, "unknown field: x");
     waits.payload().await;
 }
 
 #[tokio::test]
 async fn more_than_a_lane_can_hold_is_busy() {
     let world = World::ready().await;
-    world.log.set_up(false);
+    world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
+    let first = world.submit(&write(1));
+    world.tdlib.seen("setInactiveSessionTtl").await;
     let mut answers: Vec<_> = (0..=10_000).map(|_| world.submit(&read())).collect();
     let payload = answers.pop().unwrap().payload().await;
     let busy = json!({"code": "busy", "source": "ownership", "retriable": true});
     assert_eq!(payload["error_info"], busy);
     world.tdlib.answer("getActiveSessions", listed());
-    world.log.set_up(true);
+    world.tdlib.release("setInactiveSessionTtl");
+    first.payload().await;
     tokio::time::timeout(PATIENCE, async {
         for answer in answers {
             answer.payload().await;

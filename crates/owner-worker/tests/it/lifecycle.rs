@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use testkit::Reply;
+use tokio::time::timeout;
 
 use crate::support::objects::{session, sessions};
 use crate::support::{Options, PATIENCE, World, authorization, request};
@@ -120,12 +121,24 @@ async fn closing_again_waits_for_the_same_end_and_may_shorten_it() {
 
 #[tokio::test]
 async fn an_account_that_still_waits_to_open_closes_at_once() {
-    let world = World::closed(&Options::default());
-    world.log.set_up(false);
-    world.open();
+    let world = World::closed(&Options { opening: 1, ..Options::default() });
+    world.tdlib.answer("setTdlibParameters", Reply::silent());
+    world.open_account(2).await;
+    world.tdlib.seen("setTdlibParameters").await;
+    world.open_account(1).await;
     let waiting = world.submit(&request("get_active_sessions", &json!({})));
     world.close(PATIENCE).await;
     assert_eq!(waiting.outcome().await, None);
+    assert_eq!(world.sent("setTdlibParameters").len(), 1);
+}
+
+#[tokio::test]
+async fn a_shard_is_not_opened_before_its_accounts_are_claimed() {
+    let world = World::closed(&Options::default());
+    world.log.set_up(false);
+    assert!(timeout(SOON, world.open()).await.is_err());
+    let early = world.submit(&request("get_active_sessions", &json!({})));
+    assert_eq!(early.outcome().await, None);
     assert_eq!(world.sent("setTdlibParameters").len(), 0);
 }
 
@@ -134,7 +147,7 @@ async fn an_account_can_be_opened_again_after_it_was_closed() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     world.close(PATIENCE).await;
-    world.open_account(1);
+    world.open_account(1).await;
     world.result("get_active_sessions", &json!({})).await;
 }
 
@@ -142,7 +155,7 @@ async fn an_account_can_be_opened_again_after_it_was_closed() {
 async fn an_account_that_tdlib_cannot_open_is_failed() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::error(401, "Wrong database encryption key"));
-    world.open();
+    world.open().await;
     world.log.next(1, "account_state", |result| result["state"] == "failed").await;
     let payload = world.failure("get_active_sessions", &json!({})).await;
     assert_eq!(payload["error"], "account is not ready: failed");

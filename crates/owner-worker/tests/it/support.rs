@@ -4,8 +4,9 @@ pub(crate) mod objects;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
-use owner_worker::{Config, EventSink, Outcome, Request, Worker};
+use owner_worker::{Config, Outcome, Ports, Request, Worker};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
 use settings::{Credentials, TelegramSettings};
@@ -32,11 +33,24 @@ pub(crate) struct Options {
     /// Longest wait for one answer of TDLib.
     pub(crate) timeout: Duration,
     pub(crate) call_tdlib_methods: &'static [&'static str],
+    /// Accounts that are opened at the same time.
+    pub(crate) opening: usize,
+    /// Bytes that an account may spool.
+    pub(crate) spool: u64,
+    /// One of its own if `None`.
+    pub(crate) data_dir: Option<Arc<TempDir>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { state: "authorizationStateReady", timeout: PATIENCE, call_tdlib_methods: &[] }
+        Self {
+            state: "authorizationStateReady",
+            timeout: PATIENCE,
+            call_tdlib_methods: &[],
+            opening: 8,
+            spool: 1 << 20,
+            data_dir: None,
+        }
     }
 }
 
@@ -46,8 +60,18 @@ pub(crate) struct World {
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) clock: Clock,
     pub(crate) worker: Worker,
+    pub(crate) data_dir: Arc<TempDir>,
+    epoch: Epoch,
     count: ShardCount,
-    _data_dir: TempDir,
+}
+
+/// A message as the bus brings it.
+#[derive(Clone, Default)]
+pub(crate) struct Message {
+    pub(crate) body: Value,
+    pub(crate) flow: Flow,
+    pub(crate) properties: Properties,
+    pub(crate) redelivered: bool,
 }
 
 /// What a request came to; the outcome is still to come.
@@ -62,22 +86,50 @@ impl World {
     /// One whose accounts have come to the state that the options say.
     pub(crate) async fn with(options: Options) -> Self {
         let world = Self::closed(&options);
-        let state = authorization(options.state);
-        world.tdlib.answer("setTdlibParameters", Reply::ok().then_update(state));
-        world.open();
-        for account in [1, 2] {
-            world.log.next(account, "account_state", |result| result["state"] != "starting").await;
-        }
+        world.come_to(options.state).await;
         world
+    }
+
+    /// Opens both accounts, which come to this state.
+    pub(crate) async fn come_to(&self, state: &str) {
+        let parameters = Reply::ok().then_update(authorization(state));
+        self.tdlib.answer("setTdlibParameters", parameters);
+        self.open().await;
+        let own = format!("{}-", self.epoch);
+        for account in [1, 2] {
+            let settled = |event: &Value| event["result"]["state"] != "starting";
+            self.log
+                .next_event(account, "account_state", |event| {
+                    let id = event["_meta"]["event_id"].as_str().unwrap();
+                    id.starts_with(&own) && settled(event)
+                })
+                .await;
+        }
+    }
+
+    /// The world after this worker's process was killed: a new one, which owns nothing yet, on what
+    /// is left of it.
+    pub(crate) fn crash(self) -> Self {
+        let Self { log, data_dir, epoch, clock, .. } = &self;
+        let options = Options { data_dir: Some(Arc::clone(data_dir)), ..Options::default() };
+        let next = Self::over(&options, log.bury(), Epoch(epoch.0 + 1));
+        let passed = clock.now().as_millisecond() - NOW_MS;
+        next.clock.advance_ms(passed);
+        next
     }
 
     /// One that owns nothing yet.
     pub(crate) fn closed(options: &Options) -> Self {
+        Self::over(options, MemoryLog::new(), EPOCH)
+    }
+
+    fn over(options: &Options, log: Arc<MemoryLog>, epoch: Epoch) -> Self {
         let failed = CancellationToken::new();
         let scripted = Scripted::new();
         let script: Arc<Scripted> = Arc::clone(&scripted);
         let tdlib = Tdlib::start(script, failed.clone()).unwrap();
-        let data_dir = tempfile::tempdir().unwrap();
+        let new = || Arc::new(tempfile::tempdir().unwrap());
+        let data_dir = options.data_dir.clone().unwrap_or_else(new);
         let count = ShardCount::new(64).unwrap();
         let config = Config {
             data_dir: data_dir.path().to_owned(),
@@ -90,31 +142,32 @@ impl World {
                 master_key: "a master key of a test".to_owned().into(),
             },
             timeout: options.timeout,
-            opening: 8,
+            opening: options.opening,
+            spool: options.spool,
             call_tdlib_methods: options
                 .call_tdlib_methods
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
         };
-        let log = MemoryLog::new();
-        let sink: Arc<dyn EventSink> = Arc::<MemoryLog>::clone(&log);
+        let ports = Ports { sink: log.clone(), replies: log.clone() };
         let clock = Clock::manual(NOW_MS);
         let stage = Stage::new("accounts", &failed);
-        let worker = Worker::new(stage, config, tdlib, sink, clock.clone());
-        Self { tdlib: scripted, log, clock, worker, count, _data_dir: data_dir }
+        let worker = Worker::new(stage, config, tdlib, ports, clock.clone());
+        Self { tdlib: scripted, log, clock, worker, data_dir, epoch, count }
     }
 
     /// Takes over the shards of both accounts.
-    pub(crate) fn open(&self) {
+    pub(crate) async fn open(&self) {
         for account in [1, 2] {
-            self.open_account(account);
+            self.open_account(account).await;
         }
     }
 
     /// Takes over the shard of one account.
-    pub(crate) fn open_account(&self, account: i64) {
-        self.worker.open_shard(self.count.shard_of(AccountId::new(account).unwrap()), EPOCH);
+    pub(crate) async fn open_account(&self, account: i64) {
+        let shard = self.count.shard_of(AccountId::new(account).unwrap());
+        self.worker.open_shard(shard, self.epoch, true).await.unwrap();
     }
 
     /// Closes the shard of account 1.
@@ -141,10 +194,28 @@ impl World {
         key: Option<&RoutingKey>,
         redelivered: bool,
     ) -> Answer {
-        let properties = Properties::default();
-        let request = Request { body, key, properties: &properties, redelivered, expired: false };
+        self.request(Request {
+            body: Bytes::copy_from_slice(body),
+            key: key.cloned(),
+            properties: Properties::default(),
+            redelivered,
+            expired: false,
+        })
+    }
+
+    /// Submits a message as the bus brings it.
+    pub(crate) fn deliver(&self, message: &Message) -> Answer {
+        let Message { body, flow, properties, redelivered } = message.clone();
+        let account = AccountId::new(body["userbot_id"].as_i64().unwrap()).unwrap();
+        let key = RoutingKey::new(flow, self.count, account, body["command"].as_str().unwrap());
+        let body = Bytes::from(body.to_string());
+        let (key, expired) = (Some(key), false);
+        self.request(Request { body, key, properties, redelivered, expired })
+    }
+
+    fn request(&self, request: Request) -> Answer {
         let (told, answer) = oneshot::channel();
-        self.worker.submit(&request, Box::new(move |outcome| drop(told.send(outcome))));
+        self.worker.submit(request, Box::new(move |outcome| drop(told.send(outcome))));
         Answer(answer)
     }
 

@@ -125,14 +125,3 @@ async fn updates_keep_their_order_and_unknown_ones_pass_as_they_are() {
         "what cannot be read is told all the same"
     );
 }
-
-#[tokio::test]
-async fn passing_updates_are_dropped_and_durable_ones_kept_while_the_log_is_away() {
-    let world = World::ready().await;
-    let client = client_of(&world).await;
-    world.log.set_up(false);
-    world.tdlib.update(client, &json!({"@type": "updateUserStatus", "user_id": 5}));
-    world.tdlib.update(client, &marker());
-    world.log.next(1, "updateFreezeState", |_| true).await;
-    assert!(!world.log.kinds(1).contains(&"updateUserStatus".to_owned()));
-}

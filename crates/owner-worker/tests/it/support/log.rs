@@ -1,35 +1,82 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, Epoch, Event, EventId};
+use contracts::{
+    AccountId, Begin, Begun, Claimant, Claimed, CommandId, Digest, Event, EventId, Flow,
+    MOST_HAND_OVERS, Note, Parked, Place, Properties, Purpose, Settle,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use owner_worker::{EventSink, NotStored, OnStored};
+use owner_worker::{EventSink, NotStored, OnParked, OnStored, Replies};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// An event log in memory.
+/// An event log in memory, with its ledger and its pending lists, and the replies that went out.
+/// Events are stored while it is away as well; questions wait until it is back.
 pub(crate) struct MemoryLog {
     up: watch::Sender<bool>,
     length: watch::Sender<usize>,
-    state: Mutex<State>,
+    /// Questions to the ledger are answered.
+    answers: watch::Sender<bool>,
+    pressed: AtomicBool,
+    /// The worker that has this is dead: what it still says is not heard.
+    dead: AtomicBool,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     events: Vec<Value>,
-    last: HashMap<AccountId, EventId>,
+    heads: HashMap<AccountId, Claimed>,
+    notes: HashMap<AccountId, Vec<Note>>,
+    ledger: HashMap<(AccountId, CommandId), Entry>,
+    pending: HashMap<(AccountId, Flow), Pending>,
+    replies: Vec<(Properties, Value)>,
     fenced: bool,
+    /// What waits to be told that it is stored, while that is held back.
+    held: Option<Vec<Told>>,
+}
+
+type Told = Box<dyn FnOnce() + Send>;
+
+enum Entry {
+    HandedOver(Digest, u32),
+    Done(Digest, Bytes, Duration),
+}
+
+#[derive(Default)]
+struct Pending {
+    entries: BTreeMap<EventId, Parked>,
+    last: Option<EventId>,
 }
 
 impl MemoryLog {
     pub(crate) fn new() -> Arc<Self> {
-        let state = Mutex::default();
-        Arc::new(Self { up: watch::Sender::new(true), length: watch::Sender::new(0), state })
+        Self::over(Arc::default())
+    }
+
+    fn over(state: Arc<Mutex<State>>) -> Arc<Self> {
+        Arc::new(Self {
+            up: watch::Sender::new(true),
+            length: watch::Sender::new(0),
+            answers: watch::Sender::new(true),
+            pressed: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            state,
+        })
+    }
+
+    /// The same log for the next worker; the one that had this is dead from now on.
+    pub(crate) fn bury(&self) -> Arc<Self> {
+        self.dead.store(true, Ordering::SeqCst);
+        Self::over(Arc::clone(&self.state))
     }
 
     /// Lets the log be away, or back.
@@ -37,9 +84,98 @@ impl MemoryLog {
         self.up.send_replace(up);
     }
 
+    /// Lets the ledger be silent, or answer again.
+    pub(crate) fn set_answering(&self, answers: bool) {
+        self.answers.send_replace(answers);
+    }
+
+    /// Lets the log be far behind.
+    pub(crate) fn set_pressed(&self, pressed: bool) {
+        self.pressed.store(pressed, Ordering::SeqCst);
+    }
+
+    /// What is stored from now on is not told to be, until [`MemoryLog::release`].
+    pub(crate) fn hold(&self) {
+        self.lock().held = Some(Vec::new());
+    }
+
+    /// Tells what was held back; what follows is held back again.
+    pub(crate) fn release(&self) {
+        let held = self.lock().held.as_mut().map(mem::take);
+        held.into_iter().flatten().for_each(|told| told());
+    }
+
     /// From now on a newer owner has every account.
     pub(crate) fn fence(&self) {
         self.lock().fenced = true;
+    }
+
+    /// Forgets everything but the events, as a Redis does that comes back without its data.
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        state.heads.clear();
+        state.ledger.clear();
+        state.pending.clear();
+    }
+
+    /// Says so to whoever claims the account.
+    pub(crate) fn set_head(&self, account: i64, head: Claimed) {
+        self.lock().heads.insert(id(account), head);
+    }
+
+    /// What was written into the account's head.
+    pub(crate) fn notes(&self, account: i64) -> Vec<Note> {
+        self.lock().notes.get(&id(account)).cloned().unwrap_or_default()
+    }
+
+    /// How often a command counts as handed over; `None` when the ledger does not know it.
+    pub(crate) fn handed_over(&self, account: i64, command: &str) -> Option<u32> {
+        match self.lock().ledger.get(&key(account, command))? {
+            Entry::HandedOver(_, count) => Some(*count),
+            Entry::Done(..) => None,
+        }
+    }
+
+    /// How long the ledger remembers that a command is done.
+    pub(crate) fn kept(&self, account: i64, command: &str) -> Option<Duration> {
+        match self.lock().ledger.get(&key(account, command))? {
+            Entry::HandedOver(..) => None,
+            Entry::Done(_, _, keep) => Some(*keep),
+        }
+    }
+
+    /// Trims the events that commands were answered by.
+    pub(crate) fn trim(&self) {
+        for entry in self.lock().ledger.values_mut() {
+            if let Entry::Done(_, event, _) = entry {
+                event.clear();
+            }
+        }
+    }
+
+    /// The ids of the commands in a pending list of account 1, in its order.
+    pub(crate) fn pending(&self, flow: Flow) -> Vec<String> {
+        let state = self.lock();
+        let list = state.pending.get(&(id(1), flow)).into_iter();
+        let commands = list.flat_map(|list| list.entries.values().map(|one| &one.command));
+        commands.map(ToString::to_string).collect()
+    }
+
+    /// Waits until these commands are in a pending list of account 1.
+    pub(crate) async fn parked(&self, flow: Flow, expected: &[&str]) {
+        let mut length = self.length.subscribe();
+        let come = async {
+            while self.pending(flow) != expected {
+                length.changed().await.unwrap();
+            }
+        };
+        let come = timeout(PATIENCE, come).await;
+        assert!(come.is_ok(), "{:?} are parked and not {expected:?}", self.pending(flow));
+    }
+
+    /// The replies that the worker has sent by itself: the command's properties and the payload.
+    pub(crate) fn replies(&self) -> Vec<(Properties, Value)> {
+        self.lock().replies.clone()
     }
 
     /// The payloads of an account's events, in order.
@@ -55,8 +191,24 @@ impl MemoryLog {
         self.events(account).into_iter().map(kind).collect()
     }
 
+    /// The answers to a command: the payloads of the events that carry its id.
+    pub(crate) fn answers(&self, account: i64, command: &str) -> Vec<Value> {
+        let events = self.events(account).into_iter();
+        events.filter(|event| event["_meta"]["command_id"] == command).collect()
+    }
+
     /// Waits for an event of this type with such a result, and gives the first.
     pub(crate) async fn next(
+        &self,
+        account: i64,
+        kind: &str,
+        with: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.next_event(account, kind, |event| with(&event["result"])).await
+    }
+
+    /// Waits for an event of this type that is such a one, and gives the first.
+    pub(crate) async fn next_event(
         &self,
         account: i64,
         kind: &str,
@@ -67,7 +219,7 @@ impl MemoryLog {
             loop {
                 let events = self.events(account).into_iter();
                 let mut events = events.filter(|event| event["type"] == kind);
-                if let Some(event) = events.find(|event| with(&event["result"])) {
+                if let Some(event) = events.find(|event| with(event)) {
                     return event;
                 }
                 length.changed().await.unwrap();
@@ -80,36 +232,216 @@ impl MemoryLog {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
-}
 
-impl EventSink for MemoryLog {
-    fn append(&self, event: Event, epoch: Epoch, _known: bool, stored: Option<OnStored>) {
-        let result = {
-            let mut state = self.lock();
-            if state.fenced {
-                Err(NotStored::Fenced)
-            } else {
-                let prev = state.last.get(&event.account).copied();
-                let id = prev.map_or_else(|| EventId::first(epoch), EventId::next);
-                state.last.insert(event.account, id);
-                let mut json = Vec::new();
-                event.encode(id, prev, &mut json);
-                state.events.push(serde_json::from_slice(&json).unwrap());
-                Ok(Bytes::from(json))
+    /// Tells at once, or when that is not held back any more.
+    fn tell(&self, told: Told) {
+        let now = match &mut self.lock().held {
+            Some(held) => {
+                held.push(told);
+                None
             }
+            None => Some(told),
         };
-        self.length.send_modify(|length| *length += 1);
-        if let Some(stored) = stored {
-            stored(result);
+        if let Some(told) = now {
+            told();
         }
     }
 
-    fn claim(&self, _account: AccountId, _epoch: Epoch) -> BoxFuture<'_, Result<(), NotStored>> {
+    fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+}
+
+impl State {
+    fn append(&mut self, claimant: Claimant, event: &Event, settle: Option<Settle>) -> Stored {
+        if self.fenced {
+            return Err(NotStored::Fenced);
+        }
+        let head = self.heads.entry(event.account).or_default();
+        let prev = head.last;
+        let same = prev.filter(|last| last.epoch == claimant.epoch);
+        let event_id = same.map_or_else(|| EventId::first(claimant.epoch), EventId::next);
+        head.last = Some(event_id);
+        let mut json = Vec::new();
+        event.encode(event_id, prev, &mut json);
+        self.events.push(serde_json::from_slice(&json).unwrap());
+        let json = Bytes::from(json);
+        if let Some(Settle { command, digest, keep, parked }) = settle {
+            let done = Entry::Done(digest, json.clone(), keep);
+            self.ledger.insert((claimant.account, command), done);
+            self.unpark(claimant.account, parked);
+        }
+        Ok(json)
+    }
+
+    fn begin(&mut self, account: AccountId, begin: Begin) -> Begun {
+        let Begin { command, digest, purpose } = begin;
+        let runs = matches!(purpose, Purpose::Run { .. });
+        let again = purpose == Purpose::Run { idempotent: true };
+        let key = (account, command);
+        match self.ledger.get_mut(&key) {
+            None => {
+                if runs {
+                    self.ledger.insert(key, Entry::HandedOver(digest, 1));
+                }
+                Begun::Go
+            }
+            Some(Entry::HandedOver(known, _) | Entry::Done(known, ..)) if *known != digest => {
+                Begun::Conflict
+            }
+            Some(Entry::Done(_, event, _)) => {
+                Begun::Done((!event.is_empty()).then(|| event.clone()))
+            }
+            Some(Entry::HandedOver(_, count)) if *count >= MOST_HAND_OVERS && again => {
+                Begun::Poison
+            }
+            Some(Entry::HandedOver(_, count)) if again => {
+                *count += 1;
+                Begun::Go
+            }
+            Some(Entry::HandedOver(..)) => Begun::HandedOver,
+        }
+    }
+
+    fn park(&mut self, account: AccountId, parked: Parked) {
+        let list = self.pending.entry((account, parked.place.flow)).or_default();
+        if list.last < Some(parked.place.id) {
+            list.last = Some(parked.place.id);
+            list.entries.insert(parked.place.id, parked);
+        }
+    }
+
+    fn unpark(&mut self, account: AccountId, place: Option<Place>) {
+        let list = place.and_then(|place| self.pending.get_mut(&(account, place.flow)));
+        if let (Some(list), Some(place)) = (list, place) {
+            list.entries.remove(&place.id);
+        }
+    }
+}
+
+type Stored = Result<Bytes, NotStored>;
+
+impl EventSink for MemoryLog {
+    fn append(
+        &self,
+        claimant: Claimant,
+        event: Event,
+        settle: Option<Settle>,
+        stored: Option<OnStored>,
+    ) {
+        if self.is_dead() {
+            return;
+        }
+        let result = self.lock().append(claimant, &event, settle);
+        self.length.send_modify(|length| *length += 1);
+        if let Some(stored) = stored {
+            self.tell(Box::new(move || stored(result)));
+        }
+    }
+
+    fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>> {
         let mut up = self.up.subscribe();
-        async move { up.wait_for(|up| *up).await.map(drop).map_err(|_| NotStored::Closed) }.boxed()
+        async move {
+            up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
+            let state = self.lock();
+            let mut claimed = state.heads.get(&claimant.account).cloned().unwrap_or_default();
+            for flow in Flow::ALL {
+                let list = state.pending.get(&(claimant.account, flow));
+                claimed.pending.extend(list.into_iter().flat_map(|l| l.entries.values().cloned()));
+            }
+            Ok(claimed)
+        }
+        .boxed()
+    }
+
+    fn begin(
+        &self,
+        claimant: Claimant,
+        begin: Begin,
+    ) -> BoxFuture<'static, Result<Begun, NotStored>> {
+        if self.is_dead() {
+            return std::future::pending().boxed();
+        }
+        let (mut up, mut answers) = (self.up.subscribe(), self.answers.subscribe());
+        let state = Arc::clone(&self.state);
+        async move {
+            up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
+            answers.wait_for(|answers| *answers).await.map_err(|_| NotStored::Closed)?;
+            let mut state = state.lock().unwrap();
+            if state.fenced {
+                return Err(NotStored::Fenced);
+            }
+            Ok(state.begin(claimant.account, begin))
+        }
+        .boxed()
+    }
+
+    fn leave(&self, claimant: Claimant, command: CommandId) {
+        if self.is_dead() {
+            return;
+        }
+        let mut state = self.lock();
+        let key = (claimant.account, command);
+        if let Some(Entry::HandedOver(_, count)) = state.ledger.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                state.ledger.remove(&key);
+            }
+        }
+    }
+
+    fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked) {
+        if self.is_dead() {
+            return;
+        }
+        for parked in parked {
+            self.lock().park(claimant.account, parked);
+        }
+        self.tell(Box::new(move || stored(Ok(()))));
+        self.length.send_modify(|length| *length += 1);
+    }
+
+    fn unpark(&self, claimant: Claimant, place: Place) {
+        if !self.is_dead() {
+            self.lock().unpark(claimant.account, Some(place));
+            self.length.send_modify(|length| *length += 1);
+        }
+    }
+
+    fn note(&self, claimant: Claimant, note: Note) {
+        if self.is_dead() {
+            return;
+        }
+        let mut state = self.lock();
+        // A claim does not tell that the account was logged in: the script has made no database.
+        if note == Note::Opened {
+            state.heads.entry(claimant.account).or_default().opened = Some(claimant.epoch);
+        }
+        state.notes.entry(claimant.account).or_default().push(note);
+    }
+
+    fn pressed(&self) -> bool {
+        self.pressed.load(Ordering::SeqCst)
     }
 
     fn up(&self) -> watch::Receiver<bool> {
         self.up.subscribe()
     }
+}
+
+impl Replies for MemoryLog {
+    fn reply(&self, command: &Properties, event: Bytes) {
+        if !self.is_dead() {
+            let event: Value = serde_json::from_slice(&event).unwrap();
+            self.lock().replies.push((command.clone(), event["payload"].clone()));
+        }
+    }
+}
+
+fn id(account: i64) -> AccountId {
+    AccountId::new(account).unwrap()
+}
+
+fn key(account: i64, command: &str) -> (AccountId, CommandId) {
+    (id(account), CommandId::new(command).unwrap())
 }
