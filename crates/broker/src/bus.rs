@@ -76,6 +76,10 @@ impl Bus {
     ///
     /// `false` where something is left: RabbitMQ gives it, marked as redelivered, to whoever
     /// subscribes next.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes the channels at once.
     pub async fn unsubscribe(&self, shard: Shard, grace: Duration) -> bool {
         match &self.0 {
             Kind::Amqp(intake) => intake.unsubscribe(shard, grace).await,

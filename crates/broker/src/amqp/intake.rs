@@ -100,18 +100,20 @@ impl Intake {
     pub(crate) async fn unsubscribe(&self, shard: Shard, grace: Duration) -> bool {
         let removed = self.shards.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
         let Some(subscriptions) = removed else { return true };
-        let kills = subscriptions.each_ref().map(|subscription| subscription.kill.clone());
+        // Dropped, this closes the channels at once.
+        let kills = subscriptions.each_ref().map(|one| one.kill.clone().drop_guard());
         let mut ended = pin!(join_all(subscriptions.map(|subscription| {
             subscription.stop.cancel();
             subscription.ended
         })));
-        if grace.is_zero() {
-            kills.iter().for_each(CancellationToken::cancel);
-        }
-        let outcomes = tokio::select! {
-            outcomes = &mut ended => outcomes,
-            () = tokio::time::sleep(grace) => {
-                kills.iter().for_each(CancellationToken::cancel);
+        let in_time = match grace {
+            Duration::ZERO => None,
+            grace => tokio::time::timeout(grace, &mut ended).await.ok(),
+        };
+        let outcomes = match in_time {
+            Some(outcomes) => outcomes,
+            None => {
+                drop(kills);
                 ended.await
             }
         };
