@@ -110,12 +110,11 @@ impl Intake {
             Duration::ZERO => None,
             grace => tokio::time::timeout(grace, &mut ended).await.ok(),
         };
-        let outcomes = match in_time {
-            Some(outcomes) => outcomes,
-            None => {
-                drop(kills);
-                ended.await
-            }
+        let outcomes = if let Some(outcomes) = in_time {
+            outcomes
+        } else {
+            drop(kills);
+            ended.await
         };
         outcomes.into_iter().all(|complete| complete.unwrap_or(false))
     }
