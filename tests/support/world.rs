@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Options, PatchedLibrary, Sandbox};
 use servers::rabbitmq::RabbitServer;
@@ -38,6 +39,7 @@ impl World {
         })
         .await
         .unwrap();
+        free_shards(&redis.uri()).await;
         Self { rabbit, redis, sandbox, library, dir, accounts }
     }
 
@@ -142,6 +144,19 @@ impl World {
         let code = serde_json::json!({"code": self.sandbox.code(phone)});
         let answer = backend.call(account, "send_code", code).await;
         assert_eq!(answer["payload"]["result"]["state"], "ready", "{answer}");
+    }
+}
+
+/// Records as an earlier run of the installation leaves them: its shards are free. Without any, the
+/// first worker waits in case another one still runs them.
+async fn free_shards(redis: &str) {
+    let client = redis::Client::open(redis).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let free = r#"{"epoch":0,"owner":"","beat":0,"store":"","clean":true}"#;
+    for shard in 0..SHARDS {
+        let mut set = redis::cmd("HSET");
+        set.arg("tdfleet:{fleet}:shards").arg(format!("s{shard:03}")).arg(free);
+        set.exec_async(&mut connection).await.unwrap();
     }
 }
 

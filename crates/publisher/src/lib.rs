@@ -17,6 +17,7 @@
 
 mod backend;
 mod backoff;
+mod checks;
 mod error;
 mod follow;
 mod log;
@@ -26,6 +27,7 @@ mod store;
 mod stored;
 mod writer;
 
+pub use checks::{CheckError, RedisFacts};
 pub use error::{ClaimError, InvalidUri, NotStored, ReadError};
 pub use follow::{Followed, Follower, Start};
 pub use log::{Counters, EventLog};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use contracts::{
     AccountId, Begin, Begun, Claimant, Claimed, CommandId, Event, EventId, Names, Note, Parked,
-    Settle,
+    Place, Settle,
 };
 use runtime::{OnFailure, Stage};
 use settings::PublisherSettings;
@@ -150,7 +150,7 @@ impl EventLog {
     ) -> impl Future<Output = Result<Begun, NotStored>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         let asked = Asked { begin, token: Token::random() };
-        self.queue(claimant, Task::Begin(Beginning { asked, answer: Some(answer) }));
+        self.queue(claimant, Task::Begin(Beginning { asked, answer }));
         async move { answered.await.unwrap_or(Err(NotStored::Closed)) }
     }
 
@@ -173,6 +173,12 @@ impl EventLog {
         }
         let parking = Parking { parked: Arc::new(parked), on_parked: Some(on_parked) };
         self.queue(claimant, Task::Park(parking));
+    }
+
+    /// Queues that a command is taken out of its pending list without an answer of its own; nothing
+    /// happens where it is not there.
+    pub fn unpark(&self, claimant: Claimant, place: Place) {
+        self.queue(claimant, Task::Unpark(place));
     }
 
     /// Queues that something is written into the account's head.

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use contracts::{
-    AccountId, Begin, Begun, Claimed, CommandId, Epoch, EventId, Note, Parked, Settle,
+    AccountId, Begin, Begun, Claimed, CommandId, Epoch, EventId, Note, Parked, Place, Settle,
 };
 
 use crate::stored::Stored;
@@ -41,6 +41,8 @@ pub(crate) enum Act {
     Leave(Vec<(CommandId, Token)>),
     /// Appends to the pending lists what is neither there, nor done, nor was there.
     Park(Vec<Arc<Vec<Parked>>>),
+    /// Takes out of the pending lists.
+    Unpark(Vec<Place>),
     /// Writes into the head.
     Note(Vec<Note>),
 }

@@ -168,17 +168,26 @@ impl<S: Store> Writer<S> {
     /// must not be asked.
     async fn attach(&mut self) -> Result<(), Outage> {
         self.store.connect().await?;
-        let mut claims = self.books.claims();
-        while !claims.is_empty() {
-            let rest = claims.split_off(claims.len().min(BATCH));
-            self.fly(claims).await?;
-            claims = rest;
-        }
+        let claims = self.books.claims();
+        self.fly_all(claims).await?;
         let restores = self.books.restores();
-        self.fly(restores).await?;
+        self.fly_all(restores).await?;
         let held = std::mem::take(&mut self.held);
         self.fly(held).await?;
+        for round in self.books.repeats() {
+            self.fly_all(round).await?;
+        }
         self.settle().await
+    }
+
+    /// Carries out calls of the writer's own, one batch at a time.
+    async fn fly_all(&mut self, mut flights: Vec<Flight>) -> Result<(), Outage> {
+        while !flights.is_empty() {
+            let rest = flights.split_off(flights.len().min(BATCH));
+            self.fly(flights).await?;
+            flights = rest;
+        }
+        Ok(())
     }
 
     fn report(&mut self, outage: &Outage) {

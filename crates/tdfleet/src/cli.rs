@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use contracts::{AccountId, EventId};
+use contracts::{AccountId, EventId, Shard};
 
 /// Runs a fleet of Telegram accounts behind RabbitMQ and Redis.
 #[derive(Parser)]
@@ -20,7 +20,7 @@ pub(crate) enum Subcommand {
     ///
     /// Commands come from RabbitMQ, events go to Redis. SIGTERM finishes what runs and closes every
     /// account; a second one ends the process at once.
-    Worker,
+    Worker(WorkerArgs),
     /// Runs everything in one process.
     Run(RunArgs),
     /// Sends one command and prints its answer.
@@ -33,6 +33,20 @@ pub(crate) enum Subcommand {
     /// Writes the contract's documents (JSON Schemas, AsyncAPI, command reference) into a directory.
     #[command(hide = true)]
     Documents(DocumentsArgs),
+    /// Shows which worker owns which shard, and moves shards.
+    #[command(subcommand)]
+    Shards(ShardsCommand),
+    /// Shows the workers of the fleet.
+    #[command(subcommand)]
+    Workers(WorkersCommand),
+    /// Looks at messages that nobody could carry out, sends them again, throws them away.
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Looks at everything a worker needs, and says what to do about what is wrong.
+    ///
+    /// It changes nothing, and may run beside workers. Exit code 0: nothing is wrong (there may be
+    /// warnings); 1: something is; 78: the settings are wrong.
+    Doctor(DoctorArgs),
     /// Checks the settings; exit code 78 with every fault when something is wrong.
     CheckConfig,
     /// Runs a local Telegram data centre to test against.
@@ -41,6 +55,125 @@ pub(crate) enum Subcommand {
     /// Shows the whole way in one process: data centre, login, command, event. Needs no server.
     #[cfg(feature = "sandbox")]
     Demo(DemoArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct WorkerArgs {
+    /// Run so many workers in processes of their own, and start each again that dies: what ends
+    /// TDLib in one leaves the others alone. Their names get -1, -2, … Ends with 0 once all have
+    /// ended with 0; 78 if one finds the settings wrong.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) processes: Option<u8>,
+    /// This is one of those processes.
+    #[arg(long, hide = true, conflicts_with = "processes")]
+    pub(crate) supervised: bool,
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum ShardsCommand {
+    /// Lists every shard.
+    ///
+    /// States: `owned` by a worker that lives; `dead`, its worker does not live and another is to
+    /// take it over; `free`, or `free, unclean` after an end that was not in good order; `new`, nobody
+    /// has had it yet. A shard is only opened by workers on its store. Takes up to three seconds.
+    List(ListArgs),
+    /// Pins a shard to a worker and waits until it is there.
+    ///
+    /// The worker must live and have the shard's store. The pin stays, also when the worker ends: the
+    /// shard comes back to it. Exit code 0: it is there; 1: it cannot have it, standard error says
+    /// why; 75: not in time, it may still move.
+    Move(MoveArgs),
+    /// Takes a shard's pin off; it stays where it is until the fleet is balanced anew.
+    Unpin(UnpinArgs),
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum WorkersCommand {
+    /// Lists the workers that the fleet knows. Takes up to three seconds.
+    List(ListArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct MoveArgs {
+    /// The shard, such as s007.
+    pub(crate) shard: Shard,
+    /// The worker's name, as in `tdfleet workers list`.
+    #[arg(long, value_name = "WORKER")]
+    pub(crate) to: String,
+    /// Return as soon as the shard is pinned.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Seconds to wait for the move.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub(crate) timeout_s: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct UnpinArgs {
+    /// The shard, such as s007.
+    pub(crate) shard: Shard,
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// Lists dead letters, oldest first, without their bodies.
+    List(ListLettersArgs),
+    /// Shows the letters of an id. Exit code 1: there is none.
+    Show(ShowLetterArgs),
+    /// Publishes letters once more, under the routing key they had. Exit code 1: there is none of
+    /// that id, or RabbitMQ did not confirm.
+    ///
+    /// Ids and deadlines stay: what was run before is not run again, and what is too old is answered
+    /// `expired`. What still cannot be carried out becomes a dead letter again, with another id.
+    Redrive(ChosenLetters),
+    /// Throws letters away for good. Exit code 1: there is none of that id.
+    Purge(ChosenLetters),
+}
+
+#[derive(Args)]
+pub(crate) struct ListLettersArgs {
+    /// Longest list.
+    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+    pub(crate) limit: u64,
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowLetterArgs {
+    /// A letter's id, or a command's.
+    pub(crate) id: String,
+    /// Show the body as well. It may hold secrets, such as a login code.
+    #[arg(long)]
+    pub(crate) body: bool,
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ChosenLetters {
+    /// A letter's id, or a command's.
+    pub(crate) id: Option<String>,
+    /// All that are there now.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

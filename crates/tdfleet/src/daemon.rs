@@ -1,5 +1,7 @@
 //! A running worker: its parts, started inside-out and drained outside-in.
 
+mod custody;
+
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::process::ExitCode;
@@ -8,20 +10,25 @@ use std::time::Duration;
 
 use anyhow::Context;
 use broker::{Bus, Publisher};
-use contracts::{AccountId, Names, Shard, ShardCount};
-use futures_util::future::join_all;
-use owner_worker::{Config, Worker};
-use ownership::{Change, Ownership};
+use contracts::{AccountId, Names, ShardCount};
+use owner_worker::{Config, Ports, Worker};
+use ownership::{Change, LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
 use settings::{Settings, TdlibSettings, TelegramSettings, WorkerSettings};
 use tdlib::{Library, Tdlib};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::wire::{Intake, Log};
+use crate::wire::{Intake, Log, Replies};
+use custody::{Custody, Hands};
 
 /// What settles and is stored after the accounts have closed may take this long on top.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// How often a long shutdown says how far it is.
+const REPORT: Duration = Duration::from_secs(5);
 
 /// `tdfleet worker`.
 pub(crate) async fn worker(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -47,10 +54,9 @@ pub(crate) struct Daemon {
     intake: Stage,
     pub(crate) log: EventLog,
     tdlib: Tdlib,
-    worker: Arc<Worker>,
-    bus: Bus,
     ownership: Ownership,
-    owned: Vec<Shard>,
+    custody: Custody,
+    bus_up: watch::Receiver<bool>,
     signals: Signals,
     grace: Duration,
 }
@@ -68,25 +74,27 @@ impl Daemon {
         let [output, accounts, intake] =
             ["output", "accounts", "intake"].map(|name| Stage::new(name, &failed));
 
-        let (listed, grace) = (shards(&settings, count), settings.worker.grace());
+        let names = Names::new(&settings.namespace);
+        let grace = settings.worker.grace();
+        let ownership = ownership(&output, &settings, place, count)?;
         let config = config(settings.worker, settings.telegram, &settings.tdlib, count)?;
-        let ownership = Ownership::fixed(&config.data_dir, listed, Clock::system())?;
         let library = Library::load(
             &settings.tdlib.library,
             settings.tdlib.log_level,
             &config.data_dir.join("crashes"),
         )?;
-        let names = Names::new(&settings.namespace);
         let log = match place {
             Place::Servers => EventLog::redis(&output, settings.publisher, names.clone())?,
             Place::Embedded => EventLog::in_process(&output, settings.publisher),
         };
         let tdlib = Tdlib::start(Arc::new(library), failed.clone())
             .context("cannot start TDLib's reader")?;
-        let sink = Arc::new(Log(log.clone()));
-        let worker = Worker::new(accounts.clone(), config, tdlib.clone(), sink, Clock::system());
+        let replies = Arc::new(Replies::default());
+        let ports = Ports { sink: Arc::new(Log(log.clone())), replies: replies.clone() };
+        let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
-        let execute = Arc::new(Intake { worker: Arc::clone(&worker), count });
+        let execute =
+            Arc::new(Intake { worker: Arc::clone(&worker), guard: ownership.guard(), count });
         let (bus, publisher) = match place {
             Place::Servers => (Bus::start(&intake, &settings.broker, names, count, execute)?, None),
             Place::Embedded => {
@@ -94,7 +102,9 @@ impl Daemon {
                 (bus, Some(publisher))
             }
         };
-        let owned = Vec::new();
+        replies.go_by(bus.clone());
+        let bus_up = bus.connected();
+        let custody = Custody::new(Hands { bus, worker, log: log.clone() });
         let daemon = Self {
             failed,
             output,
@@ -102,24 +112,24 @@ impl Daemon {
             intake,
             log,
             tdlib,
-            worker,
-            bus,
             ownership,
-            owned,
+            custody,
+            bus_up,
             signals,
             grace,
         };
         Ok((daemon, publisher))
     }
 
-    /// Takes shards over as they become this worker's, until a signal comes, a vital part fails, or
-    /// `until` is over; its output, if it was that.
+    /// Takes shards over as they become this worker's and gives them up as it is asked to, until a
+    /// signal comes, a vital part fails, or `until` is over; its output, if it was that.
     pub(crate) async fn serve<T>(
         &mut self,
         until: impl Future<Output = T>,
     ) -> anyhow::Result<Option<T>> {
         let mut until = std::pin::pin!(until);
         loop {
+            self.ownership.set_bus(*self.bus_up.borrow_and_update());
             tokio::select! {
                 biased;
                 () = self.failed.cancelled() => return Ok(None),
@@ -128,14 +138,18 @@ impl Daemon {
                     return Ok(None);
                 }
                 output = &mut until => return Ok(Some(output)),
-                change = self.ownership.next() => match change? {
-                    Change::Gained(lease) => {
-                        self.owned.push(lease.shard);
-                        self.worker.open_shard(lease.shard, lease.epoch);
-                        self.bus.subscribe(lease.shard);
-                    }
-                },
+                change = self.ownership.next() => self.on_change(change?),
+                (shard, clean) = self.custody.next() => self.ownership.release(shard, clean),
+                Ok(()) = self.bus_up.changed() => {}
             }
+        }
+    }
+
+    fn on_change(&mut self, change: Change) {
+        match change {
+            Change::Gained(lease) => self.custody.gain(lease),
+            Change::Asked(shard) => self.custody.hand_over(shard, self.grace),
+            Change::Lost(shard) => self.custody.drop_now(shard),
         }
     }
 
@@ -146,29 +160,13 @@ impl Daemon {
         let failed = self.failed.is_cancelled();
         let mut signals = self.signals;
         let drain = async {
-            let hand_over = self.owned.iter().map(|&shard| {
-                let (bus, worker) = (&self.bus, &self.worker);
-                async move {
-                    let (settled, ()) = tokio::join!(
-                        bus.unsubscribe(shard, self.grace + SETTLING),
-                        worker.close_shard(shard, self.grace),
-                    );
-                    settled
-                }
-            });
-            let settled = join_all(hand_over).await.into_iter().filter(|settled| *settled).count();
-            let left = self.owned.len() - settled;
-            if left > 0 {
-                info!(shards = left, "unfinished commands are left to redelivery");
-            }
+            self.ownership.leave().await;
+            hand_all_over(&mut self.ownership, &mut self.custody, self.grace).await;
             let mut clean = self.intake.drain(SETTLING).await;
             clean &= self.accounts.drain(SETTLING).await;
             // With nothing to store it does not matter that Redis may be away.
             clean &= self.log.counters().queued == 0 || self.log.drain(SETTLING).await;
             self.tdlib.stop().await;
-            for shard in self.owned.drain(..) {
-                self.ownership.release(shard);
-            }
             clean & self.output.drain(SETTLING).await
         };
         let clean = tokio::select! {
@@ -185,6 +183,54 @@ impl Daemon {
     }
 }
 
+/// Hands every shard over, and says how far that is.
+async fn hand_all_over(ownership: &mut Ownership, custody: &mut Custody, grace: Duration) {
+    let finish_by = Instant::now() + grace;
+    let all = custody.len();
+    let mut told = Instant::now();
+    while custody.len() > 0 {
+        custody.hand_all_over(finish_by);
+        tokio::select! {
+            (shard, clean) = custody.next() => ownership.release(shard, clean),
+            // What is gained now is handed over with the rest.
+            change = ownership.next() => match change {
+                Ok(Change::Lost(shard)) => custody.drop_now(shard),
+                Ok(Change::Gained(lease)) => ownership.release(lease.shard, lease.clean),
+                Ok(Change::Asked(_)) | Err(_) => {}
+            },
+            () = tokio::time::sleep_until(told + REPORT) => {
+                told = Instant::now();
+                info!(left = custody.len(), all, "still handing shards over");
+            }
+        }
+    }
+}
+
+/// Who shares the shards with whom.
+fn ownership(
+    stage: &Stage,
+    settings: &Settings,
+    place: Place,
+    count: ShardCount,
+) -> anyhow::Result<Ownership> {
+    let data_dir = &settings.worker.data_dir;
+    Ok(match place {
+        Place::Embedded => Ownership::in_process(data_dir, count, Clock::system())?,
+        Place::Servers => {
+            let config = LeaseConfig {
+                settings: settings.ownership.clone(),
+                uri: settings.publisher.uri.clone(),
+                timeout: settings.publisher.timeout(),
+                names: Names::new(&settings.namespace),
+                count,
+                data_dir: data_dir.clone(),
+                clock: Clock::system(),
+            };
+            Ownership::leases(stage, config)?
+        }
+    })
+}
+
 /// What the worker is made for.
 fn config(
     worker: WorkerSettings,
@@ -199,6 +245,7 @@ fn config(
         telegram,
         timeout: Duration::from_secs(tdlib.timeout_s),
         opening: worker.opening.into(),
+        spool: worker.spool(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir,
     })
@@ -211,13 +258,6 @@ fn end_at_once(signal: &str) -> ! {
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     error!(?killed, "still alive");
     std::process::abort()
-}
-
-fn shards(settings: &Settings, count: ShardCount) -> Vec<Shard> {
-    let listed = &settings.worker.shards;
-    let all = listed.is_empty();
-    let listed: BTreeSet<u64> = listed.iter().collect();
-    count.shards().filter(|shard| all || listed.contains(&shard.0.into())).collect()
 }
 
 /// The accounts as ids; the settings have refused numbers that are none.

@@ -6,15 +6,21 @@
 
 mod cli;
 mod daemon;
+mod dead_letters;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod documents;
 mod embedded;
 mod events;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod send;
+mod shards;
+mod supervisor;
+mod table;
 mod wire;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,10 +28,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use settings::{Faults, Settings, Sources};
 
-use cli::{Cli, Subcommand};
+use cli::{Cli, Subcommand, WorkerArgs};
 
 /// Exit code for settings that are wrong (`EX_CONFIG`).
-const EX_CONFIG: u8 = 78;
+pub(crate) const EX_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -40,12 +46,20 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let settings = || settings(cli.config);
+    let settings = || settings(cli.config.clone());
     match cli.subcommand {
-        Subcommand::Worker => daemon::worker(settings()?).await,
+        Subcommand::Worker(WorkerArgs { processes: Some(processes), .. }) => {
+            supervisor::run(&settings()?, cli.config.clone(), processes).await
+        }
+        Subcommand::Worker(args) if args.supervised => supervisor::supervised(settings()?).await,
+        Subcommand::Worker(_) => daemon::worker(settings()?).await,
         Subcommand::Run(args) => embedded::run(settings()?, args).await,
         Subcommand::Send(args) => send::run(settings()?, args).await,
         Subcommand::Events(args) => events::run(settings()?, args).await,
+        Subcommand::Shards(command) => shards::run(settings()?, command).await,
+        Subcommand::Workers(command) => workers::run(settings()?, command).await,
+        Subcommand::DeadLetters(command) => dead_letters::run(settings()?, command).await,
+        Subcommand::Doctor(args) => doctor::run(settings()?, &args).await,
         Subcommand::CheckConfig => check_config(&settings()?),
         Subcommand::Documents(args) => documents::run(&args),
         #[cfg(feature = "sandbox")]

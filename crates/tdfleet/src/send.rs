@@ -16,7 +16,7 @@ use crate::cli::SendArgs;
 use crate::events::print;
 
 /// Exit code when no answer came in time (`EX_TEMPFAIL`).
-const EX_TEMPFAIL: u8 = 75;
+pub(crate) const EX_TEMPFAIL: u8 = 75;
 
 pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<ExitCode> {
     let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;

@@ -94,6 +94,11 @@ impl Account {
             Act::Park(parked) => {
                 parked.iter().flat_map(|all| all.iter()).for_each(|one| self.park(one));
             }
+            Act::Unpark(places) => {
+                for place in places {
+                    self.list(place.flow).entries.remove(&place.id);
+                }
+            }
             Act::Note(notes) => notes.iter().for_each(|note| self.note(*note)),
         }
         Verdict::Done

@@ -36,6 +36,9 @@ impl Speller {
                     .flat_map(|all| all.iter())
                     .for_each(|one| add_parked(&mut command, one));
             }
+            Act::Unpark(places) => places.iter().for_each(|place| {
+                command.arg(list(place.flow)).arg(place.id.to_string());
+            }),
             Act::Note(notes) => notes.iter().for_each(|note| add_note(&mut command, call, *note)),
         }
         command
@@ -50,7 +53,7 @@ impl Speller {
         }
         let ledger = |command| names.ledger_key(account, command);
         match &call.act {
-            Act::Claim { .. } | Act::Note(_) => {}
+            Act::Claim { .. } | Act::Unpark(_) | Act::Note(_) => {}
             Act::Append(block) | Act::Restore(block) => self.add_settled(&mut keys, account, block),
             Act::Begin(asked) => {
                 keys.extend(asked.iter().map(|asked| ledger(&asked.begin.command)));
@@ -107,7 +110,16 @@ fn name(act: &Act) -> &'static str {
         Act::Begin(_) => "begin",
         Act::Leave(_) => "leave",
         Act::Park(_) => "park",
+        Act::Unpark(_) => "unpark",
         Act::Note(_) => "note",
+    }
+}
+
+/// Number of a pending list's key.
+fn list(flow: Flow) -> u8 {
+    match flow {
+        Flow::Hi => 3,
+        Flow::Lo => 4,
     }
 }
 
@@ -133,12 +145,8 @@ fn add_parked(command: &mut Cmd, parked: &Parked) {
         ("t", &properties.traceparent),
     ];
     let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-    let list = match parked.place.flow {
-        Flow::Hi => 3,
-        Flow::Lo => 4,
-    };
     let words = 6 + 2 * optional.clone().count();
-    command.arg(list).arg(parked.place.id.to_string()).arg(words);
+    command.arg(list(parked.place.flow)).arg(parked.place.id.to_string()).arg(words);
     command.arg("i").arg(parked.command.as_str()).arg("k").arg(&parked.routing_key);
     command.arg("b").arg(&parked.body[..]);
     for (name, value) in optional {

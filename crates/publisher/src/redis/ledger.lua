@@ -6,7 +6,7 @@
 --
 -- KEYS  3, 4 pending lists (streams): cmd_hi, cmd_lo
 --       5, … the ledger entry (string) of each command
--- ARGV  1 'claim', 'begin', 'leave', 'park' or 'note'; then
+-- ARGV  1 'claim', 'begin', 'leave', 'park', 'unpark' or 'note'; then
 --   claim  5 '1' when the pending lists are wanted
 --   begin  5 how often a command is handed over at most
 --          6, … digest, token and purpose of each command: 'again' to run it, which may be done
@@ -14,13 +14,14 @@
 --   leave  5, … token of each hand-over that is taken back
 --   park   5, … of each command: number of its pending list's key, its id there, how many words of
 --          fields follow, and those
+--   unpark 5, … number of each pending list's key, and the id there
 --   note   5, … fields of the head and their values
 --
 -- Answers with one of
 --   claimed <last> <opened> <logged_in> [<entries of 3> <entries of 4>]
 --   begun …             for each command: go, conflict, handed, poison, or {done, its event if the
 --                       log has it}
---   done                left, parked or noted
+--   done                left, parked, taken out or noted
 if act == 'claim' then
   redis.call('HSET', head, 'epoch', epoch, 'last', last)
   keep(head, expiry)
@@ -109,6 +110,10 @@ if act == 'park' then
     at, key = at + 3 + words, key + 1
   end
   for list in pairs(ends) do keep(list, expiry) end
+end
+
+if act == 'unpark' then
+  for at = 5, #ARGV, 2 do redis.call('XDEL', KEYS[tonumber(ARGV[at])], ARGV[at + 1]) end
 end
 
 if act == 'note' then redis.call('HSET', head, unpack(ARGV, 5)) end

@@ -19,9 +19,12 @@ impl Script {
     pub(super) fn of(act: &Act) -> Self {
         match act {
             Act::Append(_) | Act::Restore(_) => Self::Log,
-            Act::Claim { .. } | Act::Begin(_) | Act::Leave(_) | Act::Park(_) | Act::Note(_) => {
-                Self::Ledger
-            }
+            Act::Claim { .. }
+            | Act::Begin(_)
+            | Act::Leave(_)
+            | Act::Park(_)
+            | Act::Unpark(_)
+            | Act::Note(_) => Self::Ledger,
         }
     }
 }

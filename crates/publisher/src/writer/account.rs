@@ -84,7 +84,10 @@ impl Account {
 
     /// The longest run of tasks that one call can carry; `None` without any.
     pub(super) fn next(&mut self, tally: &Tally) -> Option<Run> {
-        self.fail_outdated(tally);
+        if let Some((current, _)) = self.head {
+            // This very worker may have claimed the account for a newer epoch since.
+            self.fail_older(current, tally);
+        }
         let (claimant, first) = self.waiting.front()?;
         let Claimant { epoch, known, .. } = *claimant;
         let last = match self.head {
@@ -107,9 +110,7 @@ impl Account {
         Some(run)
     }
 
-    /// This very worker has claimed the account for a newer epoch since.
-    fn fail_outdated(&mut self, tally: &Tally) {
-        let Some((current, _)) = self.head else { return };
+    fn fail_older(&mut self, current: Epoch, tally: &Tally) {
         while let Some((_, task)) =
             self.waiting.pop_front_if(|(claimant, _)| claimant.epoch < current)
         {
@@ -131,6 +132,10 @@ impl Account {
             Task::Park(parking) => Some(Arc::clone(&parking.parked)),
             _ => None,
         };
+        let unpark = |task: &Task| match task {
+            Task::Unpark(place) => Some(*place),
+            _ => None,
+        };
         let note = |task: &Task| match task {
             Task::Note(note) => Some(*note),
             _ => None,
@@ -141,6 +146,7 @@ impl Account {
             Some(Task::Begin(_)) => Act::Begin(tasks.iter().filter_map(begin).collect()),
             Some(Task::Leave(_)) => Act::Leave(tasks.iter().filter_map(leave).collect()),
             Some(Task::Park(_)) => Act::Park(tasks.iter().filter_map(park).collect()),
+            Some(Task::Unpark(_)) => Act::Unpark(tasks.iter().filter_map(unpark).collect()),
             Some(Task::Note(_)) => Act::Note(tasks.iter().filter_map(note).collect()),
         }
     }
@@ -165,7 +171,8 @@ impl Account {
     }
 
     /// A newer owner has the account.
-    pub(super) fn lost(&mut self) {
+    pub(super) fn lost(&mut self, current: Epoch, tally: &Tally) {
+        self.fail_older(current, tally);
         (self.head, self.behind, self.trouble) = (None, None, Trouble::No);
         self.said = Said::default();
     }

@@ -119,6 +119,23 @@ impl Books {
         self.accounts.iter().filter_map(claim).collect()
     }
 
+    /// Calls that say again what a store may have lost beside events, in rounds of one call per
+    /// account.
+    pub(super) fn repeats(&self) -> Vec<Vec<Flight>> {
+        let mut rounds: Vec<Vec<Flight>> = Vec::new();
+        for (&account, state) in &self.accounts {
+            let Some((epoch, last)) = state.head else { continue };
+            for (round, act) in state.said.again().into_iter().enumerate() {
+                let call = Call { account, epoch, known: state.known, last, act };
+                if rounds.len() <= round {
+                    rounds.push(Vec::new());
+                }
+                rounds[round].push(Flight { call, tasks: Vec::new() });
+            }
+        }
+        rounds
+    }
+
     /// Calls that append again what the store has lost.
     pub(super) fn restores(&mut self) -> Vec<Flight> {
         let behind = |account: &AccountId| {

@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use contracts::{Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Settle};
+use contracts::{Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Place, Settle};
 use tokio::sync::oneshot;
 
 use crate::error::{ClaimError, NotStored};
@@ -26,6 +26,7 @@ pub(crate) enum Task {
     Begin(Beginning),
     Leave(CommandId),
     Park(Parking),
+    Unpark(Place),
     Note(Note),
 }
 
@@ -38,8 +39,7 @@ pub(crate) struct Append {
 /// A question to the ledger.
 pub(crate) struct Beginning {
     pub asked: Asked,
-    /// `None` for a hand-over that is said once more, to a store that may have lost it.
-    pub answer: Option<oneshot::Sender<Result<Begun, NotStored>>>,
+    pub answer: oneshot::Sender<Result<Begun, NotStored>>,
 }
 
 pub(crate) struct Parking {
@@ -92,7 +92,7 @@ impl Task {
             Self::Append(append) => append.finish(Err(reason), tally),
             Self::Begin(beginning) => beginning.finish(Err(reason)),
             Self::Park(Parking { on_parked: Some(on_parked), .. }) => on_parked(Err(reason)),
-            Self::Park(_) | Self::Leave(_) | Self::Note(_) => {}
+            Self::Park(_) | Self::Leave(_) | Self::Unpark(_) | Self::Note(_) => {}
         }
     }
 }
@@ -110,10 +110,8 @@ impl Append {
 impl Beginning {
     /// Tells whoever waits for it.
     pub(super) fn finish(self, outcome: Result<Begun, NotStored>) {
-        if let Some(answer) = self.answer {
-            // Whoever asked may have stopped waiting.
-            answer.send(outcome).ok();
-        }
+        // Whoever asked may have stopped waiting.
+        self.answer.send(outcome).ok();
     }
 }
 

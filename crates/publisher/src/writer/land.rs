@@ -33,10 +33,10 @@ impl Books {
             Verdict::Fenced { current } => {
                 let epoch = call.epoch;
                 warn!(account.id = %account, %epoch, %current, "a newer owner has the account's log");
-                state.lost();
                 for task in tasks {
                     task.fail(NotStored::Fenced { current }, &self.tally);
                 }
+                state.lost(current, &self.tally);
             }
             Verdict::Gap { last } => {
                 state.give_back(&call, tasks);
@@ -103,9 +103,6 @@ impl Account {
     /// The answer to a claim of the owner's, or to one of the writer's own.
     fn claimed(&mut self, call: &Call, tasks: Vec<Task>, head: Claimed) {
         let last = self.found(call.epoch, head.last);
-        if tasks.is_empty() {
-            self.give_back(call, self.said.again(call.epoch, &head));
-        }
         let mut head = Some(Claimed { last, ..head });
         for task in tasks {
             if let Task::Claim(answer) = task {

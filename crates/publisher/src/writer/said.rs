@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use contracts::{Claimed, CommandId, Epoch, Note};
+use contracts::{CommandId, Note};
 
-use crate::store::{Asked, Token};
-use crate::writer::flight::{Beginning, Task};
+use crate::store::{Act, Asked, Token};
 
 /// All of it was said under one epoch.
 #[derive(Default)]
@@ -42,17 +41,12 @@ impl Said {
         }
     }
 
-    /// What must be said once more to a store whose head says `claimed`. Of the ledger a head says
-    /// nothing: hand-overs are repeated, which changes nothing where they are known.
-    pub(super) fn again(&self, epoch: Epoch, claimed: &Claimed) -> Vec<Task> {
-        let begin = |asked: &Asked| Task::Begin(Beginning { asked: asked.clone(), answer: None });
-        let mut tasks: Vec<_> = self.handed.values().map(begin).collect();
-        if self.opened && claimed.opened != Some(epoch) {
-            tasks.push(Task::Note(Note::Opened));
-        }
-        if let Some(now) = self.logged_in.filter(|now| *now != claimed.logged_in) {
-            tasks.push(Task::Note(Note::LoggedIn(now)));
-        }
-        tasks
+    /// All of it once more, for a store that may have lost it; it changes nothing where it is known.
+    pub(super) fn again(&self) -> Vec<Act> {
+        let notes = [self.opened.then_some(Note::Opened), self.logged_in.map(Note::LoggedIn)];
+        let notes: Vec<_> = notes.into_iter().flatten().collect();
+        let handed: Vec<_> = self.handed.values().cloned().collect();
+        let handed = (!handed.is_empty()).then_some(Act::Begin(handed));
+        handed.into_iter().chain((!notes.is_empty()).then_some(Act::Note(notes))).collect()
     }
 }
