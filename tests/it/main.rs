@@ -16,7 +16,10 @@ mod chaos;
 mod cli;
 mod command;
 mod commands;
+mod dead_letters;
 mod examples;
+mod fleet;
+mod processes;
 mod refusals;
 mod shutdown;
 #[path = "../support/lib.rs"]

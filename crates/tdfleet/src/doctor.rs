@@ -78,7 +78,9 @@ pub(crate) async fn run(settings: Settings, args: &DoctorArgs) -> anyhow::Result
     if args.json {
         print_json(&checks)?;
     } else {
-        checks.iter().for_each(|check| print(check.line().as_bytes()));
+        for check in &checks {
+            print(check.line().as_bytes());
+        }
     }
     let wrong = checks.iter().any(|check| check.state == State::Wrong);
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -88,12 +90,14 @@ fn telegram(settings: &Settings) -> Check {
     let accounts = settings.worker.accounts.iter().count();
     match settings.telegram.credentials() {
         Err(faults) => {
-            let names: Vec<_> = faults.iter().map(|fault| fault.setting.to_string()).collect();
+            let names: Vec<_> = faults.iter().map(|fault| &*fault.setting).collect();
             Check::wrong("telegram", format!("not set: {}", names.join(", ")), "set them")
         }
-        Ok(_) if accounts == 0 => {
-            Check::warning("telegram", "no accounts", "set worker.accounts, the same on every worker")
-        }
+        Ok(_) if accounts == 0 => Check::warning(
+            "telegram",
+            "no accounts",
+            "set worker.accounts, the same on every worker",
+        ),
         Ok(_) => Check::ok("telegram", format!("credentials are set, {accounts} accounts")),
     }
 }

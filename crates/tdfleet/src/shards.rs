@@ -206,7 +206,11 @@ mod tests {
             shards: 0,
         };
         View {
-            shards: vec![shard(0, Some("a"), true), shard(1, Some("b"), false), shard(2, None, false)],
+            shards: vec![
+                shard(0, Some("a"), true),
+                shard(1, Some("b"), false),
+                shard(2, None, false),
+            ],
             workers: vec![
                 worker("a", "one", true, false),
                 worker("b", "one", false, false),

@@ -65,16 +65,13 @@ pub(crate) async fn run(
         tokio::select! {
             biased;
             outcomes = &mut all => break outcomes,
-            signal = signals.next() => match overdue {
-                None => {
-                    info!(signal, "shutting down: every worker process is told to end");
-                    orders.stop.cancel();
-                    overdue = Some(Instant::now() + patience);
-                }
-                Some(_) => {
-                    warn!(signal, "a second signal: killing every worker process");
-                    orders.kill.cancel();
-                }
+            signal = signals.next() => if overdue.is_some() {
+                warn!(signal, "a second signal: killing every worker process");
+                orders.kill.cancel();
+            } else {
+                info!(signal, "shutting down: every worker process is told to end");
+                orders.stop.cancel();
+                overdue = Some(Instant::now() + patience);
             },
             () = sleep_until(overdue) => {
                 warn!(patience_s = patience.as_secs(), "worker processes are slow to end");

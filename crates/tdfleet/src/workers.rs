@@ -18,7 +18,10 @@ pub(crate) async fn run(settings: Settings, command: WorkersCommand) -> anyhow::
         print_json(&workers)?;
     } else {
         let rows: Vec<_> = workers.iter().map(Row::cells).collect();
-        print_table(["WORKER", "LIVE", "RABBITMQ", "SHARDS", "ACCOUNTS", "LEAVING", "STORE"], &rows);
+        print_table(
+            ["WORKER", "LIVE", "RABBITMQ", "SHARDS", "ACCOUNTS", "LEAVING", "STORE"],
+            &rows,
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -27,14 +27,16 @@ pub(super) fn check(data_dir: &Path) -> Vec<Check> {
 fn id(data_dir: &Path) -> Check {
     match fs::read_to_string(data_dir.join("store")) {
         Ok(id) => Check::ok(PART, format!("`{}` is the store {}", data_dir.display(), id.trim())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Check::ok(PART, format!("`{}` has no id yet: the first worker gives it", data_dir.display()))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Check::ok(
+            PART,
+            format!("`{}` has no id yet: the first worker gives it", data_dir.display()),
+        ),
         Err(error) => Check::wrong(PART, format!("its id cannot be read ({error})"), RIGHTS),
     }
 }
 
-const RIGHTS: &str = "run it as the workers' user; they need to read and write all of worker.data_dir";
+const RIGHTS: &str =
+    "run it as the workers' user; they need to read and write all of worker.data_dir";
 
 /// A file can be written, and a lock on it keeps everybody else out.
 fn lock(data_dir: &Path) -> Check {

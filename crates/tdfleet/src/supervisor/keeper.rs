@@ -4,8 +4,9 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use runtime::Clock;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::Instant;
@@ -78,7 +79,7 @@ impl Keeper {
 
     /// One process's life.
     async fn run_once(&self) -> io::Result<Outcome> {
-        let (worker, since) = (&self.name, SystemTime::now());
+        let (worker, since) = (&self.name, Clock::system().unix_seconds());
         let mut child = self.spawn()?;
         let pid = child.id().unwrap_or_default();
         info!(worker, pid, "worker process started");
@@ -130,10 +131,11 @@ impl Keeper {
                     child.start_kill()?;
                 }
                 () = self.orders.stop.cancelled(), if stdin.is_some() => stdin = None,
-                beaten = beat(&mut beats) => match beaten {
-                    true => deadline = Instant::now() + self.silence,
+                beaten = beat(&mut beats) => if beaten {
+                    deadline = Instant::now() + self.silence;
+                } else {
                     // It closes its output only by ending.
-                    false => beats = None,
+                    beats = None;
                 },
                 () = tokio::time::sleep_until(deadline), if !killed => {
                     killed = true;
@@ -145,18 +147,18 @@ impl Keeper {
         }
     }
 
-    /// What TDLib has left behind, if it was TDLib that ended the process.
-    fn crash_record(&self, pid: u32, since: SystemTime) -> Option<PathBuf> {
-        let ending = format!("-{pid}.json");
-        let is_new = |entry: &DirEntry| {
-            let written = entry.metadata().and_then(|metadata| metadata.modified());
-            // Some file systems keep whole seconds.
-            written.is_ok_and(|written| since <= written + Duration::from_secs(1))
+    /// What TDLib has left behind, if it was TDLib that ended the process: a file such as
+    /// `crash-1795295580-42.json`, of that second and that process.
+    fn crash_record(&self, pid: u32, since: u64) -> Option<PathBuf> {
+        let is_its = |entry: &DirEntry| {
+            let name = entry.file_name();
+            let mut words =
+                name.to_str()?.strip_prefix("crash-")?.strip_suffix(".json")?.split('-');
+            let (at, of): (u64, u32) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            Some(since <= at && of == pid)
         };
         let mut records = fs::read_dir(&self.crashes).ok()?.filter_map(Result::ok);
-        let record = records
-            .find(|entry| entry.file_name().to_string_lossy().ends_with(&ending) && is_new(entry));
-        record.map(|entry| entry.path())
+        records.find(|entry| is_its(entry).unwrap_or(false)).map(|entry| entry.path())
     }
 }
 
@@ -243,9 +245,8 @@ mod tests {
         let keeper = keeper("", directory.path());
         let record = directory.path().join("crash-1795000000-42.json");
         fs::write(&record, "{}").unwrap();
-        let now = SystemTime::now();
-        assert_eq!(keeper.crash_record(42, now), Some(record));
-        assert_eq!(keeper.crash_record(2, now), None);
-        assert_eq!(keeper.crash_record(42, now + Duration::from_mins(1)), None);
+        assert_eq!(keeper.crash_record(42, 1_795_000_000), Some(record));
+        assert_eq!(keeper.crash_record(2, 1_795_000_000), None);
+        assert_eq!(keeper.crash_record(42, 1_795_000_001), None);
     }
 }

@@ -1,0 +1,154 @@
+//! `tdfleet worker --processes N`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep, timeout};
+
+use crate::fleet::{output, shard_of};
+use crate::support::{Worker, World};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const SETTINGS: [(&str, &str); 4] = [
+    ("TDFLEET__OWNERSHIP__NAME", "w"),
+    ("TDFLEET__OWNERSHIP__LEASE_S", "6"),
+    ("TDFLEET__OWNERSHIP__JOIN_DELAY_S", "0"),
+    ("TDFLEET__OWNERSHIP__DWELL_S", "0"),
+];
+
+/// Every process that was started, by its worker's name, the newest last.
+fn started(supervisor: &Worker) -> BTreeMap<String, Vec<Pid>> {
+    let mut started = BTreeMap::<_, Vec<_>>::new();
+    for line in supervisor.log().lines().filter(|line| line.contains("worker process started")) {
+        let field = |name: &str| {
+            let value = line.split(&format!("{name}=")).nth(1).unwrap();
+            value.split_whitespace().next().unwrap().trim_matches('"').to_owned()
+        };
+        let pid = Pid::from_raw(field("pid").parse().unwrap()).unwrap();
+        started.entry(field("worker")).or_default().push(pid);
+    }
+    started
+}
+
+/// Waits until a worker's process was started for the `number`th time; its process.
+async fn process(supervisor: &Worker, worker: &str, number: usize) -> Pid {
+    let search = async {
+        loop {
+            let started = started(supervisor);
+            if let Some(pid) = started.get(worker).and_then(|pids| pids.get(number - 1)) {
+                return *pid;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = timeout(PATIENCE, search).await;
+    found.unwrap_or_else(|_| panic!("it is not started again:\n{}", supervisor.log()))
+}
+
+/// Whether a process runs; one that nobody has buried does not.
+fn runs(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero()));
+    status.is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
+/// Who owns which shard, once both workers own some.
+async fn owners(world: &World) -> BTreeMap<String, String> {
+    let shared = async {
+        loop {
+            let (_, text) = output(world, &["shards", "list", "--json"]).await;
+            let shards: Vec<Value> = serde_json::from_str(&text).unwrap();
+            let owned = shards.iter().filter(|shard| shard["state"] == "owned");
+            let owners: BTreeMap<_, _> = owned
+                .map(|shard| {
+                    ["shard", "owner"].map(|name| shard[name].as_str().unwrap().to_owned())
+                })
+                .map(|[shard, owner]| (shard, owner))
+                .collect();
+            let both = ["w-1", "w-2"].iter().all(|name| owners.values().any(|owner| owner == name));
+            if both && owners.len() == shards.len() {
+                return owners;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(PATIENCE, shared).await.expect("both workers own shards")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_or_freezes_takes_down_only_its_own_accounts() {
+    let world = World::start(4).await;
+    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
+    let mut backend = world.backend_when_declared().await;
+    for account in 1..=4 {
+        backend.listen(account).await;
+        world.log_in(&mut backend, account).await;
+    }
+
+    for (number, signal) in [Signal::KILL, Signal::STOP].into_iter().enumerate() {
+        let owners = owners(&world).await;
+        let of = |worker: &str| (1..=4).find(|account| owners[&shard_of(*account)] == worker);
+        let account = of("w-1").or_else(|| of("w-2")).unwrap();
+        let worker = owners[&shard_of(account)].clone();
+        let runs = started(&supervisor)[&worker].len();
+        kill_process(process(&supervisor, &worker, runs).await, signal).unwrap();
+        process(&supervisor, &worker, runs + 1).await;
+        let answer = backend.call(account, "get_active_sessions", json!({})).await;
+        assert!(answer["payload"]["result"].is_object(), "{answer}");
+        let starts: usize = started(&supervisor).values().map(Vec::len).sum();
+        assert_eq!(starts, 2 + number + 1, "the other was left alone:\n{}", supervisor.log());
+    }
+    let log = supervisor.log();
+    assert!(log.contains("a worker process is silent; killing it"), "{log}");
+
+    owners(&world).await;
+    supervisor.terminate();
+    assert_eq!(supervisor.ended().await.code(), Some(0), "{}", supervisor.log());
+    for account in 1..=4 {
+        let log = backend.log(account).await;
+        let (_, last) = log.last().unwrap();
+        assert_eq!(last["payload"]["result"]["state"], "cold", "TDLib was closed: {last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_whose_supervisor_is_gone_end_in_good_order() {
+    let world = World::start(1).await;
+    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
+    let mut backend = world.backend_when_declared().await;
+    backend.listen(1).await;
+    world.log_in(&mut backend, 1).await;
+    let processes: Vec<_> = started(&supervisor).into_values().flatten().collect();
+    assert_eq!(processes.len(), 2);
+    supervisor.kill9();
+    supervisor.ended().await;
+    let gone = async {
+        while processes.iter().any(|process| runs(*process)) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let gone = timeout(PATIENCE, gone).await;
+    assert!(gone.is_ok(), "they go on:\n{}", supervisor.log());
+    let log = backend.log(1).await;
+    assert_eq!(log.last().unwrap().1["payload"]["result"]["state"], "cold");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_kills_every_process() {
+    let world = World::without_servers(1).await;
+    // Nothing is there to be closed for, and Redis is away: the end takes its time.
+    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
+    supervisor.logged("redis").await;
+    let processes: Vec<_> = started(&supervisor).into_values().flatten().collect();
+    for process in &processes {
+        kill_process(*process, Signal::STOP).unwrap();
+    }
+    supervisor.terminate();
+    supervisor.logged("shutting down").await;
+    supervisor.terminate();
+    assert_eq!(supervisor.ended().await.code(), Some(1), "{}", supervisor.log());
+    assert!(supervisor.log().contains("a second signal"), "{}", supervisor.log());
+    assert!(!processes.iter().any(|process| runs(*process)));
+}
