@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::store::{Call, Outage, Store, Verdict};
 use crate::stored::Stored;
-use account::Account;
+use account::{Account, Keep};
 
 /// Live events a slow follower may lag behind before it is sent to the log.
 const LIVE_BUFFER: usize = 4096;
@@ -80,9 +80,12 @@ impl MemoryStore {
     fn carry_out(&self, accounts: &mut HashMap<AccountId, Account>, call: &Call) -> Verdict {
         let settings = &self.settings;
         let expiry = if call.known { settings.idle_expiry_s } else { settings.unknown_expiry_s };
+        let log_expiry = expiry.min(settings.max_age_s);
+        let [account, log] = [expiry, log_expiry].map(Duration::from_secs);
+        let keep = Keep { account, log };
         let account = accounts.entry(call.account).or_insert_with(|| Account::new(call.epoch));
         let publish = |event: &Stored| self.memory.live.send(event.clone()).is_ok();
-        let verdict = account.carry_out(call, Duration::from_secs(expiry), publish);
+        let verdict = account.carry_out(call, &keep, publish);
         let max = usize::try_from(self.settings.max_events).unwrap_or(usize::MAX);
         let surplus = account.events.len().saturating_sub(max);
         account.events.drain(..surplus);

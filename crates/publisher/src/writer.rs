@@ -165,18 +165,18 @@ impl<S: Store> Writer<S> {
 
     /// Connects, compares every account's head with what was stored, brings back what the store has
     /// lost, and only then carries out what was under way: a ledger that has forgotten what is done
-    /// must not be asked.
+    /// must not be asked, and who hears of an event may rely on all that was told before it.
     async fn attach(&mut self) -> Result<(), Outage> {
         self.store.connect().await?;
         let claims = self.books.claims();
         self.fly_all(claims).await?;
         let restores = self.books.restores();
         self.fly_all(restores).await?;
-        let held = std::mem::take(&mut self.held);
-        self.fly(held).await?;
         for round in self.books.repeats() {
             self.fly_all(round).await?;
         }
+        let held = std::mem::take(&mut self.held);
+        self.fly(held).await?;
         self.settle().await
     }
 

@@ -24,6 +24,15 @@ pub(super) struct Account {
     ledger: HashMap<CommandId, Mark>,
     pending: [List; 2],
     expires: Instant,
+    log_expires: Instant,
+}
+
+/// How long an act keeps things.
+pub(super) struct Keep {
+    /// All of the account, without another act.
+    pub account: Duration,
+    /// The log, without another event.
+    pub log: Duration,
 }
 
 /// An entry of the ledger.
@@ -51,12 +60,16 @@ impl Account {
             ledger: HashMap::new(),
             pending: Default::default(),
             expires: Instant::now(),
+            log_expires: Instant::now(),
         }
     }
 
     /// Drops what has expired; `false` when that is all of it.
     pub(super) fn sweep(&mut self, now: Instant) -> bool {
         self.ledger.retain(|_, mark| !mark.is_over(now));
+        if self.log_expires <= now {
+            self.events.clear();
+        }
         now < self.expires
     }
 
@@ -64,7 +77,7 @@ impl Account {
     pub(super) fn carry_out(
         &mut self,
         call: &Call,
-        expiry: Duration,
+        keep: &Keep,
         publish: impl Fn(&Stored) -> bool,
     ) -> Verdict {
         if self.epoch > call.epoch {
@@ -75,7 +88,11 @@ impl Account {
             return self.mismatch(&call.act);
         }
         self.epoch = call.epoch;
-        self.expires = self.expires.max(Instant::now() + expiry);
+        let now = Instant::now();
+        self.expires = self.expires.max(now + keep.account);
+        if matches!(call.act, Act::Append(_) | Act::Restore(_)) {
+            self.log_expires = self.log_expires.max(now + keep.log);
+        }
         match &call.act {
             Act::Claim { pending } => return Verdict::Claimed(Box::new(self.claimed(*pending))),
             Act::Append(block) => return self.store(block, publish),

@@ -86,7 +86,7 @@ impl Store for RedisStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{AccountId, Epoch, EventId};
+    use contracts::{AccountId, Begin, CommandId, Digest, Epoch, EventId, Purpose};
     use deadpool_redis::redis::Client;
     use futures_util::StreamExt;
     use servers::redis::RedisServer;
@@ -94,7 +94,7 @@ mod tests {
     use settings::SecretString;
 
     use super::*;
-    use crate::store::{Act, Block, Entry};
+    use crate::store::{Act, Asked, Block, Entry, Token};
     use crate::stored::Stored;
 
     fn id(n: u64) -> EventId {
@@ -225,6 +225,70 @@ mod tests {
         assert_eq!(last(&mut store).await, Some(id(255)));
         run(&mut store, append(block(256..=256, "a"))).await;
         assert_eq!(left().await, ["7-256"]);
+    }
+
+    fn asked(id: &str, purpose: Purpose) -> Asked {
+        let begin = Begin { command: CommandId::new(id).unwrap(), digest: Digest(1), purpose };
+        Asked { begin, token: Token::random() }
+    }
+
+    fn begin(asked: &Asked) -> Call {
+        call(None, Act::Begin(vec![asked.clone()]))
+    }
+
+    #[tokio::test]
+    async fn a_hand_over_that_is_said_twice_counts_once() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        let once = asked("once", Purpose::Run { idempotent: false });
+        let again = || asked("again", Purpose::Run { idempotent: true });
+        let (first, second, third) = (again(), again(), again());
+        for _ in 0..3 {
+            assert_eq!(run(&mut store, begin(&once)).await, "Begun([Go])");
+            assert_eq!(run(&mut store, begin(&first)).await, "Begun([Go])");
+        }
+        for _ in 0..3 {
+            assert_eq!(run(&mut store, begin(&second)).await, "Begun([Go])");
+        }
+        assert_eq!(run(&mut store, begin(&third)).await, "Begun([Poison])");
+    }
+
+    #[tokio::test]
+    async fn a_hand_over_that_is_taken_back_twice_is_taken_back_once() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        let again = || asked("again", Purpose::Run { idempotent: true });
+        let (first, second, third, fourth) = (again(), again(), again(), again());
+        run(&mut store, begin(&first)).await;
+        run(&mut store, begin(&second)).await;
+        let leave = |asked: &Asked| {
+            call(None, Act::Leave(vec![(asked.begin.command.clone(), asked.token)]))
+        };
+        for _ in 0..3 {
+            assert_eq!(run(&mut store, leave(&second)).await, "Done");
+            assert_eq!(run(&mut store, leave(&first)).await, "Done");
+        }
+        assert_eq!(run(&mut store, begin(&third)).await, "Begun([Go])");
+        assert_eq!(run(&mut store, begin(&fourth)).await, "Begun([Poison])");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_or_written_down_where_events_are_lacking() {
+        let server = RedisServer::start();
+        let mut store = store(&server).await;
+        let gap = format!("{:?}", Verdict::Gap { last: None });
+        let once = asked("once", Purpose::Run { idempotent: false });
+        for act in [
+            Act::Begin(vec![once.clone()]),
+            Act::Leave(vec![(once.begin.command.clone(), once.token)]),
+            Act::Park(Vec::new()),
+            Act::Unpark(Vec::new()),
+            Act::Note(vec![contracts::Note::Opened]),
+        ] {
+            assert_eq!(run(&mut store, call(Some(id(1)), act)).await, gap);
+        }
+        assert_eq!(last(&mut store).await, None);
+        assert_eq!(run(&mut store, begin(&once)).await, "Begun([Go])");
     }
 
     #[test]

@@ -254,6 +254,21 @@ pub(crate) async fn a_command_that_is_done_is_not_parked(place: Place) {
     assert_eq!(ids(&claim(&log, me).await), ["b"]);
 }
 
+pub(crate) async fn a_command_is_taken_out_of_its_pending_list(place: Place) {
+    let (log, me) = (place.open(), owner(account(1), 7));
+    let spots = [spot(Flow::Hi, "7-1"), spot(Flow::Hi, "7-2"), spot(Flow::Lo, "7-2")];
+    let commands =
+        || ["a", "b", "c"].iter().zip(spots).map(|(id, spot)| parked(id, spot)).collect();
+    park(&log, me, commands()).await.unwrap();
+    log.unpark(me, spots[1]);
+    log.unpark(me, spot(Flow::Hi, "7-9"));
+    assert_eq!(ids(&claim(&log, me).await), ["a", "c"]);
+    park(&log, me, commands()).await.unwrap();
+    log.unpark(me, spots[0]);
+    log.unpark(me, spots[2]);
+    assert!(claim(&log, me).await.pending.is_empty());
+}
+
 pub(crate) async fn a_claim_tells_what_was_noted(place: Place) {
     let (log, one) = (place.open(), account(1));
     let fresh = claim(&log, owner(one, 7)).await;
@@ -277,8 +292,11 @@ pub(crate) async fn older_owner_changes_nothing(old: &EventLog, new: &EventLog) 
     let (then, now) = (owner(account(1), 7), owner(account(1), 8));
     let fenced = NotStored::Fenced { current: Epoch(8) };
     assert_eq!(begin(old, then, "handed over", ONCE).await, Ok(Begun::Go));
+    let waiting = spot(Flow::Lo, "7-1");
+    park(old, then, vec![parked("waiting", waiting)]).await.unwrap();
     claim(new, now).await;
     old.leave(then, command("handed over"));
+    old.unpark(then, waiting);
     old.note(then, Note::Opened);
     old.note(then, Note::LoggedIn(true));
     assert_eq!(begin(old, then, "new", ONCE).await, Err(fenced));
@@ -290,7 +308,7 @@ pub(crate) async fn older_owner_changes_nothing(old: &EventLog, new: &EventLog) 
     assert_eq!(begin(new, now, "handed over", ONCE).await, Ok(Begun::HandedOver));
     let claimed = claim(new, now).await;
     assert_eq!((claimed.opened, claimed.logged_in, claimed.last), (None, false, None));
-    assert!(claimed.pending.is_empty());
+    assert_eq!(ids(&claimed), ["waiting"]);
 }
 
 pub(crate) async fn a_stopped_ledger_answers_that_it_is_closed(place: Place) {

@@ -8,6 +8,7 @@ mod outages;
 mod redis;
 mod suite;
 mod support;
+mod time;
 
 /// Runs each scenario of a module on both kinds of log.
 macro_rules! on_both {
@@ -58,6 +59,7 @@ on_both! {
         a_claim_gives_the_pending_commands_as_they_were_parked,
         a_command_leaves_its_pending_list_with_its_answer,
         a_command_that_is_done_is_not_parked,
+        a_command_is_taken_out_of_its_pending_list,
         a_claim_tells_what_was_noted,
         an_older_owner_changes_nothing_any_more,
         a_stopped_ledger_answers_that_it_is_closed,
