@@ -32,13 +32,16 @@ pub(crate) struct Follower {
     client: redis::Client,
     accounts: u32,
     seen: Mutex<BTreeMap<u32, BTreeMap<Id, Seen>>>,
+    /// Up to where each log was read; what the channel has told may have gaps.
+    read: Mutex<HashMap<u32, Id>>,
     answers: Mutex<HashMap<String, Answer>>,
 }
 
 impl Follower {
     pub(crate) fn new(uri: &str, accounts: u32) -> Self {
         let client = redis::Client::open(uri).unwrap();
-        Self { client, accounts, seen: Mutex::default(), answers: Mutex::default() }
+        let (seen, read, answers) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { client, accounts, seen, read, answers }
     }
 
     /// Listens to the channels until it is dropped.
@@ -67,16 +70,15 @@ impl Follower {
         }
     }
 
-    /// Reads what the logs have after the last event known of each account.
+    /// Reads what the logs have, from where they were read last.
     pub(crate) async fn catch_up(&self) -> RedisResult<()> {
         let mut redis = self.client.get_multiplexed_async_connection().await?;
         for account in 1..=self.accounts {
-            let last = lock(&self.seen)
-                .get(&account)
-                .and_then(|seen| seen.keys().next_back().copied())
-                .map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-            for json in range(&mut redis, account, &last).await? {
+            let last = lock(&self.read).get(&account).copied();
+            let from = last.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+            for (id, json) in range(&mut redis, account, &from).await? {
                 self.learn(account, &json, false);
+                lock(&self.read).insert(account, id);
             }
         }
         Ok(())
@@ -86,7 +88,7 @@ impl Follower {
     pub(crate) async fn log(&self, account: u32) -> RedisResult<Vec<Event>> {
         let mut redis = self.client.get_multiplexed_async_connection().await?;
         let log = range(&mut redis, account, "-").await?;
-        Ok(log.iter().filter_map(|json| Event::read(json)).collect())
+        Ok(log.iter().filter_map(|(_, json)| Event::read(json)).collect())
     }
 
     /// All that is known of an account.
@@ -131,12 +133,12 @@ async fn range(
     redis: &mut MultiplexedConnection,
     account: u32,
     from: &str,
-) -> RedisResult<Vec<Vec<u8>>> {
+) -> RedisResult<Vec<(Id, Vec<u8>)>> {
     let mut range = redis::cmd("XRANGE");
     range.arg(format!("tdfleet:{{{account}}}:log")).arg(from).arg("+");
     let entries: Vec<Entry> = range.query_async(redis).await?;
-    let json = |(_, fields): Entry| fields.into_iter().next().map(|(_, json)| json);
-    Ok(entries.into_iter().filter_map(json).collect())
+    let event = |(id, fields): Entry| Some((Id::read(&id)?, fields.into_iter().next()?.1));
+    Ok(entries.into_iter().filter_map(event).collect())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -109,7 +109,9 @@ pub(crate) async fn run(options: Options) -> Verdict {
         wipes: Mutex::default(),
     });
     let mut background = scene.start_background().await;
-    scene.log_in().await;
+    if let Err(failed) = scene.log_in().await {
+        return scene.conclude(vec![failed]);
+    }
     let mut load = scene.start_load();
     scene.timeline.note("the load begins");
     sleep(scene.options.calm).await;
@@ -143,19 +145,28 @@ impl Scene {
         tasks
     }
 
-    async fn log_in(self: &Arc<Self>) {
+    async fn log_in(self: &Arc<Self>) -> Result<(), String> {
         let begun = Instant::now();
-        timeout(PATIENCE, self.bus.declared()).await.expect("a worker declares the exchange");
+        let declared = timeout(PATIENCE, self.bus.declared()).await;
+        declared.map_err(|_| "no worker declares the exchange".to_owned())?;
         let mut logins = JoinSet::new();
         for account in 1..=self.options.accounts {
             let scene = Arc::clone(self);
             logins.spawn(async move { load::log_in(&scene, account).await });
         }
-        let all = async { while logins.join_next().await.transpose().unwrap().is_some() {} };
-        timeout(PATIENCE, all).await.expect("all accounts are logged in");
+        let all = async {
+            while let Some(login) = logins.join_next().await {
+                login.unwrap()?;
+            }
+            Ok::<_, String>(())
+        };
+        timeout(PATIENCE, all)
+            .await
+            .map_err(|_| "not all accounts can be logged in".to_owned())??;
         let took = begun.elapsed();
         self.timeline.note(format!("all accounts are logged in after {took:.1?}"));
         sleep(QUEUES_SETTLE.saturating_sub(took)).await;
+        Ok(())
     }
 
     fn start_load(self: &Arc<Self>) -> JoinSet<()> {

@@ -64,7 +64,7 @@ fn key(account: u32, flow: Flow, command: &str) -> String {
 }
 
 /// Logs an account in.
-pub(crate) async fn log_in(scene: &Scene, account: u32) {
+pub(crate) async fn log_in(scene: &Scene, account: u32) -> Result<(), String> {
     let sandbox = &scene.stage.sandbox;
     let steps = [
         ("start", json!({"phone": sandbox.phone(account)})),
@@ -79,8 +79,11 @@ pub(crate) async fn log_in(scene: &Scene, account: u32) {
         let key = key(account, Flow::Hi, command);
         while !scene.bus.publish(account, &key, body.to_string().as_bytes(), &id).await {}
         let answer = scene.follower.wait_for(&id).await;
-        assert_eq!(answer.code, None, "account {account} is not logged in by {command}");
+        if let Some(code) = answer.code {
+            return Err(format!("account {account} is not logged in: {command} fails, {code}"));
+        }
     }
+    Ok(())
 }
 
 /// Publishes commands for an account, one after the other, as long as the load lasts.

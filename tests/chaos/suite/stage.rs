@@ -26,6 +26,8 @@ const SHARDS_KEY: &str = "tdfleet:{fleet}:shards";
 const GRACE_S: u64 = 8;
 /// How soon a worker that has ended is started again.
 const RESPAWN: Duration = Duration::from_millis(500);
+/// A worker's exit code when it refuses its settings.
+const WRONG_SETTINGS: i32 = 78;
 
 /// A worker's place: its process is started again whenever it ends.
 pub(crate) struct Slot {
@@ -160,6 +162,7 @@ impl Stage {
             let status = child.wait().await.unwrap();
             *lock(&slot.pid) = None;
             self.timeline.note(format!("{} has ended: {status}", slot.name));
+            assert_ne!(status.code(), Some(WRONG_SETTINGS), "the settings are not taken");
             let pause = std::mem::replace(&mut *lock(&slot.pause), RESPAWN);
             sleep(pause).await;
         }
