@@ -60,9 +60,7 @@ pub trait EventSink: Send + Sync + 'static {
     fn note(&self, claimant: Claimant, note: Note);
 
     /// Whether so much waits to be stored that updates that are soon stale are better dropped.
-    fn pressed(&self) -> bool {
-        false
-    }
+    fn pressed(&self) -> bool;
 
     /// Whether the log can be reached; while it cannot, nothing is handed to TDLib.
     fn up(&self) -> watch::Receiver<bool>;

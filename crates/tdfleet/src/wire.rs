@@ -72,6 +72,9 @@ impl owner_worker::Replies for Replies {
     }
 }
 
+/// So many events of all accounts together wait in a log that is far behind.
+const FAR_BEHIND: usize = 20_000;
+
 /// The worker's events go to the log.
 pub(crate) struct Log(pub(crate) EventLog);
 
@@ -123,6 +126,10 @@ impl EventSink for Log {
 
     fn note(&self, claimant: Claimant, note: Note) {
         self.0.note(claimant, note);
+    }
+
+    fn pressed(&self) -> bool {
+        self.0.counters().queued > FAR_BEHIND
     }
 
     fn up(&self) -> watch::Receiver<bool> {

@@ -24,10 +24,10 @@ use crate::worker::Shared;
 /// How long TDLib may take to open an account's databases.
 const OPENING: Duration = Duration::from_mins(5);
 
-/// How often a directory that another process has locked is tried again.
+/// How often an opening that something stands in the way of is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How long it may stay locked before that is logged.
+/// How long that may last before it is logged.
 const LONG: Duration = Duration::from_secs(5);
 
 /// An open account: its TDLib client, and the lock on its directory for as long as that lives.
@@ -71,6 +71,20 @@ pub(super) enum OpenError {
     ShuttingDown,
 }
 
+impl OpenError {
+    /// Whether it may go away by itself: another process has the directory locked, or the disk is
+    /// full, which TDLib does not survive.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Directory(DirectoryError::InUse) => true,
+            Self::Directory(DirectoryError::Io(error)) | Self::Mark(error) | Self::Spool(error) => {
+                error.kind() == io::ErrorKind::StorageFull
+            }
+            Self::Directory(_) | Self::Latched { .. } | Self::ShuttingDown => false,
+        }
+    }
+}
+
 /// An opening that is under way.
 pub(super) struct Opening {
     pub(super) shared: Arc<Shared>,
@@ -81,54 +95,59 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Locks the account's directory, marks it and makes its client, when its turn has come; with
-    /// what an earlier owner has left to be told. TDLib knows nothing of the account yet.
+    /// Locks the account's directory, marks it and makes its client, when its turn has come and
+    /// nothing stands in the way any more; with what an earlier owner has left to be told. TDLib
+    /// knows nothing of the account yet.
     ///
     /// Nobody holds the lock once this has ended otherwise.
     pub(super) async fn run(self) -> Result<(Session, Spool), OpenError> {
-        let (mut places, directory) = self.lock().await?;
-        self.shared.sink.note(self.claimant, Note::Opened);
+        let (begun, mut told) = (Instant::now(), false);
+        loop {
+            let error = match self.attempt().await {
+                Err(error) if error.passes() => runtime::chain(&error),
+                done => return done,
+            };
+            let account = self.claimant.account;
+            if begun.elapsed() >= LONG && !std::mem::replace(&mut told, true) {
+                warn!(account.id = %account, error, "the account waits to be opened");
+            } else {
+                debug!(account.id = %account, error, "the account waits to be opened");
+            }
+            self.unless_given_up(sleep(RETRY)).await?;
+        }
+    }
+
+    async fn attempt(&self) -> Result<(Session, Spool), OpenError> {
+        let mut places = self.places(1).await?;
+        let directory = self.lock().await?;
         let (trace, spool) = self.read(&directory).await?;
-        match &trace {
-            Trace::None => {}
-            Trace::Died { deaths } => {
-                drop(places);
-                let account = self.claimant.account;
-                warn!(account.id = %account, deaths, "a process died opening the account: opening it alone");
-                places = self.places(self.shared.config.opening.max(1)).await?;
-            }
+        let account = self.claimant.account;
+        let deaths = match &trace {
+            Trace::None => None,
+            Trace::Died { deaths } => Some(*deaths),
             Trace::Latched(why) => {
-                let (account, why) = (self.claimant.account, why.clone());
-                return Err(OpenError::Latched { account, why });
+                return Err(OpenError::Latched { account, why: why.clone() });
             }
+        };
+        if deaths.is_some() {
+            drop(places);
+            places = self.places(self.shared.config.opening.max(1)).await?;
         }
         let (path, now) = (directory.path().to_owned(), self.shared.clock.unix_seconds());
         let set = move || Mark::set(&path, now, &trace).map_err(OpenError::Mark);
         let starting = Starting { _mark: blocking(set).await?, _places: places };
+        self.shared.sink.note(self.claimant, Note::Opened);
+        if let Some(deaths) = deaths {
+            warn!(account.id = %account, deaths, "a process died opening the account: opening it alone");
+        }
         let (client, updates) = self.shared.tdlib.client();
         Ok((Session { client, updates, starting: Some(starting), directory }, spool))
     }
 
-    /// Locks the directory, in one of the places for openings. While another process has it locked
-    /// no place is taken.
-    async fn lock(&self) -> Result<(OwnedSemaphorePermit, Directory), OpenError> {
-        let (begun, mut told) = (Instant::now(), false);
+    async fn lock(&self) -> Result<Directory, OpenError> {
         let Claimant { account, epoch, .. } = self.claimant;
-        loop {
-            let places = self.places(1).await?;
-            let (data_dir, history) = (self.shared.config.data_dir.clone(), self.history);
-            let lock = move || Ok(Directory::lock(&data_dir, account, epoch, history)?);
-            match blocking(lock).await {
-                Err(OpenError::Directory(DirectoryError::InUse)) => drop(places),
-                locked => return Ok((places, locked?)),
-            }
-            if begun.elapsed() >= LONG && !std::mem::replace(&mut told, true) {
-                warn!(account.id = %account, "another process has the account open; waiting for it to close");
-            } else {
-                debug!(account.id = %account, "another process has the account open");
-            }
-            self.unless_given_up(sleep(RETRY)).await?;
-        }
+        let (data_dir, history) = (self.shared.config.data_dir.clone(), self.history);
+        blocking(move || Ok(Directory::lock(&data_dir, account, epoch, history)?)).await
     }
 
     async fn read(&self, directory: &Directory) -> Result<(Trace, Spool), OpenError> {

@@ -2,6 +2,7 @@
 //! in turns.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,6 +104,19 @@ async fn an_account_that_waits_for_its_directory_can_be_closed() {
     open(&world, 1, 42, true).await;
     close(&world, 1, PATIENCE).await;
     assert_eq!(world.sent("setTdlibParameters").len(), 0);
+}
+
+#[tokio::test]
+async fn an_account_is_not_opened_while_the_disk_is_full() {
+    let world = world(&Options { opening: 1, ..Options::default() });
+    let full = directory(&world).join("opening.new");
+    symlink("/dev/full", &full).unwrap();
+    open(&world, 1, 42, true).await;
+    open(&world, 2, 42, true).await;
+    state(&world, 2, "ready").await;
+    assert_eq!(world.sent("setTdlibParameters").len(), 1, "that of account 2");
+    fs::remove_file(full).unwrap();
+    state(&world, 1, "ready").await;
 }
 
 #[tokio::test]
