@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::fleet::{output, shard_of};
@@ -95,8 +95,9 @@ async fn a_process_that_dies_or_freezes_takes_down_only_its_own_accounts() {
         let runs = started(&supervisor)[&worker].len();
         kill_process(process(&supervisor, &worker, runs).await, signal).unwrap();
         process(&supervisor, &worker, runs + 1).await;
-        let answer = backend.call(account, "get_active_sessions", json!({})).await;
-        assert!(answer["payload"]["result"].is_object(), "{answer}");
+        let account = account.to_string();
+        let answer = output(&world, &["send", &account, "get_active_sessions"]).await;
+        assert_eq!(answer.0, Some(0), "{}", answer.1);
         let starts: usize = started(&supervisor).values().map(Vec::len).sum();
         assert_eq!(starts, 2 + number + 1, "the other was left alone:\n{}", supervisor.log());
     }
