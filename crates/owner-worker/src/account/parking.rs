@@ -87,9 +87,11 @@ impl Account {
         self.park(self.copies.park_again());
     }
 
-    /// While the log is away nothing is parked: it is when that is back.
+    /// While the log is away, and until it is known to be back, nothing is parked: all that is to be
+    /// is parked then, in its order, which what comes later must not overtake.
     fn park(&self, parked: Vec<Parked>) {
-        if parked.is_empty() || !*self.log_up.borrow() {
+        let away = !*self.log_up.borrow() || self.log_up.has_changed().unwrap_or(true);
+        if parked.is_empty() || away {
             return;
         }
         let places: Vec<_> =

@@ -4,11 +4,13 @@
 mod block_list;
 mod catalog;
 mod contacts;
+mod delivery;
 mod fuzz;
 mod global_privacy;
 mod lanes;
 mod lifecycle;
 mod opening;
+mod parking;
 mod privacy;
 mod raw;
 mod refusals;

@@ -213,7 +213,8 @@ impl World {
         self.request(Request { body, key, properties, redelivered, expired })
     }
 
-    fn request(&self, request: Request) -> Answer {
+    /// Submits a request as it is.
+    pub(crate) fn request(&self, request: Request) -> Answer {
         let (told, answer) = oneshot::channel();
         self.worker.submit(request, Box::new(move |outcome| drop(told.send(outcome))));
         Answer(answer)

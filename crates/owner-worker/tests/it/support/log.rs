@@ -23,6 +23,8 @@ use super::PATIENCE;
 pub(crate) struct MemoryLog {
     up: watch::Sender<bool>,
     length: watch::Sender<usize>,
+    /// So many questions were put to the ledger.
+    asked: watch::Sender<usize>,
     /// Questions to the ledger are answered.
     answers: watch::Sender<bool>,
     pressed: AtomicBool,
@@ -66,6 +68,7 @@ impl MemoryLog {
         Arc::new(Self {
             up: watch::Sender::new(true),
             length: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
             answers: watch::Sender::new(true),
             pressed: AtomicBool::new(false),
             dead: AtomicBool::new(false),
@@ -87,6 +90,25 @@ impl MemoryLog {
     /// Lets the ledger be silent, or answer again.
     pub(crate) fn set_answering(&self, answers: bool) {
         self.answers.send_replace(answers);
+    }
+
+    /// Lets the ledger be silent, has `what` done, which asks it `number` questions, and lets it
+    /// answer again after `then`.
+    pub(crate) async fn while_asking<T>(
+        &self,
+        number: usize,
+        what: impl FnOnce() -> T,
+        then: impl FnOnce(),
+    ) -> T {
+        let before = *self.asked.borrow();
+        self.answers.send_replace(false);
+        let result = what();
+        let mut asked = self.asked.subscribe();
+        let come = timeout(PATIENCE, asked.wait_for(|asked| *asked >= before + number)).await;
+        drop(come.unwrap().unwrap());
+        then();
+        self.answers.send_replace(true);
+        result
     }
 
     /// Lets the log be far behind.
@@ -151,6 +173,11 @@ impl MemoryLog {
                 event.clear();
             }
         }
+    }
+
+    /// Puts a command of account 1 into its pending list, as an earlier owner has.
+    pub(crate) fn leave_parked(&self, parked: Parked) {
+        self.lock().park(id(1), parked);
     }
 
     /// The ids of the commands in a pending list of account 1, in its order.
@@ -362,6 +389,7 @@ impl EventSink for MemoryLog {
         if self.is_dead() {
             return std::future::pending().boxed();
         }
+        self.asked.send_modify(|asked| *asked += 1);
         let (mut up, mut answers) = (self.up.subscribe(), self.answers.subscribe());
         let state = Arc::clone(&self.state);
         async move {
