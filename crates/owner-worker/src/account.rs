@@ -6,6 +6,7 @@
 mod authorization;
 mod closing;
 mod directory;
+mod errand;
 mod lane;
 mod mark;
 mod opening;
@@ -20,7 +21,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Claimant, Claimed, Flow, Purpose};
+use contracts::{AccountId, Claimant, Claimed, Flow};
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -30,13 +31,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
-use crate::answer::{Case, Failure};
-use crate::commands::{Common, Entry, Lane as Kind, Prepared};
+use crate::answer::Failure;
+use crate::commands::{Common, Lane as Kind};
 use crate::copies::Copies;
 use crate::worker::Shared;
 pub(crate) use authorization::schemas as event_schemas;
 use closing::Closing;
 use directory::History;
+pub(crate) use errand::{Errand, Job, Refusal};
 use lane::Lane;
 use opening::{OpenError, Opening, Session};
 use outbox::{Gap, Outbox};
@@ -59,36 +61,7 @@ pub(crate) struct Takeover {
     pub(crate) clean: bool,
 }
 
-/// A checked command on its way to its account.
-pub(crate) struct Job {
-    pub(crate) entry: &'static Entry,
-    pub(crate) prepared: Prepared,
-    pub(crate) case: Case,
-    pub(crate) flow: Flow,
-    pub(crate) redelivered: bool,
-}
-
-/// A command that is answered unrun.
-pub(crate) struct Refusal {
-    pub(crate) case: Case,
-    pub(crate) failure: Failure,
-}
-
-impl Refusal {
-    /// Answers it, unless the ledger knows better.
-    pub(crate) async fn carry_out(self, shared: Arc<Shared>) {
-        if let Some(case) = self.case.admit(&shared, Purpose::Refuse).await {
-            case.answer(&shared, Err(self.failure));
-        }
-    }
-}
-
-/// What an account is to do with a command.
-pub(crate) enum Errand {
-    Run(Job),
-    Refuse(Refusal),
-}
-
+#[expect(clippy::large_enum_variant, reason = "nearly every message is an errand")]
 enum Message {
     Errand(Errand),
     Close { grace: Duration },

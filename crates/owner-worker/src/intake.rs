@@ -90,17 +90,15 @@ impl Worker {
         };
         let known = Circumstances { claimant, at, flow, redelivered, expired, id: None };
         let order = self.shared.examine(read, &letter, known);
-        self.with_shard(shard, |owned| match owned.accounts.get(&account) {
-            Some(handle) => {
-                if let Some(errand) = self.take(order, &handle.copies, (letter, at), done) {
-                    handle.submit(errand);
-                }
-            }
-            None => {
-                let errand = self.take(order, &owned.strangers, (letter, at), done);
-                if let Some(Errand::Refuse(refusal)) = errand {
-                    self.refuse_stranger(owned, refusal);
-                }
+        self.with_shard(shard, |owned| {
+            let handle = owned.accounts.get(&account);
+            let copies = handle.map_or(&owned.strangers, |handle| &handle.copies);
+            let errand = self.take(order, copies, (letter, at), done);
+            match (handle, errand) {
+                (Some(handle), Some(errand)) => handle.submit(errand),
+                (None, Some(Errand::Refuse(refusal))) => self.refuse_stranger(owned, refusal),
+                // A copy; a stranger's command is never found fit to run.
+                (_, None) | (None, Some(Errand::Run(_))) => {}
             }
         });
     }

@@ -200,13 +200,13 @@ async fn what_a_closed_account_had_begun_in_vain_does_not_count_as_handed_over()
 #[tokio::test]
 async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() {
     let world = holding().await;
-    let mut expires = disconnect("a");
-    expires.body["_meta"] = json!({"deadline": "2026-11-18T11:06:41Z"});
+    let mut late = disconnect("a");
+    late.body["_meta"] = json!({"deadline": "2026-11-18T11:06:41Z"});
     let mut fine = ttl("b", 1);
     fine.flow = Flow::Lo;
-    let both = || (world.deliver(&expires), world.deliver(&fine));
-    let (expired, fine) = world.log.while_asking(2, both, || world.clock.advance_ms(1_000)).await;
-    assert_eq!(code(expired).await, "expired");
+    let both = || (world.deliver(&late), world.deliver(&fine));
+    let (answer, fine) = world.log.while_asking(2, both, || world.clock.advance_ms(1_000)).await;
+    assert_eq!(code(answer).await, "expired");
     world.tdlib.seen("setInactiveSessionTtl").await;
     world.tdlib.release("setInactiveSessionTtl");
     assert_eq!(event(fine).await["payload"]["type"], "set_inactive_session_ttl");

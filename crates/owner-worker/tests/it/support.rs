@@ -150,7 +150,8 @@ impl World {
                 .map(ToString::to_string)
                 .collect(),
         };
-        let ports = Ports { sink: log.clone(), replies: log.clone() };
+        let ports =
+            Ports { sink: Arc::<MemoryLog>::clone(&log), replies: Arc::<MemoryLog>::clone(&log) };
         let clock = Clock::manual(NOW_MS);
         let stage = Stage::new("accounts", &failed);
         let worker = Worker::new(stage, config, tdlib, ports, clock.clone());
