@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
-use runtime::CancellationToken;
+use runtime::{CancellationToken, OnFailure, Stage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -26,6 +26,7 @@ const CHUNK: usize = 64;
 
 /// What it takes to consume one queue.
 pub(crate) struct Consumption {
+    pub(crate) stage: Stage,
     pub(crate) queue: String,
     pub(crate) execute: Arc<dyn Execute>,
     pub(crate) links: Links,
@@ -49,8 +50,9 @@ impl Consumption {
             let connected = stop.run_until_cancelled(self.links.connection());
             let Some(Some(connection)) = connected.await else { return true };
             let (mut links, since) = (self.links.clone(), Instant::now());
+            let mut opened = None;
             let served = tokio::select! {
-                served = self.serve(&connection) => served,
+                served = self.serve(&connection, &mut opened) => served,
                 () = links.given_up(&connection) => Err(Error::GivenUp),
                 () = self.kill.cancelled() => Err(Error::Grace),
             };
@@ -58,6 +60,9 @@ impl Consumption {
                 Ok(complete) => return complete,
                 Err(error) => error,
             };
+            if let Some(channel) = opened {
+                self.close(channel);
+            }
             let (queue, cause) = (&self.queue, runtime::chain(&error));
             if self.stop.is_cancelled() {
                 warn!(queue, error = cause, "deliveries are left to be delivered again");
@@ -76,8 +81,15 @@ impl Consumption {
     }
 
     /// Consumes by one channel; `Ok` only after `stop`.
-    async fn serve(&self, connection: &Connection) -> Result<bool, Error> {
-        let (channel, consumer) = self.open(connection).await?;
+    async fn serve(
+        &self,
+        connection: &Connection,
+        opened: &mut Option<Channel>,
+    ) -> Result<bool, Error> {
+        let timeout = self.timeout;
+        let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
+        *opened = Some(channel.clone());
+        let consumer = self.consume(&channel).await?;
         debug!(queue = self.queue, "consuming");
         let (done, settled) = mpsc::unbounded_channel();
         let settler = Settler {
@@ -101,9 +113,8 @@ impl Consumption {
         Ok(complete)
     }
 
-    async fn open(&self, connection: &Connection) -> Result<(Channel, Consumer), Error> {
+    async fn consume(&self, channel: &Channel) -> Result<Consumer, Error> {
         let timeout = self.timeout;
-        let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let limited = channel.basic_qos(self.prefetch, BasicQosOptions::default());
         within(timeout, "setting the prefetch", limited).await?;
         let consuming = channel.basic_consume(
@@ -112,8 +123,20 @@ impl Consumption {
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        let consumer = within(timeout, "consuming", consuming).await?;
-        Ok((channel, consumer))
+        within(timeout, "consuming", consuming).await
+    }
+
+    /// Closes a channel, in its own time: lapin keeps one open for as long as it has a consumer, so
+    /// that one which is only dropped would go on holding the queue.
+    fn close(&self, channel: Channel) {
+        let timeout = self.timeout;
+        self.stage.spawn("channel", OnFailure::Log, async move {
+            let closed = channel.close(200, "OK".into());
+            if let Err(error) = within(timeout, "closing a channel", closed).await {
+                debug!(error = runtime::chain(&error), "a channel was lost before it was closed");
+            }
+            Ok(())
+        });
     }
 
     async fn cancel(&self, channel: &Channel, tag: ShortString) -> Result<(), Error> {

@@ -128,6 +128,7 @@ impl Intake {
         let kill = CancellationToken::new();
         let (finished, ended) = oneshot::channel();
         let consumption = Consumption {
+            stage: self.stage.clone(),
             queue,
             execute,
             links: self.links.clone(),
