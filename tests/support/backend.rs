@@ -122,9 +122,13 @@ impl Backend {
         range.arg(key).arg("-").arg("+");
         let entries: Vec<Entry> = range.query_async(&mut self.redis).await.unwrap();
         let event = |fields: Vec<(String, Vec<u8>)>| {
-            let [(name, json)] = fields.as_slice() else { panic!("one field") };
-            assert_eq!(name, "e");
-            serde_json::from_slice(json).unwrap()
+            let [(event, json), (time, ms)] = fields.as_slice() else { panic!("two fields") };
+            assert_eq!((event.as_str(), time.as_str()), ("e", "t"));
+            let json: Value = serde_json::from_slice(json).unwrap();
+            let at: jiff::Timestamp =
+                json["payload"]["_meta"]["occurred_at"].as_str().unwrap().parse().unwrap();
+            assert_eq!(at.as_millisecond().to_string().as_bytes(), ms);
+            json
         };
         entries.into_iter().map(|(id, fields)| (id, event(fields))).collect()
     }

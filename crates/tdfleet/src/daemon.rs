@@ -90,7 +90,7 @@ impl Daemon {
         let tdlib = Tdlib::start(Arc::new(library), failed.clone())
             .context("cannot start TDLib's reader")?;
         let replies = Arc::new(Replies::default());
-        let ports = Ports { sink: Arc::new(Log(log.clone())), replies: replies.clone() };
+        let ports = Ports { sink: Arc::new(Log(log.clone())), replies: Arc::clone(&replies) as _ };
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
         let execute =

@@ -169,10 +169,8 @@ impl Hands {
         if let Some(step) = urgent.run_until_cancelled(in_order).await {
             return step;
         }
-        let at_once = join(
-            bus.unsubscribe(shard, Duration::ZERO),
-            worker.close_shard(shard, Duration::ZERO),
-        );
+        let at_once =
+            join(bus.unsubscribe(shard, Duration::ZERO), worker.close_shard(shard, Duration::ZERO));
         at_once.await;
         Step::Closed(shard, false)
     }

@@ -152,6 +152,7 @@ pub(super) const CODES: &[&str] = &[
     "not_owner",
     "expired",
     "outcome_unknown",
+    "poison",
     "timeout",
     "flood_wait",
     "tdlib_error",
