@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{Begun, Epoch, Flow, Note};
-use publisher::{EventLog, NotStored};
+use publisher::{ClaimError, EventLog, NotStored};
 use servers::redis::Persistence;
 use tokio::time::timeout;
 
@@ -43,24 +43,28 @@ async fn all_that_an_older_owner_has_queued_is_fenced() {
     store(&old, account(2), 7, 0).await.unwrap();
 }
 
+/// Keeps Redis busy for a quarter of a second: what comes meanwhile is carried out afterwards, the
+/// first try of a client that has lost patience as well.
+const BUSY: &str = "EVAL local\tfunction\tnow()\tlocal\tt=redis.call('TIME')\t\
+    return\tt[1]*1000+t[2]/1000\tend\tlocal\tover=now()+250\trepeat\tuntil\tnow()>over 0";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_counts_once_however_often_it_is_said() {
     let mut place = Place::on_redis();
     place.settings.timeout_ms = 100;
     let (log, me) = (place.open(), owner(account(1), 7));
     let mut cli = Cli::to(place.server()).await;
-    for round in 0..5 {
-        let (once, again) = (format!("once {round}"), format!("again {round}"));
-        // What was sent is carried out when the pause ends, after it was sent again.
-        cli.tell("CLIENT PAUSE 250").await;
-        let begun = [begin(&log, me, &once, ONCE), begin(&log, me, &again, AGAIN)];
-        for begun in begun {
-            assert_eq!(begun.await, Ok(Begun::Go));
-        }
-        for expected in [Begun::Go, Begun::Poison] {
-            assert_eq!(begin(&log, me, &again, AGAIN).await, Ok(expected));
-        }
-        answer(&log, me, round, settle(&once, None)).await.unwrap();
+    until_connected(&log, true).await;
+    for round in 0..4 {
+        let begins = async {
+            for number in 0..20 {
+                let id = format!("command {round} {number}");
+                for expected in [Begun::Go, Begun::Go, Begun::Poison] {
+                    assert_eq!(begin(&log, me, &id, AGAIN).await, Ok(expected));
+                }
+            }
+        };
+        tokio::join!(cli.tell(BUSY), begins);
     }
 }
 
@@ -95,6 +99,17 @@ async fn a_flushed_redis_is_told_what_is_done_before_it_is_asked() {
     cli.tell("FLUSHALL").await;
     assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Done(Some(event.json))));
     assert_eq!(log.counters().restored, 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_forgotten_without_any_event_is_claimed_again() {
+    let (place, log, mut cli) = on_redis().await;
+    let one = account(1);
+    claim(&log, owner(one, 7)).await;
+    cli.tell("FLUSHALL").await;
+    assert_eq!(begin(&log, owner(one, 7), "a", ONCE).await, Ok(Begun::Go));
+    let older = place.open().claim(owner(one, 6)).await;
+    assert_eq!(older.unwrap_err(), ClaimError::Fenced { current: Epoch(7) });
 }
 
 #[tokio::test(flavor = "multi_thread")]
