@@ -6,11 +6,24 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use contracts::Shard;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, fstatfs};
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::error::Error;
+
+/// Filesystems that one kernel alone can have mounted for writing, by their numbers in `statfs`:
+/// ext, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs.
+const LOCAL: [i64; 8] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0x794c_7630,
+    0xf2f5_2010,
+    0x2fc1_2fc1,
+    0xca45_1a4e,
+];
 
 /// A store: the directory under which a worker keeps its accounts' databases.
 #[derive(Clone, Debug)]
@@ -64,7 +77,7 @@ impl Files {
     }
 
     fn identity(&self, file: &File) -> io::Result<String> {
-        if self.boot.is_empty() {
+        if self.boot.is_empty() || !LOCAL.contains(&i64::from(fstatfs(file)?.f_type)) {
             return Ok(String::new());
         }
         let data = file.metadata()?;
@@ -111,8 +124,8 @@ pub(crate) struct Locked {
 }
 
 impl Locked {
-    /// Tells this lock from every other in the world: kernel, device and file. A copy of the store,
-    /// or the same disk under another kernel, has another. Empty when it cannot be told.
+    /// Tells this lock from every other in the world: kernel, device and file. A copy of the store has
+    /// another. Empty when it cannot be told, and on a disk that another machine may use as well.
     pub(crate) fn identity(&self) -> &str {
         &self.identity
     }

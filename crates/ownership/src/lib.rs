@@ -27,6 +27,8 @@ pub mod fleet;
 mod guard;
 mod in_process;
 mod leases;
+#[cfg(test)]
+mod model;
 mod record;
 mod redis;
 mod rules;

@@ -16,7 +16,8 @@ pub(crate) struct Record {
     /// Of a free shard: its last owner closed it in good order.
     #[serde(default)]
     pub(crate) clean: bool,
-    /// [Identity](crate::files::Locked::identity) of the file lock that the owner holds.
+    /// [Identity](crate::files::Locked::identity) of the file lock that the owner holds, or the last
+    /// one held.
     #[serde(default)]
     pub(crate) lock: String,
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use contracts::{Names, Shard};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, Value, cmd,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError,
+    ServerErrorKind, Value, cmd,
 };
 use serde::Serialize;
 use settings::{ExposeSecret, SecretString};
 
+use crate::boot_time::BootTime;
 use crate::error::Error;
 
 const BEAT: &str = include_str!("redis/beat.lua");
@@ -28,11 +30,14 @@ pub(crate) struct Link {
     connection: Option<MultiplexedConnection>,
     /// Grows with every new connection.
     connections: u64,
+    /// When the server of the last connection had started, at the latest.
+    up_since: Option<BootTime>,
 }
 
 /// What `beat.lua` is asked.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Ask {
+    pub(crate) by: u64,
     pub(crate) name: String,
     pub(crate) incarnation: String,
     pub(crate) record: String,
@@ -75,6 +80,10 @@ pub(crate) struct Answer {
     pub(crate) pins: HashMap<String, String>,
     /// The shard that moves, and where to; or empty.
     pub(crate) moves: String,
+    /// Redis's own time, in unix milliseconds.
+    pub(crate) time: u64,
+    /// The request was on its way for too long: nothing but the look was done.
+    pub(crate) late: bool,
     /// As many replicas have it as must.
     pub(crate) replicated: bool,
 }
@@ -97,7 +106,16 @@ impl Link {
         // The error's own text is left out: it may quote the URI.
         let client = Client::open(uri.expose_secret()).map_err(|_| Error::InvalidUri)?;
         let place = client.get_connection_info().addr().to_string();
-        Ok(Self { client, place, timeout, names, replicas, connection: None, connections: 0 })
+        Ok(Self {
+            client,
+            place,
+            timeout,
+            names,
+            replicas,
+            connection: None,
+            connections: 0,
+            up_since: None,
+        })
     }
 
     pub(crate) fn place(&self) -> &str {
@@ -109,6 +127,11 @@ impl Link {
         self.connections
     }
 
+    /// When Redis had started, at the latest; `None` when it cannot be told.
+    pub(crate) fn up_since(&self) -> Option<BootTime> {
+        self.up_since
+    }
+
     pub(crate) async fn beat(&mut self, ask: &Ask) -> Result<Answer, RedisError> {
         let names = &self.names;
         let keys = [names.shards_key(), names.workers_key(), names.pins_key(), names.move_key()];
@@ -116,8 +139,8 @@ impl Link {
         let (mut answers, replicated) =
             self.run(vec![script(BEAT, &keys, &[request.as_str()])]).await?;
         let answer = answers.pop().unwrap_or(Value::Nil);
-        let (announced, moving, lost, shards, workers, pins, moves) = read(answer)?;
-        Ok(Answer { announced, moving, lost, shards, workers, pins, moves, replicated })
+        let (announced, moving, lost, shards, workers, pins, moves, time, late) = read(answer)?;
+        Ok(Answer { announced, moving, lost, shards, workers, pins, moves, time, late, replicated })
     }
 
     /// Takes shards; which of them are this worker's now. None is, as long as the replicas do not
@@ -183,8 +206,10 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection =
+            self.client.get_multiplexed_async_connection_with_config(&config).await?;
         self.connections += 1;
+        self.up_since = uptime(&mut connection).await?;
         Ok(connection)
     }
 }
@@ -192,6 +217,21 @@ impl Link {
 /// The text travels with each call, once a second: there is nothing to load after a restart.
 fn script(text: &str, keys: &[String], arguments: &[&str]) -> Cmd {
     cmd("EVAL").arg(text).arg(keys.len()).arg(keys).arg(arguments).take()
+}
+
+/// When the server had started; `None` if it does not let us know.
+async fn uptime(connection: &mut MultiplexedConnection) -> Result<Option<BootTime>, RedisError> {
+    let asked = BootTime::now();
+    let info: Value = match cmd("INFO").arg("server").query_async(connection).await {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            return Ok(None);
+        }
+        info => info?,
+    };
+    let info: String = read(info)?;
+    let seconds = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+    let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
+    Ok(seconds.map(|seconds| BootTime(asked.0.saturating_sub(Duration::from_secs(seconds)))))
 }
 
 fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {

@@ -57,6 +57,9 @@ pub(crate) struct Taker<'a> {
     pub(crate) store: &'a str,
     /// Identity of the shard's file lock, which it holds; empty when that proves nothing.
     pub(crate) lock: &'a str,
+    /// Redis has been up for the [wait](Times::wait): what a restart made it forget, the owners have
+    /// told it again.
+    pub(crate) steady: bool,
 }
 
 /// Whether a worker that holds the shard's file lock may take it, having seen this very record, or
@@ -77,7 +80,9 @@ pub(crate) fn may_take(
     // An owner holds the lock as long as its accounts may be open: having the same one proves that
     // they are closed, be the owner frozen, cut off or gone.
     let proven = !taker.lock.is_empty() && record.lock == taker.lock;
-    record.is_free() || proven || waited
+    // A Redis that lost its last second may call free what has been taken since.
+    let free = record.is_free() && (taker.steady || record.epoch == 0);
+    free || proven || waited
 }
 
 /// Whether an owner whose lease is not over may renew it, by what the record says.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contracts::{Epoch, Shard};
+use contracts::Shard;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -48,6 +48,8 @@ struct Closed {
     clean: bool,
     /// Kept until the record is free: then nobody who looks at locks takes this worker for dead.
     lock: Option<ShardFile>,
+    /// Of that lock.
+    identity: String,
 }
 
 pub(crate) struct Held {
@@ -62,6 +64,8 @@ pub(crate) struct Held {
 /// A shard that was taken.
 pub(crate) struct Gain {
     pub(crate) lease: Lease,
+    /// In its record.
+    pub(crate) beat: u64,
     pub(crate) lock: ShardFile,
     /// When the taking was sent.
     pub(crate) sent: BootTime,
@@ -93,14 +97,12 @@ impl Held {
     }
 
     pub(crate) fn gain(&mut self, gain: Gain) {
-        let Gain { lease, lock, sent } = gain;
+        let Gain { lease, beat, lock, sent } = gain;
         self.tenures.begin(lease.shard, self.times.closes_at(sent), self.times.ends_at(sent));
         let gained = BootTime::now();
         let epoch = lease.epoch.0;
-        self.open.insert(
-            lease.shard,
-            Holding { epoch, beat: 0, lock, gained, sent, phase: Phase::Open },
-        );
+        self.open
+            .insert(lease.shard, Holding { epoch, beat, lock, gained, sent, phase: Phase::Open });
         info!(shard = %lease.shard, epoch, clean = lease.clean, "shard gained");
         self.tell(Change::Gained(lease));
     }
@@ -196,7 +198,8 @@ impl Held {
         }
         let Holding { epoch, beat, lock, .. } = holding;
         debug!(%shard, epoch, clean, "shard released");
-        self.closed.insert(shard, Closed { epoch, beat, clean, lock: Some(lock) });
+        let identity = lock.identity().to_owned();
+        self.closed.insert(shard, Closed { epoch, beat, clean, lock: Some(lock), identity });
     }
 
     /// The records to be freed.
@@ -205,9 +208,10 @@ impl Held {
             let record = Record {
                 epoch: closed.epoch,
                 beat: closed.beat + 1,
+                owner: String::new(),
                 store: self.me.store.clone(),
                 clean: closed.clean,
-                ..Record::default()
+                lock: closed.identity.clone(),
             };
             self.me.write(shard, &record)
         };
@@ -233,17 +237,5 @@ impl Held {
     fn tell(&self, change: Change) {
         // A daemon that is gone needs to hear nothing.
         self.changes.send(Ok(change)).ok();
-    }
-}
-
-impl Gain {
-    pub(crate) fn new(
-        shard: Shard,
-        epoch: u64,
-        clean: bool,
-        lock: ShardFile,
-        sent: BootTime,
-    ) -> Self {
-        Self { lease: Lease { shard, epoch: Epoch(epoch), clean }, lock, sent }
     }
 }

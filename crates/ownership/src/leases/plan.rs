@@ -42,6 +42,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) join_delay: Duration,
     pub(crate) dwell: Duration,
     pub(crate) files: &'a Files,
+    /// Redis has been up for long.
+    pub(crate) steady: bool,
     pub(crate) now: BootTime,
 }
 
@@ -88,6 +90,6 @@ fn may_be_taken(seen: &SeenShard, at: &Situation<'_>) -> bool {
     let record = seen.record.as_ref();
     let lock = record.map_or("", |record| &record.lock);
     let lock = if at.files.is_local(lock) { lock } else { "" };
-    let taker = Taker { store: &at.me.store, lock };
+    let taker = Taker { store: &at.me.store, lock, steady: at.steady };
     may_take(record, taker, at.now.since(seen.since), at.times)
 }

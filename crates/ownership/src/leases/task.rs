@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use contracts::Shard;
+use contracts::{Epoch, Shard};
 use deadpool_redis::redis::RedisError;
 use runtime::{CancellationToken, Clock};
 use settings::OwnershipSettings;
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
+use crate::Lease;
 use crate::boot_time::BootTime;
 use crate::error::Error;
 use crate::files::{Files, Locked};
@@ -52,6 +53,8 @@ pub(crate) struct Task {
 /// What the task remembers from one beat to the next.
 pub(crate) struct State {
     beat: u64,
+    /// Redis's time when it last answered; 0 before.
+    redis_time: u64,
     next: Instant,
     leaving: bool,
     stopping: bool,
@@ -79,6 +82,7 @@ impl State {
     pub(crate) fn new() -> Self {
         Self {
             beat: 0,
+            redis_time: 0,
             next: Instant::now(),
             leaving: false,
             stopping: false,
@@ -159,6 +163,11 @@ impl Task {
             }
             Ok(answer) => {
                 self.note_back();
+                self.state.redis_time = answer.time;
+                if answer.late {
+                    self.state.next = Instant::now();
+                    return Ok(());
+                }
                 self.learn(&ask, &answer, sent);
                 self.act().await?;
             }
@@ -170,7 +179,10 @@ impl Task {
     /// What to ask Redis for.
     fn ask(&mut self, now: BootTime) -> Ask {
         self.state.beat += 1;
+        // What is still on its way when this lease is over must not be carried out any more.
+        let lease = u64::try_from(self.times.lease.as_millis()).unwrap_or(u64::MAX);
         let mut ask = Ask {
+            by: if self.state.redis_time == 0 { 0 } else { self.state.redis_time + lease },
             name: self.me.name.clone(),
             incarnation: self.me.incarnation.clone(),
             renew: self.held.renewals(now),
@@ -250,6 +262,7 @@ impl Task {
             join_delay: self.settings.join_delay(),
             dwell: self.settings.dwell(),
             files: &self.files,
+            steady: self.is_steady(),
             now: BootTime::now(),
         };
         let plan = self.planner.plan(&self.sight, &self.held, &situation);
@@ -287,7 +300,11 @@ impl Task {
         for mut gain in locked.into_iter().filter(|gain| taken.contains(&gain.lease.shard)) {
             gain.sent = sent;
             gain.lock.write(gain.lease.epoch.0, false)?;
-            self.held.gain(gain);
+            // An answer that comes when the lease is nearly over is worth nothing; the record, which
+            // is this worker's now, is taken once more.
+            if BootTime::now() < self.times.closes_at(sent) {
+                self.held.gain(gain);
+            }
         }
         if taken.len() < takes.len() {
             self.soon();
@@ -307,23 +324,28 @@ impl Task {
             return Ok(None);
         };
         let now = BootTime::now();
-        let taker = Taker { store: &self.me.store, lock: lock.identity() };
+        let steady = self.is_steady();
+        let taker = Taker { store: &self.me.store, lock: lock.identity(), steady };
         if !may_take(record, taker, now.since(seen.since), self.times) {
             return Ok(None);
         }
         let file = lock.read()?;
-        let epoch = next_epoch(record, file.0, self.clock.unix_seconds());
-        let clean = was_clean(record, file);
+        let lease = Lease {
+            shard,
+            epoch: Epoch(next_epoch(record, file.0, self.clock.unix_seconds())),
+            clean: was_clean(record, file),
+        };
         let taken = Record {
-            epoch,
+            epoch: lease.epoch.0,
             owner: self.me.owner(),
-            beat: 0,
+            // No two records of a shard are alike, whatever Redis has forgotten in between.
+            beat: u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0),
             store: self.me.store.clone(),
             clean: false,
             lock: lock.identity().to_owned(),
         };
         let take = Take { shard, seen: seen.text.clone(), record: json(&taken) };
-        Ok(Some((take, Gain::new(shard, epoch, clean, lock, now))))
+        Ok(Some((take, Gain { lease, beat: taken.beat, lock, sent: now })))
     }
 
     /// One last beat, to free what is closed and to take the worker's own record away.
@@ -339,6 +361,10 @@ impl Task {
         if let Err(error) = self.link.beat(&ask).await {
             info!(%error, "the other workers could not be told that this one is gone");
         }
+    }
+
+    fn is_steady(&self) -> bool {
+        self.link.up_since().is_some_and(|up| BootTime::now().since(up) >= self.times.wait())
     }
 
     fn soon(&mut self) {

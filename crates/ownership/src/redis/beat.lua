@@ -4,6 +4,8 @@
 --
 -- KEYS  1 shards (hash)  2 workers (hash)  3 pins (hash)  4 move (string)
 -- ARGV  1 JSON:
+--         by                  Redis's time in milliseconds until which this may be carried out; 0
+--                             for any. A request that was on its way for longer only reads
 --         name, incarnation   the worker
 --         record              its record; '' to say nothing
 --         over                a dead namesake's record, which may be written over; '' for none
@@ -14,10 +16,18 @@
 --
 -- Answers  1 whether the worker's record is its own  2 whether the move is its own
 --          3 shards that were not renewed  4 shards  5 workers  6 pins  7 the move, or ''
+--          8 Redis's time in milliseconds  9 whether this came too late, and was only a look
 --
--- The records never expire by themselves: Redis's clock has no part in this.
+-- The records never expire by themselves.
 local shards, workers, pins, move = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ask = cjson.decode(ARGV[1])
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local late = ask.by > 0 and now > ask.by
+if late then
+  ask.record, ask.goodbye, ask.renew, ask.free, ask.forget, ask.move = '', false, {}, {}, {}, ''
+end
 
 -- The record under a field; false when there is none, an empty one when it cannot be read.
 local function read(key, field)
@@ -82,4 +92,6 @@ return {
   redis.call('HGETALL', workers),
   redis.call('HGETALL', pins),
   redis.call('GET', move) or '',
+  now,
+  late and 1 or 0,
 }
