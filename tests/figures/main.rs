@@ -13,7 +13,9 @@
 #[path = "../support/lib.rs"]
 mod support;
 
+mod bare;
 mod commands;
+mod costs;
 mod cpu;
 mod updates;
 
@@ -22,6 +24,11 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if std::env::args().any(|argument| argument == bare::ARGUMENT) {
+        return runtime.block_on(bare::run());
+    }
     updates::print();
-    tokio::runtime::Runtime::new().unwrap().block_on(commands::print());
+    runtime.block_on(commands::print());
+    runtime.block_on(costs::print());
 }

@@ -5,4 +5,4 @@ mod contract;
 mod world;
 
 pub(crate) use backend::{Backend, routing_key};
-pub(crate) use world::{Worker, World};
+pub(crate) use world::{SHARDS, Worker, World};

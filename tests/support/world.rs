@@ -65,8 +65,18 @@ impl World {
 
     /// Any `tdfleet` process with this world's settings; `environment` stands above them.
     pub(crate) fn tdfleet(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Worker {
+        self.process(Path::new(env!("CARGO_BIN_EXE_tdfleet")), arguments, environment)
+    }
+
+    /// The same of any program.
+    pub(crate) fn process(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Worker {
         let log = self.dir.path().join(format!("{}.log", unique_name()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tdfleet"));
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
