@@ -132,6 +132,10 @@ impl World {
         token
     }
 
+    pub(crate) fn person_mut(&mut self, user: UserId) -> Option<&mut Person> {
+        self.people.get_mut(&user)
+    }
+
     pub(crate) fn person(&self, user: UserId) -> Option<&Person> {
         self.people.get(&user)
     }

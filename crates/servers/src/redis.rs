@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::ports;
@@ -96,6 +97,24 @@ impl RedisServer {
         }
     }
 
+    /// Freezes it: its connections stay, and answer nothing.
+    ///
+    /// # Panics
+    ///
+    /// The signal cannot be sent.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen one go on.
+    ///
+    /// # Panics
+    ///
+    /// The signal cannot be sent.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Kills it if it runs, and starts it on the same port and directory; waits until it answers.
     ///
     /// # Panics
@@ -155,6 +174,12 @@ impl RedisServer {
             ),
             Err(error) => panic!("redis-server cannot be run: {error}"),
         }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let Some(process) = &self.process else { return };
+        let sent = kill_process(Pid::from_child(process), signal);
+        sent.unwrap_or_else(|error| panic!("redis-server cannot be signalled: {error}"));
     }
 
     fn answers(&self) -> bool {

@@ -47,14 +47,14 @@ fn effects(scene: &Scene) -> BTreeMap<u32, Vec<Effect>> {
     let mut effects: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
     for call in scene.stage.sandbox.calls(None, None) {
         let deed = match call.method {
-            "messages.setDefaultHistoryTTL" => Deed::Once,
+            "account.updateProfile" => Deed::Once,
             "account.setAuthorizationTTL" => Deed::Again,
             _ => continue,
         };
         if let (Some(account), Some(number), "ok") =
             (call.account, number_in(&call.arguments), call.outcome.as_str())
         {
-            let effect = Effect { deed, number };
+            let effect = Effect { at: call.at_ms, deed, number };
             effects.entry(account).or_default().push(effect);
         }
     }
@@ -65,6 +65,14 @@ fn effects(scene: &Scene) -> BTreeMap<u32, Vec<Effect>> {
 fn number_in(arguments: &str) -> Option<u32> {
     let digits = arguments.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
     digits?.parse().ok()
+}
+
+/// The queues that hold something, and who consumes them, for people.
+pub(crate) fn queues(scene: &Scene) -> String {
+    let columns = ["name", "messages_ready", "messages_unacknowledged", "consumers"];
+    let table = scene.stage.rabbit(|rabbit| rabbit.ctl(["list_queues"].iter().chain(&columns)));
+    let holds = |line: &&str| !line.contains("\t0\t0\t");
+    table.lines().filter(holds).collect::<Vec<_>>().join("\n")
 }
 
 /// What still lies in RabbitMQ's queues.

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     KillRabbit,
     KillRedis,
     WipeRedis,
+    FreezeRedis,
     CutFromRedis,
     CutFromRabbit,
     FillSpool,
@@ -36,11 +37,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::KillWorker,
         Self::KillRedis,
         Self::CutFromRabbit,
         Self::Floods,
+        Self::FreezeRedis,
         Self::FreezeWorker,
         Self::Poison,
         Self::RollingRestart,
@@ -60,6 +62,7 @@ impl Kind {
             Self::KillRabbit => "kill-rabbitmq",
             Self::KillRedis => "kill-redis",
             Self::WipeRedis => "wipe-redis",
+            Self::FreezeRedis => "freeze-redis",
             Self::CutFromRedis => "cut-from-redis",
             Self::CutFromRabbit => "cut-from-rabbitmq",
             Self::FillSpool => "fill-spool",
@@ -98,6 +101,7 @@ pub(crate) async fn strike(scene: &Scene, kind: Kind, random: &mut Random) -> Ma
         Kind::KillRabbit => kill_rabbit(scene, random).await,
         Kind::KillRedis => kill_redis(scene, random).await,
         Kind::WipeRedis => wipe_redis(scene),
+        Kind::FreezeRedis => freeze_redis(scene, random).await,
         Kind::CutFromRedis => {
             scene.timeline.note(format!("w{} is cut from Redis", worker + 1));
             cut(redis_address(worker), scene.leases(4)).await;
@@ -182,6 +186,18 @@ async fn kill_redis(scene: &Scene, random: &mut Random) {
     scene.timeline.note("Redis is back");
 }
 
+/// Redis answers nothing, about as long as a lease is held without it; again, a moment later.
+async fn freeze_redis(scene: &Scene, random: &mut Random) {
+    for _ in 0..2 {
+        let frozen = Duration::from_millis(random.among(500..1_500) * scene.options.lease_s);
+        scene.timeline.note(format!("Redis is frozen, for {frozen:.1?}"));
+        scene.stage.redis(|redis| redis.pause());
+        sleep(frozen).await;
+        scene.stage.redis(|redis| redis.resume());
+        sleep(scene.leases(1)).await;
+    }
+}
+
 fn wipe_redis(scene: &Scene) {
     let from = now();
     scene.timeline.note("Redis is killed and loses all it has");
@@ -235,7 +251,7 @@ async fn floods(scene: &Scene, random: &mut Random) -> Vec<u32> {
     for account in &tenth {
         let seconds = u32::try_from(random.among(5..91)).unwrap_or(5);
         let flood = Fault::flood_wait(seconds).account(*account).times(1);
-        scene.stage.sandbox.inject(flood.method("messages.setDefaultHistoryTTL"));
+        scene.stage.sandbox.inject(flood.method("account.updateProfile"));
     }
     sleep(FLOOD).await;
     tenth

@@ -4,6 +4,7 @@
 mod bus;
 pub(crate) mod checker;
 mod collect;
+mod dossier;
 mod faults;
 mod figures;
 mod follower;
@@ -26,7 +27,7 @@ use bus::Bus;
 pub(crate) use faults::Kind;
 use follower::Follower;
 use random::Random;
-use record::{Ms, Published, now};
+use record::{Evidence, Ms, Published, now};
 use stage::Stage;
 use timeline::{Timeline, say};
 
@@ -110,7 +111,7 @@ pub(crate) async fn run(options: Options) -> Verdict {
     });
     let mut background = scene.start_background().await;
     if let Err(failed) = scene.log_in().await {
-        return scene.conclude(vec![failed]);
+        return scene.conclude(vec![failed], &Evidence::default());
     }
     let mut load = scene.start_load();
     scene.timeline.note("the load begins");
@@ -126,7 +127,7 @@ pub(crate) async fn run(options: Options) -> Verdict {
     let mut violations = checker::check(&evidence);
     violations.extend(figures::print(&scene, &evidence, &marks));
     background.shutdown().await;
-    scene.conclude(violations)
+    scene.conclude(violations, &evidence)
 }
 
 impl Scene {
@@ -194,17 +195,14 @@ impl Scene {
             let mark = faults::strike(self, kind, &mut random).await;
             let healed = Instant::now();
             let waiting = if kind == Kind::Floods { mark.accounts.as_slice() } else { &[] };
-            match timeout(RECOVERY, self.all_answer_but(waiting)).await {
-                Ok(()) => self.timeline.note(format!(
-                    "all accounts answer {:.1?} after {}",
-                    healed.elapsed(),
-                    kind.name()
-                )),
-                Err(_) => self.timeline.note(format!(
-                    "accounts that do not answer {RECOVERY:?} after {}: {:?}",
-                    kind.name(),
-                    self.silent(mark.to, waiting)
-                )),
+            let recovered = timeout(RECOVERY, self.all_answer_but(waiting)).await.is_ok();
+            let (took, name) = (healed.elapsed(), kind.name());
+            if recovered {
+                self.timeline.note(format!("all accounts answer {took:.1?} after {name}"));
+            } else {
+                let silent = self.silent(mark.to, waiting);
+                self.timeline.note(format!("accounts that do not answer after {name}: {silent:?}"));
+                self.timeline.note(collect::queues(self));
             }
             marks.push(mark);
         }
@@ -252,7 +250,7 @@ impl Scene {
         self.timeline.note(format!("{} commands are open after {:.1?}", open(), begun.elapsed()));
     }
 
-    fn conclude(&self, violations: Vec<String>) -> Verdict {
+    fn conclude(&self, violations: Vec<String>, evidence: &Evidence) -> Verdict {
         for violation in violations.iter().take(SHOWN) {
             say(&format!("violation: {violation}"));
         }
@@ -264,6 +262,15 @@ impl Scene {
         let kept = self.stage.keep();
         let text = self.timeline.text() + &violations.join("\n") + "\n";
         std::fs::write(kept.join("timeline.txt"), text).unwrap();
+        let concerned = |account: &u32| {
+            let account = format!("account {account}:");
+            violations.iter().any(|violation| violation.starts_with(&account))
+        };
+        for (account, one) in evidence.accounts.iter().filter(|(one, _)| concerned(one)).take(SHOWN)
+        {
+            let name = format!("account-{account}.txt");
+            std::fs::write(kept.join(name), dossier::of(one)).unwrap();
+        }
         let (number, seed) = (violations.len(), self.options.seed);
         self.timeline
             .note(format!("seed {seed}: {number} violations; the logs are in {}", kept.display()));

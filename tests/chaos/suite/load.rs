@@ -42,11 +42,11 @@ impl Order {
 }
 
 fn wording(deed: Deed, number: u32) -> (&'static str, Value) {
-    let time = json!({"@type": "messageAutoDeleteTime", "time": number});
     match deed {
+        // One of the settings that TDLib does not keep, to send it again by itself when it is opened.
         Deed::Once => {
-            let params = json!({"message_auto_delete_time": time});
-            ("call_tdlib", json!({"method": "setDefaultMessageAutoDeleteTime", "params": params}))
+            let params = json!({"bio": number.to_string()});
+            ("call_tdlib", json!({"method": "setBio", "params": params}))
         }
         Deed::Again => ("set_inactive_session_ttl", json!({"inactive_session_ttl_days": number})),
         Deed::Read => ("get_active_sessions", json!({})),

@@ -110,6 +110,7 @@ pub(crate) struct Published {
 /// Something that Telegram did for an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
+    pub(crate) at: Ms,
     pub(crate) deed: Deed,
     pub(crate) number: u32,
 }

@@ -200,10 +200,7 @@ impl Stage {
             ("WORKER__ACCOUNTS", format!("1-{}", self.accounts)),
             ("WORKER__DATA_DIR", self.path.join("data").display().to_string()),
             ("WORKER__GRACE_S", GRACE_S.to_string()),
-            (
-                "WORKER__CALL_TDLIB_METHODS",
-                "setDefaultMessageAutoDeleteTime, addLogMessage".to_owned(),
-            ),
+            ("WORKER__CALL_TDLIB_METHODS", "setBio, addLogMessage".to_owned()),
             ("TDLIB__LIBRARY", self.library.path().display().to_string()),
             ("TELEGRAM__API_ID", "1".to_owned()),
             ("TELEGRAM__API_HASH", "sandbox".to_owned()),

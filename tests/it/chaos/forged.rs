@@ -23,7 +23,7 @@ fn good() -> AccountEvidence {
         append(&mut account, event);
         let number = u32::try_from(number).unwrap();
         account.ledger.insert(id.clone(), format!("d 0123456789abcdef 7-{number}"));
-        account.effects.push(Effect { deed, number });
+        account.effects.push(Effect { at: 15, deed, number });
         let (flow, attempts, confirmed) = (Flow::Hi, vec![10], Some(11));
         account.published.push(Published { id, deed, number, flow, attempts, confirmed });
     }

@@ -3,16 +3,20 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::{Ctx, Entry, Handle, RpcError};
+use crate::model::News;
 
 pub(super) const METHODS: &[Entry] = &[
     Entry::of::<functions::account::GetAccountTtl>(),
     Entry::of::<functions::account::SetAccountTtl>(),
+    Entry::of::<functions::account::UpdateProfile>(),
     Entry::of::<functions::messages::GetDefaultHistoryTtl>(),
     Entry::of::<functions::messages::SetDefaultHistoryTtl>(),
 ];
 
 /// Days an account may be without a session, from and to.
 const ACCOUNT_TTL_DAYS: (i32, i32) = (30, 730);
+/// Characters of a bio, at most; more with Premium.
+const MAX_ABOUT: usize = 70;
 /// The longest time messages may be kept before they are deleted, seconds.
 const MAX_HISTORY_TTL_S: i32 = 31_536_000;
 
@@ -31,6 +35,28 @@ impl Handle for functions::account::SetAccountTtl {
         }
         ctx.account()?.ttl_days = ttl.days;
         Ok(true)
+    }
+}
+
+impl Handle for functions::account::UpdateProfile {
+    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        if self.first_name.as_ref().is_some_and(String::is_empty) {
+            return Err(RpcError::bad_request("FIRSTNAME_INVALID"));
+        }
+        if self.about.as_ref().is_some_and(|about| MAX_ABOUT < about.chars().count()) {
+            return Err(RpcError::bad_request("ABOUT_TOO_LONG"));
+        }
+        let me = ctx.me()?;
+        if let Some(person) = ctx.world.person_mut(me) {
+            let keep = |old: &mut String, new: Option<String>| {
+                *old = new.unwrap_or_else(|| std::mem::take(old));
+            };
+            keep(&mut person.first_name, self.first_name);
+            keep(&mut person.last_name, self.last_name);
+            keep(&mut person.about, self.about);
+        }
+        ctx.tell(News::User(me))?;
+        Ok(ctx.view()?.user(me))
     }
 }
 

@@ -133,3 +133,29 @@ async fn questions_whom_one_may_write_to_are_asked_together() {
     user.close().await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn some_settings_are_sent_again_after_a_restart_and_the_bio_is_not() {
+    let (rig, _, user) = start().await;
+    let writes = [
+        ("account.updateProfile", "setBio", json!({"bio": "7"}), 1),
+        ("account.setAccountTTL", "setAccountTtl", json!({"ttl": {"days": 77}}), 2),
+    ];
+    let slow = Fault::delay(std::time::Duration::from_mins(1));
+    for (method, name, fields, _) in &writes {
+        rig.sandbox.inject(slow.clone().method(method));
+        let called = rig.sandbox.wait_for_calls(Some(1), Some(method), 1);
+        tokio::select! {
+            answer = user.call(name, fields.clone()) => panic!("{answer:?}"),
+            () = called => {}
+        }
+    }
+    user.close().await;
+    let again = rig.client("account-1").await;
+    rig.sandbox.wait_for_calls(Some(1), Some("account.setAccountTTL"), 2).await;
+    for (method, _, _, times) in &writes {
+        assert_eq!(rig.sandbox.count_calls(Some(1), Some(method)), *times, "{method}");
+    }
+    again.close().await;
+    rig.stop().await;
+}
