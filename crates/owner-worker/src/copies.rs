@@ -31,6 +31,8 @@ struct UnderWay {
     place: Standing,
     /// Its answer is on its way into the log.
     answered: bool,
+    /// It was dropped here on its way into the pending list: whoever waits is told that it is there.
+    dropped: bool,
     /// Whoever waits for the outcome: the first, and the copies that joined.
     first: Option<OnOutcome>,
     joined: Vec<OnOutcome>,
@@ -59,7 +61,8 @@ pub(crate) enum Entered {
     Conflict(OnOutcome),
 }
 
-/// A command under way. Dropped untold, so are all who wait for it.
+/// A command under way. Dropped untold, so are all who wait for it, but for what is on its way into
+/// the pending list.
 pub(crate) struct Ticket {
     copies: Arc<Copies>,
     key: (AccountId, CommandId),
@@ -83,8 +86,16 @@ impl Copies {
         let mut under_way = self.lock();
         let Some(first) = under_way.get_mut(&key) else {
             let place = Standing::Nowhere;
-            let (answered, joined) = (false, Vec::new());
-            let entry = UnderWay { digest, letter, arrived, place, answered, first: done, joined };
+            let entry = UnderWay {
+                digest,
+                letter,
+                arrived,
+                place,
+                answered: false,
+                dropped: false,
+                first: done,
+                joined: Vec::new(),
+            };
             under_way.insert(key.clone(), entry);
             return Entered::First(Ticket { copies: Arc::clone(self), key, digest, told: false });
         };
@@ -129,7 +140,7 @@ impl Copies {
 
     fn parked(&self, mut which: impl FnMut(&mut Standing) -> Option<Place>) -> Vec<Parked> {
         let mut under_way = self.lock();
-        let open = under_way.iter_mut().filter(|(_, entry)| !entry.answered);
+        let open = under_way.iter_mut().filter(|(_, entry)| !entry.answered && !entry.dropped);
         let mut parked: Vec<_> = open
             .filter_map(|((_, id), entry)| {
                 let place = which(&mut entry.place)?;
@@ -145,11 +156,15 @@ impl Copies {
         let mut told = Vec::new();
         let mut under_way = self.lock();
         for (id, place) in parked {
-            let Some(entry) = under_way.get_mut(&(account, id)) else { continue };
+            let key = (account, id);
+            let Some(entry) = under_way.get_mut(&key) else { continue };
             if [Standing::Parking(place), Standing::Parked(place)].contains(&entry.place) {
                 entry.place = Standing::Parked(place);
                 told.extend(entry.first.take());
                 told.append(&mut entry.joined);
+                if entry.dropped {
+                    under_way.remove(&key);
+                }
             }
         }
         drop(under_way);
@@ -227,10 +242,19 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.told {
-            let untold = self.copies.lock().remove(&self.key);
-            drop(untold);
+        if self.told {
+            return;
         }
+        let mut under_way = self.copies.lock();
+        if let Some(entry) = under_way.get_mut(&self.key)
+            && let Standing::Parking(_) = entry.place
+        {
+            entry.dropped = true;
+            return;
+        }
+        let untold = under_way.remove(&self.key);
+        drop(under_way);
+        drop(untold);
     }
 }
 

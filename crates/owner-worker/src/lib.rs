@@ -2,14 +2,18 @@
 //! into events.
 //!
 //! A [`Request`] comes in by [`Worker::submit`], which checks it (`intake.rs`) and puts it on the
-//! account's lane (`account.rs`, `account/lane.rs`). The lane runs the command's row
-//! (`commands/<area>.rs`), which asks TDLib and shapes the result (`normalize/<domain>.rs`); the
-//! answer goes to the log through [`EventSink`], and once it is there [`Outcome`] goes back to
-//! whoever submitted. Updates take the other way: `account.rs` → `updates.rs` → [`EventSink`].
+//! account's lane (`account.rs`, `account/lane.rs`), unless it is a copy of one that is under way
+//! (`copies.rs`). Before a command is run or refused, the ledger is asked (`answer.rs`). The lane
+//! runs the command's row (`commands/<area>.rs`), which asks TDLib and shapes the result
+//! (`normalize/<domain>.rs`); the answer goes to the log through [`EventSink`], and once it is there
+//! [`Outcome`] goes back to whoever submitted. What a slow lane holds is parked
+//! (`account/parking.rs`). Updates take the other way: `account.rs` → `updates.rs` → [`EventSink`].
 //!
 //! Invariants: every submitted request gets exactly one [`Outcome`], or is dropped undone and left to
-//! redelivery; an account's writes of one flow never overlap; TDLib is opened only under the lock of
-//! the account's directory and closed before that is let go. No AMQP and no Redis in here.
+//! redelivery; a command is handed to TDLib only after the ledger has let it; its answer settles it
+//! in the same step as it is stored; an account's writes of one flow never overlap; TDLib is opened
+//! only under the lock of the account's directory and closed before that is let go. No AMQP and no
+//! Redis in here.
 
 mod account;
 mod answer;

@@ -205,7 +205,8 @@ async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() 
     let mut fine = ttl("b", 1);
     fine.flow = Flow::Lo;
     let both = || (world.deliver(&late), world.deliver(&fine));
-    let (answer, fine) = world.log.while_asking(2, both, || world.clock.advance_ms(1_000)).await;
+    let time_passes = async { world.clock.advance_ms(1_000) };
+    let (answer, fine) = world.log.while_asking(2, both, time_passes).await;
     assert_eq!(code(answer).await, "expired");
     world.tdlib.seen("setInactiveSessionTtl").await;
     world.tdlib.release("setInactiveSessionTtl");
@@ -213,8 +214,12 @@ async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() 
     assert_eq!(world.methods(), ["setInactiveSessionTtl"]);
 
     let mut closed = Box::pin(world.close(PATIENCE));
-    let close = || assert!(closed.as_mut().now_or_never().is_none());
-    let left = world.log.while_asking(1, || world.deliver(&disconnect("c")), close).await;
+    let closing = async {
+        assert!(closed.as_mut().now_or_never().is_none());
+        // What comes now is dropped: the account has been told.
+        assert_eq!(world.deliver(&ttl("d", 1)).outcome().await, None);
+    };
+    let left = world.log.while_asking(1, || world.deliver(&disconnect("c")), closing).await;
     closed.await;
     assert_eq!(left.outcome().await, None);
     assert_eq!(world.log.handed_over(1, "c"), None);
@@ -238,7 +243,7 @@ async fn the_ledger_keeps_the_order_of_a_lane() {
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     let read = json!({"command": "get_active_sessions", "userbot_id": 1});
     let both = || (world.deliver(&ttl("a", 1)), world.submit(&read));
-    let (write, read) = world.log.while_asking(1, both, || ()).await;
+    let (write, read) = world.log.while_asking(1, both, async {}).await;
     write.payload().await;
     read.payload().await;
     assert_eq!(world.methods(), ["setInactiveSessionTtl", "getActiveSessions"]);

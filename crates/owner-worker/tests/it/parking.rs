@@ -235,6 +235,18 @@ async fn a_message_is_let_go_of_only_when_the_list_has_it() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_into_the_list_when_its_account_is_closed_is_parked_all_the_same() {
+    let world = stuck().await;
+    world.log.hold();
+    let answers = slow(&world, &[ttl("s-1", 1), ttl("s-2", 2)]).await;
+    world.log.parked(Flow::Hi, &["s-1", "s-2"]).await;
+    world.close(Duration::from_millis(50)).await;
+    world.log.release();
+    parked(answers).await;
+    assert_eq!(world.log.pending(Flow::Hi), ["s-1", "s-2"]);
+}
+
+#[tokio::test]
 async fn closing_leaves_the_pending_list_to_the_next_owner() {
     let world = stuck().await;
     parked(slow(&world, &[ttl("s-1", 1), ttl("s-2", 2)]).await).await;

@@ -98,7 +98,7 @@ impl MemoryLog {
         &self,
         number: usize,
         what: impl FnOnce() -> T,
-        then: impl FnOnce(),
+        then: impl Future<Output = ()>,
     ) -> T {
         let before = *self.asked.borrow();
         self.answers.send_replace(false);
@@ -106,7 +106,7 @@ impl MemoryLog {
         let mut asked = self.asked.subscribe();
         let come = timeout(PATIENCE, asked.wait_for(|asked| *asked >= before + number)).await;
         drop(come.unwrap().unwrap());
-        then();
+        then.await;
         self.answers.send_replace(true);
         result
     }
