@@ -7,6 +7,7 @@ mod authorization;
 mod closing;
 mod directory;
 mod errand;
+mod handle;
 mod lane;
 mod mark;
 mod opening;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{AccountId, Claimant, Claimed, Flow};
-use futures_util::future::{BoxFuture, Shared as SharedFuture};
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use runtime::CancellationToken;
@@ -39,6 +40,8 @@ pub(crate) use authorization::schemas as event_schemas;
 use closing::Closing;
 use directory::History;
 pub(crate) use errand::{Errand, Job, Refusal};
+pub(crate) use handle::Handle;
+use handle::Message;
 use lane::Lane;
 use opening::{OpenError, Opening, Session};
 use outbox::{Gap, Outbox};
@@ -59,34 +62,6 @@ pub(crate) struct Takeover {
     pub(crate) claimed: Claimed,
     /// Whether the owner before gave it up in good order.
     pub(crate) clean: bool,
-}
-
-#[expect(clippy::large_enum_variant, reason = "nearly every message is an errand")]
-enum Message {
-    Errand(Errand),
-    Close { grace: Duration },
-}
-
-/// The way to an account's task.
-pub(crate) struct Handle {
-    mailbox: mpsc::UnboundedSender<Message>,
-    /// The account's commands that are under way.
-    pub(crate) copies: Arc<Copies>,
-    ended: SharedFuture<oneshot::Receiver<Infallible>>,
-}
-
-impl Handle {
-    /// Puts a command on its lane. An account that is closing drops it: it is left to redelivery.
-    pub(crate) fn submit(&self, errand: Errand) {
-        drop(self.mailbox.send(Message::Errand(errand)));
-    }
-
-    /// Closes the account and waits until TDLib has closed it; what has begun may take `grace` to
-    /// finish. Closing it again may shorten that.
-    pub(crate) fn close(&self, grace: Duration) -> impl Future<Output = ()> + use<> {
-        drop(self.mailbox.send(Message::Close { grace }));
-        self.ended.clone().map(drop)
-    }
 }
 
 /// What one of the account's own futures came to.
