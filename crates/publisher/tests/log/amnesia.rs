@@ -158,6 +158,28 @@ async fn a_redis_that_forgot_hand_overs_and_notes_is_told_them_again() {
     assert!(matches!(begin(&next, now, "done", ONCE).await, Ok(Begun::Done(Some(_)))));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_is_not_told_again() {
+    let (place, log, mut cli) = on_redis().await;
+    let (one, me) = (account(1), owner(account(1), 8));
+    log.note(owner(one, 7), Note::Opened);
+    claim(&log, me).await;
+    for id in ["done", "left"] {
+        assert_eq!(begin(&log, me, id, ONCE).await, Ok(Begun::Go));
+    }
+    answer(&log, me, 0, settle("done", None)).await.unwrap();
+    log.leave(me, command("left"));
+    assert!(log.drain(SOON).await);
+    // The mark has expired, and the next owner's note is yet to come.
+    cli.tell("DEL tdfleet:{1}:cmd:done").await;
+    cli.tell("HDEL tdfleet:{1}:head opened").await;
+    cli.tell("CLIENT KILL TYPE normal SKIPME yes").await;
+    store(&log, one, 8, 1).await.unwrap();
+    let left: usize = cli.ask("EXISTS tdfleet:{1}:cmd:done tdfleet:{1}:cmd:left").await;
+    assert_eq!(left, 0);
+    assert_eq!(claim(&place.open(), owner(one, 9)).await.opened, None);
+}
+
 #[tokio::test]
 async fn a_redis_that_lost_only_the_end_lets_go_of_what_was_answered() {
     let (place, log, mut cli) = on_redis().await;
