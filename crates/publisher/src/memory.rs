@@ -120,10 +120,10 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::Epoch;
+    use contracts::{Begin, CommandId, Digest, Epoch, Purpose};
 
     use super::*;
-    use crate::store::{Act, Block, Entry};
+    use crate::store::{Act, Asked, Block, Entry, Token};
 
     #[tokio::test(start_paused = true)]
     async fn logs_of_accounts_that_nobody_runs_expire_first() {
@@ -144,5 +144,29 @@ mod tests {
         tokio::time::advance(wait).await;
         store.run(&[]).await.unwrap();
         assert_eq!((memory.newest(known), memory.newest(unknown)), (Some(id), None));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_said_twice_counts_once_and_a_newer_epoch_ends_it() {
+        let mut store = MemoryStore::new(Memory::new(), PublisherSettings::default());
+        let begin = Begin {
+            command: CommandId::random(),
+            digest: Digest(1),
+            purpose: Purpose::Run { idempotent: false },
+        };
+        let asked = Asked { begin, token: Token::random() };
+        let begin = |epoch, asked: &Asked| Call {
+            account: AccountId::new(1).unwrap(),
+            epoch: Epoch(epoch),
+            known: true,
+            last: None,
+            act: Act::Begin(vec![asked.clone()]),
+        };
+        let other = Asked { token: Token::random(), ..asked.clone() };
+        let calls = [begin(7, &asked), begin(7, &asked), begin(8, &other), begin(7, &asked)];
+        let verdicts = store.run(&calls).await.unwrap();
+        let expected =
+            "[Begun([Go]), Begun([Go]), Begun([HandedOver]), Fenced { current: Epoch(8) }]";
+        assert_eq!(format!("{verdicts:?}"), expected);
     }
 }
