@@ -62,7 +62,6 @@ impl Found {
         if let Some(violation) = &self.violation {
             panic!("after {} states: {violation}", self.states);
         }
-        eprintln!("{} states", self.states);
         assert!(self.taken_over, "the model never gets as far as a take-over");
         assert!(self.states > 10_000, "a model of {} states shows nothing", self.states);
     }

@@ -237,3 +237,102 @@ async fn uptime(connection: &mut MultiplexedConnection) -> Result<Option<BootTim
 fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
     deadpool_redis::redis::from_redis_value(value).map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    use servers::redis::RedisServer;
+
+    use super::*;
+    use crate::record::{Record, json};
+    use crate::rules::may_renew;
+
+    fn any_record() -> impl Strategy<Value = Option<Record>> {
+        let owner = prop_oneof![Just(""), Just("me/1"), Just("me/2"), Just("you/1")];
+        let record = (1..5_u64, owner, 0..3_u64).prop_map(|(epoch, owner, beat)| Record {
+            epoch,
+            owner: owner.to_owned(),
+            beat,
+            ..Record::default()
+        });
+        prop::option::of(record)
+    }
+
+    #[test]
+    fn the_script_renews_what_the_rule_lets_it() {
+        let server = RedisServer::start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let names = Names::default();
+        let timeout = Duration::from_secs(5);
+        let link = Link::new(&server.uri().into(), timeout, names.clone(), 0).unwrap();
+        let other = Client::open(server.uri()).unwrap().get_connection().unwrap();
+        let (link, other) = (RefCell::new(link), RefCell::new(other));
+        let mut runner = TestRunner::new(Config { cases: 300, ..Config::default() });
+        let any = (any_record(), 1..5_u64, any::<bool>());
+        let checked = runner.run(&any, |(known, epoch, free)| {
+            let mut other = other.borrow_mut();
+            cmd("DEL").arg(names.shards_key()).exec(&mut *other).unwrap();
+            if let Some(known) = &known {
+                let text = json(known);
+                cmd("HSET")
+                    .arg(names.shards_key())
+                    .arg("s000")
+                    .arg(text)
+                    .exec(&mut *other)
+                    .unwrap();
+            }
+            let owner = if free { String::new() } else { "me/1".to_owned() };
+            let record = Record { epoch, owner, beat: 9, ..Record::default() };
+            let write = Write {
+                shard: "s000".to_owned(),
+                owner: "me/1".to_owned(),
+                epoch,
+                record: json(&record),
+            };
+            let mut ask = Ask::default();
+            if free { &mut ask.free } else { &mut ask.renew }.push(write);
+            let answer = runtime.block_on(link.borrow_mut().beat(&ask)).unwrap();
+            let now = answer.shards.get("s000").map(|text| serde_json::from_str(text).unwrap());
+            let own = |known: &Record| known.epoch == epoch && known.owner == "me/1";
+            let written = if free {
+                known.as_ref().is_some_and(own)
+            } else {
+                may_renew(known.as_ref(), "me/1", epoch)
+            };
+            prop_assert_eq!(now, if written { Some(record) } else { known });
+            prop_assert_eq!(answer.lost.is_empty(), free || written);
+            Ok(())
+        });
+        checked.unwrap();
+    }
+
+    #[test]
+    fn a_request_that_comes_too_late_only_reads() {
+        let server = RedisServer::start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let timeout = Duration::from_secs(5);
+        let mut link = Link::new(&server.uri().into(), timeout, Names::default(), 0).unwrap();
+        let mut ask = Ask { name: "me".to_owned(), record: "{}".to_owned(), ..Ask::default() };
+        ask.by = 1;
+        let late = runtime.block_on(link.beat(&ask)).unwrap();
+        assert!(late.late && !late.announced && late.workers.is_empty());
+        ask.by = late.time + 10_000;
+        let answer = runtime.block_on(link.beat(&ask)).unwrap();
+        assert!(!answer.late && answer.announced && answer.workers.len() == 1);
+    }
+
+    #[test]
+    fn a_password_never_shows() {
+        let timeout = Duration::from_secs(1);
+        let uri = SecretString::from("redis://user:hunter2@redis.example:7000/0");
+        let link = Link::new(&uri, timeout, Names::default(), 0).unwrap();
+        assert_eq!(link.place(), "redis.example:7000");
+        let error = Link::new(&"redis://user:hunter2@:x".into(), timeout, Names::default(), 0)
+            .err()
+            .unwrap();
+        assert!(!runtime::chain(&error).contains("hunter2"));
+    }
+}

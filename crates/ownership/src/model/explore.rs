@@ -1,4 +1,4 @@
-//! Breadth first through all states.
+//! Breadth first through the states: the shortest stories first.
 
 use std::collections::HashSet;
 
@@ -13,12 +13,17 @@ pub(super) struct Found {
     pub(super) taken_over: bool,
 }
 
+/// The states looked at, at most: every story of about twenty events.
+const STATES: usize = 500_000;
+
 pub(super) fn explore(setting: &Setting) -> Found {
     // Each state that is known, by the order in which it was found, with the one before it.
     let mut known = vec![(World::new(setting), 0)];
     let mut places = HashSet::from([known[0].0.clone()]);
     let mut found = Found { states: 0, violation: None, taken_over: false };
-    while let Some((world, _)) = known.get(found.states).cloned() {
+    while found.states < STATES
+        && let Some((world, _)) = known.get(found.states).cloned()
+    {
         let at = found.states;
         found.states += 1;
         found.taken_over |= world.is_taken_over();

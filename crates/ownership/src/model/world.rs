@@ -10,6 +10,10 @@ use crate::rules::{Taker, Times, may_renew, may_take, next_epoch};
 const TIMES: Times = Times { lease: Duration::from_secs(3) };
 /// Nothing depends on how much longer ago than that something was.
 const LONG_AGO: u8 = 4;
+/// So many steps an answer is waited for at most.
+const PATIENCE: u8 = 2;
+/// So many requests nobody waits for are on their way at most; the others are lost.
+const LATE: usize = 2;
 /// Of a request that is carried out whenever it comes.
 const NEVER: u8 = u8::MAX;
 const PROCESSES: usize = 2;
@@ -69,12 +73,15 @@ impl Rec {
 /// What a process has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
-    /// It looks at the record, if it has looked at all.
     Idle,
     /// It holds the file's lock and waits for the answer to its take.
     Taking,
     /// The databases are open. The last renewal that counts was sent `age` steps ago.
-    Open { epoch: u8, beat: u8, age: u8 },
+    Open {
+        epoch: u8,
+        beat: u8,
+        age: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,11 +114,17 @@ struct Message {
     due: u8,
 }
 
+impl Message {
+    fn is_of(&self, at: usize) -> bool {
+        self.from == at && self.awaited
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
     record: Option<Rec>,
-    /// What the record was before it was last written.
-    before: Option<Rec>,
+    /// What Redis has on its disk: the record of a step ago.
+    stored: Option<Rec>,
     /// The epoch in the shard's file.
     file: u8,
     processes: [Process; PROCESSES],
@@ -136,7 +149,7 @@ impl World {
         let process = |name, phase| Process { name, phase, seen: None };
         Self {
             record: Some(record),
-            before: None,
+            stored: Some(record),
             file: 1,
             processes: [
                 process(1, Phase::Open { epoch: 1, beat: 0, age: 0 }),
@@ -185,9 +198,13 @@ impl World {
     /// Makes states alike that differ in what has no consequence.
     fn tidy(&mut self) {
         self.messages.retain(|message| message.awaited || message.due > 0);
+        while self.messages.iter().filter(|message| !message.awaited).count() > LATE {
+            let oldest = self.messages.iter().position(|message| !message.awaited);
+            oldest.map(|oldest| self.messages.remove(oldest));
+        }
         self.messages.sort_unstable();
         if self.faults == 0 {
-            (self.slowed, self.before) = (true, None);
+            (self.slowed, self.stored) = (true, None);
         }
         for process in self.processes.iter_mut().filter(|process| process.phase != Phase::Idle) {
             // It looks again before it takes anything.
@@ -207,17 +224,34 @@ impl World {
         let slow = if self.faults > 0 && !self.slowed { PROCESSES } else { 0 };
         for slow in std::iter::once(None).chain((0..slow).map(Some)) {
             let mut world = self.clone();
+            world.look();
+            world.stored = world.record;
             if slow.is_some() {
                 world.faults -= 1;
                 world.slowed = true;
             }
             world.grow_older(slow);
             for at in 0..PROCESSES {
+                if world.messages.iter().any(|message| message.is_of(at) && message.age >= PATIENCE)
+                {
+                    world.give_up(at);
+                }
+            }
+            for at in 0..PROCESSES {
                 if world.is_overdue(at, setting) {
                     world.restart(at);
                 }
             }
             next.push(world);
+        }
+    }
+
+    /// Everybody looks, once in a step: at its end, when something new is as young as it can be.
+    fn look(&mut self) {
+        for process in &mut self.processes {
+            if process.seen.is_none_or(|(seen, _)| seen != self.record) {
+                process.seen = Some((self.record, 0));
+            }
         }
     }
 
@@ -262,38 +296,30 @@ impl World {
         self.forget_answers(at);
     }
 
-    /// Nobody waits for the answer any more. What was asked may still be carried out; what was late
-    /// before is lost now. (One late message of each is enough.)
+    /// The process does not wait for the answer any more. What was asked may still be carried out;
+    /// what was late before is lost now. (One late message of each is enough.)
     fn forget_answers(&mut self, at: usize) {
         let late = |message: &Message| message.awaited && message.answer.is_none();
         self.messages.retain(|message| message.from != at || late(message));
-        for message in &mut self.messages {
-            if message.from == at {
-                (message.awaited, message.age) = (false, 0);
-            }
+        for message in self.messages.iter_mut().filter(|message| message.from == at) {
+            (message.awaited, message.age) = (false, 0);
         }
     }
 
     /// What a process may do.
     fn acts(&self, at: usize, setting: &Setting, next: &mut Vec<Self>) {
         match self.processes[at].phase {
-            Phase::Idle => {
-                self.look(at, next);
-                self.take(at, setting, next);
-            }
-            Phase::Taking => self.give_up(at, next),
+            Phase::Idle => self.take(at, setting, next),
+            Phase::Taking => {}
             Phase::Open { .. } => {
                 self.renew(at, setting, next);
                 self.release(at, next);
-                self.give_up(at, next);
             }
         }
-    }
-
-    fn look(&self, at: usize, next: &mut Vec<Self>) {
-        if self.processes[at].seen.is_none_or(|(seen, _)| seen != self.record) {
+        // The answer may still come, but not be waited for.
+        if self.messages.iter().any(|message| message.is_of(at) && message.age > 0) {
             let mut world = self.clone();
-            world.processes[at].seen = Some((self.record, 0));
+            world.give_up(at);
             next.push(world);
         }
     }
@@ -368,18 +394,11 @@ impl World {
         next.push(world);
     }
 
-    /// No answer has come in time.
-    fn give_up(&self, at: usize, next: &mut Vec<Self>) {
-        let late = |message: &Message| message.from == at && message.awaited && message.age > 0;
-        if !self.messages.iter().any(late) {
-            return;
+    fn give_up(&mut self, at: usize) {
+        self.forget_answers(at);
+        if self.processes[at].phase == Phase::Taking {
+            self.processes[at].phase = Phase::Idle;
         }
-        let mut world = self.clone();
-        world.forget_answers(at);
-        if world.processes[at].phase == Phase::Taking {
-            world.processes[at].phase = Phase::Idle;
-        }
-        next.push(world);
     }
 
     /// What may go wrong.
@@ -390,10 +409,10 @@ impl World {
             next.push(world);
         }
         let mut world = self.clone();
-        (world.record, world.before) = (None, None);
+        (world.record, world.stored) = (None, None);
         next.push(world);
         let mut world = self.clone();
-        world.record = self.before;
+        world.record = self.stored;
         // Redis has restarted: what was on its way to it is lost, and whoever looks begins anew.
         world.messages.retain(|message| message.answer.is_some());
         world.up = 0;
@@ -442,7 +461,6 @@ impl World {
         };
         if let Some(record) = written {
             self.tell_apart(record);
-            self.before = self.record;
             self.record = Some(record);
         }
         written.is_some()
@@ -493,7 +511,7 @@ impl World {
     }
 
     fn waits(&self, at: usize) -> bool {
-        self.messages.iter().any(|message| message.from == at && message.awaited)
+        self.messages.iter().any(|message| message.is_of(at))
     }
 
     fn send(&mut self, from: usize, request: Request, due: u8) {

@@ -3,4 +3,5 @@
 
 mod changes;
 mod faults;
+mod script;
 mod support;
