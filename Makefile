@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures chaos release clean toolchain tools servers
+.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
 
 nextest_version := 0.9.151
 deny_version := 0.20.2
@@ -91,6 +91,10 @@ chaos: toolchain tdlib servers ## Break a fleet under load, and prove that nothi
 	cargo bench --profile dev --locked -p tdfleet --all-features --bench chaos --no-run
 	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --profile dev --offline --locked \
 		-p tdfleet --all-features --bench chaos -- $(CHAOS)
+
+mutants: toolchain tdlib servers ## Show that chaos notices a broken fence, ledger and order
+	@.ci/packages patch=patch
+	TDFLEET_TDLIB_LIBRARY=$(library) tests/chaos/mutants.sh
 
 release: toolchain ## Build target/release/tdfleet, without the sandbox
 	cargo build --release --locked -p tdfleet

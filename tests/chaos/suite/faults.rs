@@ -229,16 +229,21 @@ async fn fill_spool(scene: &Scene, random: &mut Random) -> Vec<u32> {
             _ => symlink("/dev/full", &path).unwrap(),
         }
     }
+    let from = now();
     scene.stage.redis(RedisServer::kill9);
-    sleep(scene.leases(3)).await;
+    // Not so long that the accounts are closed: what happens meanwhile has to go somewhere.
+    sleep(scene.leases(1) / 2).await;
+    scene.stage.redis(RedisServer::restart);
+    scene.timeline.note("Redis is back");
+    timeout(END, scene.all_answer_but(&[])).await.ok();
     for path in tenth.iter().map(spool) {
         // The worker may have put a file of its own there.
         if fs::read_link(&path).is_ok() {
             fs::remove_file(&path).unwrap();
         }
     }
-    scene.stage.redis(RedisServer::restart);
-    scene.timeline.note("Redis is back");
+    let told = tenth.iter().filter(|account| scene.follower.has_seen(**account, "resync", from));
+    scene.timeline.note(format!("{} of them have told that events are lost", told.count()));
     tenth
 }
 

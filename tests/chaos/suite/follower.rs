@@ -96,6 +96,13 @@ impl Follower {
         lock(&self.seen).get(&account).cloned().unwrap_or_default()
     }
 
+    /// Whether the account has told something of this kind since then.
+    pub(crate) fn has_seen(&self, account: u32, kind: &str, since: Ms) -> bool {
+        let seen = lock(&self.seen);
+        let told = |seen: &Seen| since <= seen.at && seen.event.kind == kind;
+        seen.get(&account).is_some_and(|seen| seen.values().any(told))
+    }
+
     /// The answer to a command, if it is known.
     pub(crate) fn answer(&self, command: &str) -> Option<Answer> {
         lock(&self.answers).get(command).cloned()

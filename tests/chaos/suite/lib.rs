@@ -15,6 +15,7 @@ mod stage;
 mod timeline;
 
 use std::collections::{BTreeMap, HashSet};
+use std::iter;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -111,7 +112,9 @@ pub(crate) async fn run(options: Options) -> Verdict {
     });
     let mut background = scene.start_background().await;
     if let Err(failed) = scene.log_in().await {
-        return scene.conclude(vec![failed], &Evidence::default());
+        let evidence = collect::collect(&scene).await;
+        let violations = iter::once(failed).chain(checker::check(&evidence)).collect();
+        return scene.conclude(violations, &evidence);
     }
     let mut load = scene.start_load();
     scene.timeline.note("the load begins");
