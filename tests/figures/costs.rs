@@ -11,7 +11,8 @@ use runtime::{CancellationToken, Stage};
 use serde_json::json;
 use settings::BrokerSettings;
 
-use crate::support::{SHARDS, Worker, World};
+use crate::support::world::SHARDS;
+use crate::support::{Worker, World};
 use crate::{bare, cpu};
 
 const ACCOUNTS: u32 = 8;

@@ -2,7 +2,7 @@
 
 mod backend;
 mod contract;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use backend::{Backend, routing_key};
-pub(crate) use world::{SHARDS, Worker, World};
+pub(crate) use world::{Worker, World};

@@ -1,7 +1,7 @@
 //! What is kept of commands on Redis, so that each takes effect once and is answered once.
 //!
 //! The **ledger** has an entry per `command_id` of an account: handed over to TDLib (how often), or
-//! done (by which event). Only what is done expires. A **pending list** per account and flow holds
+//! done (by which event). What is done expires soon, the rest with the account's other keys. A **pending list** per account and flow holds
 //! commands that RabbitMQ has let go of and that are not done.
 
 use std::fmt;

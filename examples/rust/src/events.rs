@@ -104,7 +104,7 @@ impl Follower {
         let entries: Vec<Entry> = read.arg("COUNT").arg(CHUNK).query_async(&mut redis).await?;
         self.behind = entries.len() == CHUNK;
         for (_, fields) in entries {
-            for (_, event) in fields {
+            for (_, event) in fields.into_iter().filter(|(name, _)| name == "e") {
                 self.take(serde_json::from_str(&event)?);
             }
         }
