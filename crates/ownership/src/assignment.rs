@@ -115,7 +115,7 @@ impl<'a> Shares<'a> {
 }
 
 /// How well worker and shard match: the same in every version, on every machine. FNV-1a, and the
-/// last steps of MurmurHash3 because FNV alone hardly mixes what differs in its last byte.
+/// last steps of `MurmurHash3` because FNV alone hardly mixes what differs in its last byte.
 fn score(name: &str, shard: Shard) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in name.bytes().chain([0]).chain(shard.0.to_be_bytes()) {
@@ -177,7 +177,9 @@ mod tests {
         assert_eq!(loads(&given), [("b".to_owned(), 8)].into());
         let given = assign(&places(8, ""), &members);
         assert!(given.values().all(|name| name != "a"));
-        members.iter_mut().for_each(|member| member.bus = false);
+        for member in &mut members {
+            member.bus = false;
+        }
         assert_eq!(loads(&assign(&places(8, "s"), &members)).len(), 2);
     }
 

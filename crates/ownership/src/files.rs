@@ -77,7 +77,7 @@ impl Files {
     }
 
     fn identity(&self, file: &File) -> io::Result<String> {
-        if self.boot.is_empty() || !LOCAL.contains(&i64::from(fstatfs(file)?.f_type)) {
+        if self.boot.is_empty() || !LOCAL.contains(&fstatfs(file)?.f_type) {
             return Ok(String::new());
         }
         let data = file.metadata()?;

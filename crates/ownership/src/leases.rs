@@ -3,6 +3,7 @@
 mod held;
 mod plan;
 mod sight;
+mod take;
 mod task;
 
 use std::sync::Arc;

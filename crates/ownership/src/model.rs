@@ -8,10 +8,12 @@
 //! find how two have the shard open.
 
 mod explore;
+mod setting;
 mod world;
 
 use explore::{Found, explore};
-use world::{Broken, Setting, World};
+use setting::{Broken, Setting};
+use world::World;
 
 /// Both on one machine: a file lock keeps them apart. A process may be frozen for as long as it
 /// likes, and go on then.
@@ -27,13 +29,13 @@ fn two_machines() -> Setting {
 
 #[test]
 fn on_one_machine_nothing_makes_two_owners() {
-    let found = explore(&one_machine());
+    let found = explore(one_machine());
     found.assert_safe();
 }
 
 #[test]
 fn on_two_machines_nothing_makes_two_owners() {
-    let found = explore(&two_machines());
+    let found = explore(two_machines());
     found.assert_safe();
 }
 
@@ -52,7 +54,7 @@ fn a_broken_rule_is_found() {
         (one_machine(), Broken::EpochOfTheRecordAlone),
     ];
     for (setting, broken) in cases {
-        let found = explore(&Setting { broken: Some(broken), ..setting });
+        let found = explore(Setting { broken: Some(broken), ..setting });
         assert!(found.violation.is_some(), "not found: {broken:?}, in {} states", found.states);
     }
 }

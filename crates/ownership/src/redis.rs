@@ -84,8 +84,6 @@ pub(crate) struct Answer {
     pub(crate) time: u64,
     /// The request was on its way for too long: nothing but the look was done.
     pub(crate) late: bool,
-    /// As many replicas have it as must.
-    pub(crate) replicated: bool,
 }
 
 /// A shard to be taken, as it was seen.
@@ -132,15 +130,19 @@ impl Link {
         self.up_since
     }
 
+    /// One beat; an error as well when too few replicas have it.
     pub(crate) async fn beat(&mut self, ask: &Ask) -> Result<Answer, RedisError> {
         let names = &self.names;
         let keys = [names.shards_key(), names.workers_key(), names.pins_key(), names.move_key()];
         let request = crate::record::json(ask);
         let (mut answers, replicated) =
             self.run(vec![script(BEAT, &keys, &[request.as_str()])]).await?;
+        if !replicated {
+            return Err(std::io::Error::other("too few replicas").into());
+        }
         let answer = answers.pop().unwrap_or(Value::Nil);
         let (announced, moving, lost, shards, workers, pins, moves, time, late) = read(answer)?;
-        Ok(Answer { announced, moving, lost, shards, workers, pins, moves, time, late, replicated })
+        Ok(Answer { announced, moving, lost, shards, workers, pins, moves, time, late })
     }
 
     /// Takes shards; which of them are this worker's now. None is, as long as the replicas do not
@@ -151,13 +153,13 @@ impl Link {
             script(TAKE, &keys, &[take.shard.to_string().as_str(), &take.seen, &take.record])
         };
         let (answers, replicated) = self.run(takes.iter().map(command).collect()).await?;
-        let mut taken = Vec::new();
+        let mut own = Vec::new();
         for (take, answer) in takes.iter().zip(answers) {
             if read::<bool>(answer)? && replicated {
-                taken.push(take.shard);
+                own.push(take.shard);
             }
         }
-        Ok(taken)
+        Ok(own)
     }
 
     /// Pins a shard to a worker, or to none.

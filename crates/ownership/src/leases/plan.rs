@@ -60,7 +60,10 @@ impl Planner {
             if !mine || held.has(shard) {
                 continue;
             }
-            if may_be_taken(seen, at) {
+            let lives = seen.record.as_ref().is_some_and(|record| {
+                record.owner != at.me.owner() && sight.lives(&record.owner, at.now)
+            });
+            if may_be_taken(seen, lives, at) {
                 plan.take.push(shard);
             }
             plan.comes |= sight.moving() == Some(shard);
@@ -85,11 +88,11 @@ impl Planner {
     }
 }
 
-/// Whether it may be taken, if its file's lock can be had.
-fn may_be_taken(seen: &SeenShard, at: &Situation<'_>) -> bool {
+/// Whether it may be taken, if its file's lock can be had. That of an owner who lives cannot.
+fn may_be_taken(seen: &SeenShard, lives: bool, at: &Situation<'_>) -> bool {
     let record = seen.record.as_ref();
     let lock = record.map_or("", |record| &record.lock);
-    let lock = if at.files.is_local(lock) { lock } else { "" };
+    let lock = if !lives && at.files.is_local(lock) { lock } else { "" };
     let taker = Taker { store: &at.me.store, lock, steady: at.steady };
     may_take(record, taker, at.now.since(seen.since), at.times)
 }

@@ -182,9 +182,20 @@ impl Sight {
         readable.map(place).collect()
     }
 
+    /// Whether that very process lives, as far as can be told.
+    pub(crate) fn lives(&self, owner: &str, now: BootTime) -> bool {
+        let (name, incarnation) = owner.split_once('/').unwrap_or((owner, ""));
+        let known = self.workers.get(name);
+        known.is_some_and(|seen| seen.record.incarnation == incarnation && self.is_live(seen, now))
+    }
+
+    fn is_live(&self, seen: &SeenWorker, now: BootTime) -> bool {
+        !seen.gone && now.since(seen.since) < self.times.wait()
+    }
+
     /// The workers that live and stay, as far as can be told.
     pub(crate) fn members(&self, now: BootTime) -> Vec<Member> {
-        let live = |seen: &SeenWorker| !seen.gone && now.since(seen.since) < self.times.wait();
+        let live = |seen: &SeenWorker| self.is_live(seen, now);
         let staying = self.workers.iter().filter(|(_, seen)| live(seen) && !seen.record.leaving);
         let member = |(name, seen): (&String, &SeenWorker)| Member {
             name: name.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use contracts::{Epoch, Shard};
+use contracts::Shard;
 use deadpool_redis::redis::RedisError;
 use runtime::{CancellationToken, Clock};
 use settings::OwnershipSettings;
@@ -14,22 +14,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use crate::Lease;
 use crate::boot_time::BootTime;
 use crate::error::Error;
 use crate::files::{Files, Locked};
-use crate::leases::held::{Gain, Held};
-use crate::leases::plan::{Plan, Planner, Situation};
+use crate::leases::held::Held;
+use crate::leases::plan::Planner;
 use crate::leases::sight::{Namesake, Sight};
 use crate::leases::{Facts, Identity, Job};
-use crate::record::{Record, WorkerRecord, json};
-use crate::redis::{Answer, Ask, Link, Take};
-use crate::rules::{Taker, Times, may_take, next_epoch, was_clean};
+use crate::record::{WorkerRecord, json};
+use crate::redis::{Answer, Ask, Link};
+use crate::rules::Times;
 
 /// How soon to look again when something is about to come, and after Redis was lost.
 const SOON: Duration = Duration::from_millis(100);
-/// Shards taken at once: each costs a file's way to the disk, in which nothing else is done.
-const TAKEN_AT_ONCE: usize = 16;
 /// A move that is stuck for so long does not keep others from moving.
 const LONGEST_MOVE: Duration = Duration::from_mins(1);
 
@@ -55,27 +52,27 @@ pub(crate) struct State {
     beat: u64,
     /// Redis's time when it last answered; 0 before.
     redis_time: u64,
-    next: Instant,
-    leaving: bool,
-    stopping: bool,
+    pub(super) next: Instant,
+    pub(super) leaving: bool,
+    pub(super) stopping: bool,
     /// The others can see this worker.
-    announced: bool,
+    pub(super) announced: bool,
     /// RabbitMQ cannot be reached since then.
     bus_away: Option<BootTime>,
     /// Tries in a row that Redis did not answer.
     failures: u32,
     /// A move to be asked for.
-    moving: Option<(Shard, String)>,
+    pub(super) moving: Option<(Shard, String)>,
     waiting: Vec<oneshot::Sender<()>>,
-    told: Told,
+    pub(super) told: Told,
 }
 
 /// What was logged once and need not be again.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     name: bool,
-    unknown: bool,
-    frozen: BTreeSet<String>,
+    pub(super) unknown: bool,
+    pub(super) frozen: BTreeSet<String>,
 }
 
 impl State {
@@ -158,9 +155,6 @@ impl Task {
         self.state.next = Instant::now() + self.times.look();
         match answer {
             Err(error) => self.note_away(&error),
-            Ok(answer) if !answer.replicated => {
-                self.note_away(&RedisError::from(std::io::Error::other("too few replicas")));
-            }
             Ok(answer) => {
                 self.note_back();
                 self.state.redis_time = answer.time;
@@ -251,103 +245,6 @@ impl Task {
         self.sight.probe(&self.files, &self.me, now);
     }
 
-    async fn act(&mut self) -> Result<(), Error> {
-        let gains = self.state.announced && !self.state.leaving && !self.state.stopping;
-        if !gains {
-            return Ok(());
-        }
-        let situation = Situation {
-            me: &self.me,
-            times: self.times,
-            join_delay: self.settings.join_delay(),
-            dwell: self.settings.dwell(),
-            files: &self.files,
-            steady: self.is_steady(),
-            now: BootTime::now(),
-        };
-        let plan = self.planner.plan(&self.sight, &self.held, &situation);
-        self.tell_of_unknown(&plan);
-        if plan.comes || plan.take.len() > TAKEN_AT_ONCE {
-            self.soon();
-        }
-        if plan.hand_over.is_some() {
-            self.state.moving = plan.hand_over;
-            self.state.next = Instant::now();
-        }
-        self.take(&plan.take[..plan.take.len().min(TAKEN_AT_ONCE)]).await
-    }
-
-    /// Takes those of `shards` whose files it can lock. The lock comes first: while this worker has
-    /// it, no other on this store takes the shard.
-    async fn take(&mut self, shards: &[Shard]) -> Result<(), Error> {
-        let (mut takes, mut locked) = (Vec::new(), Vec::new());
-        for &shard in shards {
-            let Some((take, gain)) = self.prepare(shard)? else { continue };
-            takes.push(take);
-            locked.push(gain);
-        }
-        if takes.is_empty() {
-            return Ok(());
-        }
-        let sent = BootTime::now();
-        let taken = match watching(&mut self.held, self.link.take(&takes)).await {
-            Ok(taken) => taken,
-            Err(error) => {
-                self.note_away(&error);
-                return Ok(());
-            }
-        };
-        for mut gain in locked.into_iter().filter(|gain| taken.contains(&gain.lease.shard)) {
-            gain.sent = sent;
-            gain.lock.write(gain.lease.epoch.0, false)?;
-            // An answer that comes when the lease is nearly over is worth nothing; the record, which
-            // is this worker's now, is taken once more.
-            if BootTime::now() < self.times.closes_at(sent) {
-                self.held.gain(gain);
-            }
-        }
-        if taken.len() < takes.len() {
-            self.soon();
-        }
-        Ok(())
-    }
-
-    fn prepare(&mut self, shard: Shard) -> Result<Option<(Take, Gain)>, Error> {
-        let Some(seen) = self.sight.shard(shard) else { return Ok(None) };
-        let record = seen.record.as_ref();
-        let Some(mut lock) = self.files.lock_shard(shard)? else {
-            match record.filter(|record| !record.is_free()) {
-                Some(record) => self.tell_of_frozen(shard, record.owner.clone()),
-                // Its last owner is just letting go of it.
-                None => self.soon(),
-            }
-            return Ok(None);
-        };
-        let now = BootTime::now();
-        let steady = self.is_steady();
-        let taker = Taker { store: &self.me.store, lock: lock.identity(), steady };
-        if !may_take(record, taker, now.since(seen.since), self.times) {
-            return Ok(None);
-        }
-        let file = lock.read()?;
-        let lease = Lease {
-            shard,
-            epoch: Epoch(next_epoch(record, file.0, self.clock.unix_seconds())),
-            clean: was_clean(record, file),
-        };
-        let taken = Record {
-            epoch: lease.epoch.0,
-            owner: self.me.owner(),
-            // No two records of a shard are alike, whatever Redis has forgotten in between.
-            beat: u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0),
-            store: self.me.store.clone(),
-            clean: false,
-            lock: lock.identity().to_owned(),
-        };
-        let take = Take { shard, seen: seen.text.clone(), record: json(&taken) };
-        Ok(Some((take, Gain { lease, beat: taken.beat, lock, sent: now })))
-    }
-
     /// One last beat, to free what is closed and to take the worker's own record away.
     async fn say_goodbye(&mut self) {
         let ask = Ask {
@@ -363,15 +260,11 @@ impl Task {
         }
     }
 
-    fn is_steady(&self) -> bool {
-        self.link.up_since().is_some_and(|up| BootTime::now().since(up) >= self.times.wait())
-    }
-
-    fn soon(&mut self) {
+    pub(super) fn soon(&mut self) {
         self.state.next = self.state.next.min(Instant::now() + SOON);
     }
 
-    fn note_away(&mut self, error: &RedisError) {
+    pub(super) fn note_away(&mut self, error: &RedisError) {
         if self.state.failures == 0 {
             let redis = self.link.place();
             warn!(redis, %error, "Redis is away: the leases are not renewed");
@@ -387,27 +280,10 @@ impl Task {
             info!(redis = self.link.place(), "Redis is back: the leases are renewed");
         }
     }
-
-    fn tell_of_unknown(&mut self, plan: &Plan) {
-        let told = std::mem::replace(&mut self.state.told.unknown, plan.unknown > 0);
-        if plan.unknown > 0 && !told {
-            info!(
-                shards = plan.unknown,
-                wait_s = self.times.wait().as_secs_f64(),
-                "Redis knows nothing of some shards: waiting as long as an owner may live unseen"
-            );
-        }
-    }
-
-    fn tell_of_frozen(&mut self, shard: Shard, owner: String) {
-        if owner != self.me.owner() && self.state.told.frozen.insert(owner.clone()) {
-            warn!(%shard, owner, "a lease is over but its owner's process still runs; waiting for it");
-        }
-    }
 }
 
 /// Waits for an answer, and meanwhile tells of the leases that run out.
-async fn watching<T>(held: &mut Held, call: impl Future<Output = T>) -> T {
+pub(super) async fn watching<T>(held: &mut Held, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     loop {
         let loss = held.next_loss();

@@ -16,7 +16,7 @@ pub(super) struct Found {
 /// The states looked at, at most: every story of about twenty events.
 const STATES: usize = 500_000;
 
-pub(super) fn explore(setting: &Setting) -> Found {
+pub(super) fn explore(setting: Setting) -> Found {
     // Each state that is known, by the order in which it was found, with the one before it.
     let mut known = vec![(World::new(setting), 0)];
     let mut places = HashSet::from([known[0].0.clone()]);

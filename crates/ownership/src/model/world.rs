@@ -1,50 +1,13 @@
 //! The states, and what may happen in each.
 
+mod process;
+mod redis;
+
 use std::time::Duration;
 
+use super::setting::{Broken, LATE, LONG_AGO, NEVER, PATIENCE, PROCESSES, Setting, TIMES};
 use crate::boot_time::BootTime;
 use crate::record::Record;
-use crate::rules::{Taker, Times, may_renew, may_take, next_epoch};
-
-/// Steps of a second. A lease of three is to be closed after two, and may be taken after four.
-const TIMES: Times = Times { lease: Duration::from_secs(3) };
-/// Nothing depends on how much longer ago than that something was.
-const LONG_AGO: u8 = 4;
-/// So many steps an answer is waited for at most.
-const PATIENCE: u8 = 2;
-/// So many requests nobody waits for are on their way at most; the others are lost.
-const LATE: usize = 2;
-/// Of a request that is carried out whenever it comes.
-const NEVER: u8 = u8::MAX;
-const PROCESSES: usize = 2;
-
-/// What the world is like.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Setting {
-    /// The processes see each other's file locks.
-    pub(super) shared_lock: bool,
-    pub(super) broken: Option<Broken>,
-    /// How many faults may happen: crashes, a Redis that forgets all or its last write, a clock that
-    /// misses a step.
-    pub(super) faults: u8,
-    /// How often the shard is opened at most.
-    pub(super) openings: u8,
-}
-
-/// A rule that is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    TakerDoesNotWait,
-    OwnerCountsFromTheAnswer,
-    NoWatchdog,
-    LockOfANetworkDiskIsProof,
-    WaitGoesOnAfterAReconnect,
-    FreeIsFreeAfterARestart,
-    LateRenewalCounts,
-    TakeComparesNothing,
-    NoFileLock,
-    EpochOfTheRecordAlone,
-}
 
 /// A shard's record, small enough to keep millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,7 +107,7 @@ pub(super) struct World {
 
 impl World {
     /// The first process has just opened the shard.
-    pub(super) fn new(setting: &Setting) -> Self {
+    pub(super) fn new(setting: Setting) -> Self {
         let record = Rec { epoch: 1, owner: 1, beat: 0, lock: setting.lock() };
         let process = |name, phase| Process { name, phase, seen: None };
         Self {
@@ -174,7 +137,7 @@ impl World {
         self.openings > 1
     }
 
-    pub(super) fn successors(&self, setting: &Setting) -> Vec<Self> {
+    pub(super) fn successors(&self, setting: Setting) -> Vec<Self> {
         let mut next = Vec::new();
         self.steps(setting, &mut next);
         for at in 0..PROCESSES {
@@ -220,7 +183,7 @@ impl World {
     }
 
     /// Time goes on, for all or for all but one whose clock is slow.
-    fn steps(&self, setting: &Setting, next: &mut Vec<Self>) {
+    fn steps(&self, setting: Setting, next: &mut Vec<Self>) {
         let slow = if self.faults > 0 && !self.slowed { PROCESSES } else { 0 };
         for slow in std::iter::once(None).chain((0..slow).map(Some)) {
             let mut world = self.clone();
@@ -281,7 +244,7 @@ impl World {
 
     /// The watchdog ends the process. On one machine it is not counted on: there a process may be
     /// frozen for ever, or go on for ever.
-    fn is_overdue(&self, at: usize, setting: &Setting) -> bool {
+    fn is_overdue(&self, at: usize, setting: Setting) -> bool {
         let process = &self.processes[at];
         let Phase::Open { age, .. } = process.phase else { return false };
         let watched = !setting.shared_lock && setting.broken != Some(Broken::NoWatchdog);
@@ -290,7 +253,7 @@ impl World {
 
     fn restart(&mut self, at: usize) {
         let process = &mut self.processes[at];
-        process.name += PROCESSES as u8;
+        process.name += 2; // so that no two processes ever share one
         process.phase = Phase::Idle;
         process.seen = None;
         self.forget_answers(at);
@@ -306,210 +269,6 @@ impl World {
         }
     }
 
-    /// What a process may do.
-    fn acts(&self, at: usize, setting: &Setting, next: &mut Vec<Self>) {
-        match self.processes[at].phase {
-            Phase::Idle => self.take(at, setting, next),
-            Phase::Taking => {}
-            Phase::Open { .. } => {
-                self.renew(at, setting, next);
-                self.release(at, next);
-            }
-        }
-        // The answer may still come, but not be waited for.
-        if self.messages.iter().any(|message| message.is_of(at) && message.age > 0) {
-            let mut world = self.clone();
-            world.give_up(at);
-            next.push(world);
-        }
-    }
-
-    fn take(&self, at: usize, setting: &Setting, next: &mut Vec<Self>) {
-        let process = &self.processes[at];
-        // What is taken was looked at a moment before.
-        let Some((seen, age)) = process.seen.filter(|(seen, _)| *seen == self.record) else {
-            return;
-        };
-        let locks = setting.lock() != 0 && setting.broken != Some(Broken::NoFileLock);
-        let locked = self.processes.iter().any(|other| other.phase != Phase::Idle);
-        if (setting.shared_lock && locks && locked)
-            || self.waits(at)
-            || self.openings >= setting.openings
-        {
-            return;
-        }
-        let unchanged = match setting.broken {
-            Some(Broken::TakerDoesNotWait) => TIMES.wait(),
-            _ => Duration::from_secs(age.into()),
-        };
-        let record = seen.map(Rec::full);
-        let proof = lock_name(if locks { setting.lock() } else { 0 });
-        let steady = moment(self.up) >= moment(0).after(TIMES.wait())
-            || setting.broken == Some(Broken::FreeIsFreeAfterARestart);
-        let taker = Taker { store: "store", lock: &proof, steady };
-        if !may_take(record.as_ref(), taker, unchanged, TIMES) {
-            return;
-        }
-        let file =
-            if setting.broken == Some(Broken::EpochOfTheRecordAlone) { 0 } else { self.file };
-        let epoch = next_epoch(record.as_ref(), file.into(), 0);
-        let epoch = u8::try_from(epoch).expect("few openings");
-        let taken = Rec { epoch, owner: process.name, beat: 0, lock: setting.lock() };
-        let mut world = self.clone();
-        world.processes[at].phase = Phase::Taking;
-        world.send(at, Request::Take { expected: seen, record: taken }, NEVER);
-        next.push(world);
-    }
-
-    fn renew(&self, at: usize, setting: &Setting, next: &mut Vec<Self>) {
-        let process = &self.processes[at];
-        let Phase::Open { epoch, beat, age } = process.phase else { return };
-        if self.waits(at) || beat >= 1 || age == 0 {
-            return;
-        }
-        let record = Rec { epoch, owner: process.name, beat: beat + 1, lock: setting.lock() };
-        let mut world = self.clone();
-        world.processes[at].phase = Phase::Open { epoch, beat: beat + 1, age };
-        // By the answer before. A process that is late looks once more and has all the time again.
-        let lease = u8::try_from(TIMES.lease.as_secs()).expect("a few steps");
-        let left = if age < lease { lease - age } else { lease };
-        let due = if setting.broken == Some(Broken::LateRenewalCounts) { NEVER } else { left };
-        world.send(at, Request::Renew { record }, due);
-        next.push(world);
-    }
-
-    /// Closed and unlocked; Redis hears of it at some time, or never.
-    fn release(&self, at: usize, next: &mut Vec<Self>) {
-        let Phase::Open { epoch, age, .. } = self.processes[at].phase else { return };
-        let late = moment(age) >= TIMES.closes_at(moment(0));
-        if !late && !self.hand_over {
-            return;
-        }
-        let mut world = self.clone();
-        world.hand_over &= late;
-        world.forget_answers(at);
-        world.processes[at].phase = Phase::Idle;
-        let owner = world.processes[at].name;
-        world.send(at, Request::Free { owner, epoch }, NEVER);
-        next.push(world);
-    }
-
-    fn give_up(&mut self, at: usize) {
-        self.forget_answers(at);
-        if self.processes[at].phase == Phase::Taking {
-            self.processes[at].phase = Phase::Idle;
-        }
-    }
-
-    /// What may go wrong.
-    fn fail(&self, setting: &Setting, next: &mut Vec<Self>) {
-        for at in 0..PROCESSES {
-            let mut world = self.clone();
-            world.restart(at);
-            next.push(world);
-        }
-        let mut world = self.clone();
-        (world.record, world.stored) = (None, None);
-        next.push(world);
-        let mut world = self.clone();
-        world.record = self.stored;
-        // Redis has restarted: what was on its way to it is lost, and whoever looks begins anew.
-        world.messages.retain(|message| message.answer.is_some());
-        world.up = 0;
-        for at in 0..PROCESSES {
-            if world.processes[at].phase == Phase::Taking && !world.waits(at) {
-                world.processes[at].phase = Phase::Idle;
-            }
-        }
-        if setting.broken != Some(Broken::WaitGoesOnAfterAReconnect) {
-            world.processes.iter_mut().for_each(|process| process.seen = None);
-        }
-        next.push(world);
-    }
-
-    /// A message gets one stop further. One that never does is lost.
-    fn travels(&self, at: usize, setting: &Setting, next: &mut Vec<Self>) {
-        let mut world = self.clone();
-        let message = world.messages.remove(at);
-        if let Some(done) = message.answer {
-            world.receive(message, done, setting);
-        } else {
-            let done = message.due > 0 && world.carry_out(message.request, setting);
-            if message.awaited {
-                world.messages.push(Message { answer: Some(done), ..message });
-            }
-        }
-        next.push(world);
-    }
-
-    /// What the scripts do.
-    fn carry_out(&mut self, request: Request, setting: &Setting) -> bool {
-        let known = self.record.map(Rec::full);
-        let written = match request {
-            Request::Take { expected, record } => {
-                let same = expected == self.record;
-                (same || setting.broken == Some(Broken::TakeComparesNothing)).then_some(record)
-            }
-            Request::Renew { record } => {
-                let owner = record.owner.to_string();
-                may_renew(known.as_ref(), &owner, record.epoch.into()).then_some(record)
-            }
-            Request::Free { owner, epoch } => self
-                .record
-                .filter(|known| known.owner == owner && known.epoch == epoch)
-                .map(|known| Rec { owner: 0, beat: known.beat + 1, ..known }),
-        };
-        if let Some(record) = written {
-            self.tell_apart(record);
-            self.record = Some(record);
-        }
-        written.is_some()
-    }
-
-    /// Beats begin with the time, so that no two records are alike, though here they may look so:
-    /// whoever knows an earlier one like this does not take this for it.
-    fn tell_apart(&mut self, record: Rec) {
-        for process in &mut self.processes {
-            process.seen = process.seen.filter(|(seen, _)| *seen != Some(record));
-        }
-        for message in &mut self.messages {
-            if let Request::Take { expected, .. } = message.request
-                && expected == Some(record)
-            {
-                message.due = 0;
-            }
-        }
-    }
-
-    fn receive(&mut self, message: Message, done: bool, setting: &Setting) {
-        let process = &mut self.processes[message.from];
-        let age = match setting.broken {
-            Some(Broken::OwnerCountsFromTheAnswer) => 0,
-            _ => message.age,
-        };
-        match (message.request, process.phase) {
-            (Request::Take { record, .. }, Phase::Taking) if done => {
-                // An answer that comes when the lease is over already opens nothing.
-                if moment(age) >= TIMES.closes_at(moment(0)) {
-                    process.phase = Phase::Idle;
-                    return;
-                }
-                process.phase = Phase::Open { epoch: record.epoch, beat: 0, age };
-                self.file = record.epoch;
-                self.openings += 1;
-                if record.epoch <= self.epoch {
-                    self.wrong = Some("the epoch does not grow");
-                }
-                self.epoch = record.epoch;
-            }
-            (Request::Take { .. }, Phase::Taking) => process.phase = Phase::Idle,
-            (Request::Renew { .. }, Phase::Open { epoch, beat, .. }) if done => {
-                process.phase = Phase::Open { epoch, beat, age };
-            }
-            _ => {}
-        }
-    }
-
     fn waits(&self, at: usize) -> bool {
         self.messages.iter().any(|message| message.is_of(at))
     }
@@ -517,14 +276,6 @@ impl World {
     fn send(&mut self, from: usize, request: Request, due: u8) {
         let awaited = !matches!(request, Request::Free { .. });
         self.messages.push(Message { from, age: 0, request, awaited, answer: None, due });
-    }
-}
-
-impl Setting {
-    /// Identity of the shard's lock; 0 when it has none.
-    fn lock(&self) -> u8 {
-        let proof = self.broken == Some(Broken::LockOfANetworkDiskIsProof);
-        u8::from(self.shared_lock || proof)
     }
 }
 
