@@ -100,3 +100,47 @@ impl Guard {
         self.0.holds(shard)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SHARD: Shard = Shard(1);
+
+    fn tenures() -> (Arc<Tenures>, BootTime) {
+        let tenures = Tenures::new(ShardCount::new(2).unwrap());
+        let now = BootTime::now();
+        tenures.begin(SHARD, now.after(Duration::from_mins(1)), now.after(Duration::from_mins(2)));
+        (tenures, now)
+    }
+
+    #[test]
+    fn a_shard_is_held_until_its_time_comes() {
+        let (tenures, now) = tenures();
+        assert!(tenures.holds(SHARD) && !tenures.holds(Shard(0)) && !tenures.holds(Shard(9)));
+        tenures.extend(SHARD, now, now.after(Duration::from_mins(2)));
+        assert!(!tenures.holds(SHARD));
+    }
+
+    #[test]
+    fn what_is_lost_is_not_held_again_and_still_has_to_be_closed_in_time() {
+        let (tenures, now) = tenures();
+        tenures.lose(SHARD);
+        let [soon, late] = [1, 9].map(|minutes| now.after(Duration::from_mins(minutes)));
+        tenures.extend(SHARD, late, late);
+        assert!(!tenures.holds(SHARD));
+        assert_eq!((tenures.overdue(soon), tenures.overdue(late)), (None, Some(SHARD)));
+    }
+
+    #[test]
+    fn what_is_closed_is_watched_no_more_whatever_answer_comes_late() {
+        let (tenures, now) = tenures();
+        tenures.end(SHARD);
+        let late = now.after(Duration::from_mins(9));
+        tenures.extend(SHARD, late, late);
+        assert!(!tenures.holds(SHARD) && !tenures.is_watched(SHARD));
+        assert_eq!(tenures.overdue(late.after(Duration::from_mins(1))), None);
+    }
+}
