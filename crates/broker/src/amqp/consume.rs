@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contracts::Names;
 use futures_util::StreamExt;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 use runtime::{CancellationToken, OnFailure, Stage};
@@ -60,8 +60,8 @@ impl Consumption {
                 Ok(complete) => return complete,
                 Err(error) => error,
             };
-            if let Some(channel) = opened {
-                self.close(channel);
+            if let Some(opened) = opened {
+                self.close(opened);
             }
             let (queue, cause) = (&self.queue, runtime::chain(&error));
             if self.stop.is_cancelled() {
@@ -84,12 +84,12 @@ impl Consumption {
     async fn serve(
         &self,
         connection: &Connection,
-        opened: &mut Option<Channel>,
+        opened: &mut Option<(Channel, Consumer)>,
     ) -> Result<bool, Error> {
         let timeout = self.timeout;
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
-        *opened = Some(channel.clone());
         let consumer = self.consume(&channel).await?;
+        *opened = Some((channel.clone(), consumer.clone()));
         debug!(queue = self.queue, "consuming");
         let (done, settled) = mpsc::unbounded_channel();
         let settler = Settler {
@@ -102,12 +102,7 @@ impl Consumption {
         };
         // The reader owns the only sender but those in tickets: settling ends when no delivery can
         // be settled any more.
-        let tag = consumer.tag();
-        let ((), (), complete) = tokio::try_join!(
-            self.cancel(&channel, tag),
-            self.read(consumer, done),
-            settler.run(settled)
-        )?;
+        let ((), complete) = tokio::try_join!(self.read(consumer, done), settler.run(settled))?;
         // Closing is answered after everything before it: the acknowledgements have arrived.
         within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await?;
         Ok(complete)
@@ -127,32 +122,35 @@ impl Consumption {
     }
 
     /// Closes a channel, in its own time: lapin keeps one open for as long as it has a consumer, so
-    /// that one which is only dropped would go on holding the queue.
-    fn close(&self, channel: Channel) {
+    /// that one which is only dropped would go on holding the queue. The consumer is dropped after
+    /// it: see [`Self::read`].
+    fn close(&self, (channel, consumer): (Channel, Consumer)) {
         let timeout = self.timeout;
         self.stage.spawn("channel", OnFailure::Log, async move {
             let closed = channel.close(200, "OK".into());
             if let Err(error) = within(timeout, "closing a channel", closed).await {
                 debug!(error = runtime::chain(&error), "a channel was lost before it was closed");
             }
+            drop(consumer);
             Ok(())
         });
     }
 
-    async fn cancel(&self, channel: &Channel, tag: ShortString) -> Result<(), Error> {
-        self.stop.cancelled().await;
-        let cancelled = channel.basic_cancel(tag, BasicCancelOptions::default());
-        within(self.timeout, "cancelling a consumer", cancelled).await
-    }
-
-    /// Hands over what comes, until the consumer ends.
+    /// Hands over what comes, until `stop`. The consumer is not cancelled: what it has taken and not
+    /// settled goes back to the head of the queue only when its channel is closed, and until then the
+    /// next owner's consumer must not be given what is newer.
     async fn read(
         &self,
         consumer: Consumer,
         done: mpsc::UnboundedSender<Settled>,
     ) -> Result<(), Error> {
         let mut chunks = consumer.ready_chunks(CHUNK);
-        while let Some(chunk) = chunks.next().await {
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                chunk = chunks.next() => chunk.ok_or(Error::Ended)?,
+            };
             for delivery in chunk {
                 let delivery = delivery.map_err(|error| Error::Failed {
                     step: "taking a delivery",
@@ -163,6 +161,5 @@ impl Consumption {
                 self.execute.execute(Delivery::new(message, tag, redelivered, &done));
             }
         }
-        if self.stop.is_cancelled() { Ok(()) } else { Err(Error::Ended) }
     }
 }

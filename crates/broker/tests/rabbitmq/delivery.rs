@@ -29,6 +29,10 @@ async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
             unsettled_is_delivered_again_and_marked(server).boxed(),
         ),
         (
+            "what_is_left_comes_before_what_is_newer",
+            what_is_left_comes_before_what_is_newer(server).boxed(),
+        ),
+        (
             "unsubscribing_waits_for_what_was_handed_over",
             unsubscribing_waits_for_what_was_handed_over(server).boxed(),
         ),
@@ -131,6 +135,25 @@ async fn unsettled_is_delivered_again_and_marked(server: &RabbitServer) {
     }
     // Settling by a channel that has ended does nothing.
     kept.into_iter().for_each(answer);
+    fixture.drain().await;
+    other.drain().await;
+}
+
+async fn what_is_left_comes_before_what_is_newer(server: &RabbitServer) {
+    let fixture = Fixture::new(server, QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    publish(&fixture, &numbered(1, 0..1)).await;
+    let left = inbox.next().await;
+    let other = fixture.another();
+    let (next, mut other_inbox) = other.worker().await;
+    next.subscribe(shard_of(1));
+    let mut unsubscribed = std::pin::pin!(bus.unsubscribe(shard_of(1), PATIENCE));
+    assert!(unsubscribed.as_mut().now_or_never().is_none());
+    publish(&fixture, &numbered(1, 1..3)).await;
+    drop(left);
+    assert!(!unsubscribed.await, "one is left");
+    assert_eq!(numbers(&mut other_inbox, 3).await, [0, 1, 2]);
     fixture.drain().await;
     other.drain().await;
 }
