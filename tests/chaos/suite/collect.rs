@@ -26,10 +26,12 @@ pub(crate) async fn collect(scene: &Scene) -> Evidence {
         let published = lock(&scene.published).get(&account).cloned().unwrap_or_default();
         let messages = lock(&scene.messages).get(&account).cloned().unwrap_or_default();
         let destroyed = lock(&scene.destroyed).contains(&account);
+        // First what was seen, then the log: updates may still come.
+        let seen = scene.follower.seen(account);
         let evidence = AccountEvidence {
             published,
             log: scene.follower.log(account).await.expect("Redis answers"),
-            seen: scene.follower.seen(account),
+            seen,
             effects: effects.remove(&account).unwrap_or_default(),
             ledger: ledger(&mut redis, account).await.expect("Redis answers"),
             pending: pending(&mut redis, account).await.expect("Redis answers"),
