@@ -33,7 +33,7 @@ const REPORT: Duration = Duration::from_secs(5);
 /// `tdfleet worker`.
 pub(crate) async fn worker(settings: Settings) -> anyhow::Result<ExitCode> {
     let (mut daemon, _) = Daemon::start(settings, Place::Servers)?;
-    daemon.serve(pending::<()>()).await?;
+    daemon.serve(pending::<()>()).await;
     Ok(daemon.stop().await)
 }
 
@@ -93,8 +93,8 @@ impl Daemon {
         let ports = Ports { sink: Arc::new(Log(log.clone())), replies: Arc::clone(&replies) as _ };
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
-        let execute =
-            Arc::new(Intake { worker: Arc::clone(&worker), guard: ownership.guard(), count });
+        let guard = ownership.guard();
+        let execute = Arc::new(Intake { worker: Arc::clone(&worker), guard: guard.clone(), count });
         let (bus, publisher) = match place {
             Place::Servers => (Bus::start(&intake, &settings.broker, names, count, execute)?, None),
             Place::Embedded => {
@@ -104,7 +104,7 @@ impl Daemon {
         };
         replies.go_by(bus.clone());
         let bus_up = bus.connected();
-        let custody = Custody::new(Hands { bus, worker, log: log.clone() });
+        let custody = Custody::new(Hands { bus, worker, log: log.clone(), guard });
         let daemon = Self {
             failed,
             output,
@@ -123,22 +123,25 @@ impl Daemon {
 
     /// Takes shards over as they become this worker's and gives them up as it is asked to, until a
     /// signal comes, a vital part fails, or `until` is over; its output, if it was that.
-    pub(crate) async fn serve<T>(
-        &mut self,
-        until: impl Future<Output = T>,
-    ) -> anyhow::Result<Option<T>> {
+    pub(crate) async fn serve<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = std::pin::pin!(until);
         loop {
             self.ownership.set_bus(*self.bus_up.borrow_and_update());
             tokio::select! {
                 biased;
-                () = self.failed.cancelled() => return Ok(None),
+                () = self.failed.cancelled() => return None,
                 signal = self.signals.next() => {
                     info!(signal, grace_s = self.grace.as_secs(), "shutting down");
-                    return Ok(None);
+                    return None;
                 }
-                output = &mut until => return Ok(Some(output)),
-                change = self.ownership.next() => self.on_change(change?),
+                output = &mut until => return Some(output),
+                change = self.ownership.next() => match change {
+                    Ok(change) => self.on_change(change),
+                    Err(error) => {
+                        error!(error = runtime::chain(&error), "the store cannot be used");
+                        self.failed.cancel();
+                    }
+                },
                 (shard, clean) = self.custody.next() => self.ownership.release(shard, clean),
                 Ok(()) = self.bus_up.changed() => {}
             }

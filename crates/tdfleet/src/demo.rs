@@ -56,7 +56,7 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
         }
         Ok(())
     };
-    let outcome = daemon.serve(steps).await?;
+    let outcome = daemon.serve(steps).await;
     let code = daemon.stop().await;
     sandbox.stop().await;
     match outcome {

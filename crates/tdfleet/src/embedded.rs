@@ -35,7 +35,7 @@ pub(crate) async fn run(settings: Settings, args: RunArgs) -> anyhow::Result<Exi
             }
         }
     };
-    daemon.serve(async { tokio::join!(read_commands(&publisher), show) }).await?;
+    daemon.serve(async { tokio::join!(read_commands(&publisher), show) }).await;
     Ok(daemon.stop().await)
 }
 

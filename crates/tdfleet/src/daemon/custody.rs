@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, join};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use owner_worker::Worker;
-use ownership::Lease;
+use ownership::{Guard, Lease};
 use publisher::EventLog;
 use runtime::CancellationToken;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ pub(super) struct Hands {
     pub(super) bus: Bus,
     pub(super) worker: Arc<Worker>,
     pub(super) log: EventLog,
+    pub(super) guard: Guard,
 }
 
 /// See the module.
@@ -69,6 +70,9 @@ impl Custody {
         let (hands, given_up) = (self.hands.clone(), urgent.clone());
         self.held.insert(shard, Held { state: State::Opening, urgent });
         let opening = async move {
+            if !hands.guard.holds(shard) {
+                return Step::Closed(shard, clean);
+            }
             let opened = hands.worker.open_shard(shard, epoch, clean);
             match given_up.run_until_cancelled(opened).await {
                 Some(Ok(())) => {
@@ -155,7 +159,7 @@ impl Custody {
 
 impl Hands {
     async fn close(self, shard: Shard, grace: Duration, urgent: CancellationToken) -> Step {
-        let Self { bus, worker, log } = &self;
+        let Self { bus, worker, log, .. } = &self;
         let in_order = async {
             let unsubscribed = bus.unsubscribe(shard, grace + SETTLING);
             let (settled, ()) = join(unsubscribed, worker.close_shard(shard, grace)).await;

@@ -24,7 +24,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let life = Stage::new("life", &CancellationToken::new());
     life.spawn("beat", OnFailure::Log, beat());
     let (mut daemon, _) = Daemon::start(settings, Place::Servers)?;
-    daemon.serve(orphaned).await?;
+    daemon.serve(orphaned).await;
     Ok(daemon.stop().await)
 }
 
