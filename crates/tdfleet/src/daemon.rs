@@ -151,7 +151,10 @@ impl Daemon {
     fn on_change(&mut self, change: Change) {
         match change {
             Change::Gained(lease) => self.custody.gain(lease),
-            Change::Asked(shard) => self.custody.hand_over(shard, self.grace),
+            Change::Asked(shard) => {
+                info!(%shard, "handing a shard over to another worker");
+                self.custody.hand_over(shard, self.grace);
+            }
             Change::Lost(shard) => self.custody.drop_now(shard),
         }
     }
@@ -189,8 +192,7 @@ impl Daemon {
 /// Hands every shard over, and says how far that is.
 async fn hand_all_over(ownership: &mut Ownership, custody: &mut Custody, grace: Duration) {
     let finish_by = Instant::now() + grace;
-    let all = custody.len();
-    let mut told = Instant::now();
+    let (all, mut told) = (custody.len(), Instant::now());
     while custody.len() > 0 {
         custody.hand_all_over(finish_by);
         tokio::select! {
@@ -207,6 +209,7 @@ async fn hand_all_over(ownership: &mut Ownership, custody: &mut Custody, grace: 
             }
         }
     }
+    info!(shards = all, "every shard is given up");
 }
 
 /// Who shares the shards with whom.

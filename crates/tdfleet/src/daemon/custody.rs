@@ -121,7 +121,7 @@ impl Custody {
                 Some(Step::Opened(shard)) => self.on_opened(shard),
                 Some(Step::Closed(shard, clean)) => {
                     self.held.remove(&shard);
-                    info!(%shard, clean, "shard given up");
+                    debug!(%shard, clean, "shard given up");
                     return (shard, clean);
                 }
             }
