@@ -20,7 +20,8 @@ trap 'rm -rf "$copy"' EXIT
 mkdir "$copy/kept"
 export TMPDIR="$copy/kept"
 cd "$root"
-git ls-files -z | xargs -0 cp -p --parents -t "$copy"
+# With new times, so that nothing of an earlier mutant is taken for built.
+git ls-files -z | xargs -0 cp --parents -t "$copy"
 cd "$copy"
 
 missed=0
