@@ -8,7 +8,7 @@
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-[ $# -gt 0 ] || set -- --seed 1 --accounts 24 --workers 2 --rate 4 --faults kill-worker,kill-redis
+[ $# -gt 0 ] || set -- --seed 1 --accounts 24 --workers 2 --rate 4 --faults freeze-worker,kill-worker,kill-redis
 : "${TDFLEET_TDLIB_LIBRARY:=$root/.tdlib/libtdjson.so.1.8.61}"
 export TDFLEET_TDLIB_LIBRARY
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/mutants
