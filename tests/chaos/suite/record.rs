@@ -48,6 +48,8 @@ pub(crate) struct Event {
     pub(crate) code: Option<String>,
     /// The text of the message that `updateNewMessage` tells.
     pub(crate) text: Option<String>,
+    /// The state that `account_state` tells.
+    pub(crate) state: Option<String>,
     /// The envelope as it came.
     pub(crate) json: Vec<u8>,
 }
@@ -59,10 +61,12 @@ impl Event {
         let payload = &event["payload"];
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let (meta, result) = (&payload["_meta"], &payload["result"]);
+        let kind = text(&payload["type"])?;
         Some(Self {
+            state: text(&result["state"]).filter(|_| kind == "account_state"),
             id: meta["event_id"].as_str().and_then(Id::read)?,
             prev: meta["prev"].as_str().and_then(Id::read),
-            kind: text(&payload["type"])?,
+            kind,
             command: text(&meta["command_id"]),
             code: text(&payload["error_info"]["code"]),
             text: text(&result["message"]["content"]["text"]["text"]),

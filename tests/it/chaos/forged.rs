@@ -41,6 +41,7 @@ fn blank() -> Event {
         command: None,
         code: None,
         text: None,
+        state: None,
         json: Vec::new(),
     }
 }
@@ -78,7 +79,7 @@ fn what_is_as_promised_is_not_objected_to() {
 #[test]
 fn each_broken_promise_is_named() {
     type Forgery = fn(&mut AccountEvidence);
-    let cases: [(Forgery, &str); 13] = [
+    let cases: [(Forgery, &str); 14] = [
         (|one| unanswer(one, 2), "command c-1-2 has no answer"),
         (|one| one.log.remove(1).id.n = 0, "is not in the log"),
         (|one| one.log[1].json.clear(), "event 7-2 (c-1-2) was another"),
@@ -101,6 +102,13 @@ fn each_broken_promise_is_named() {
             "the ledger still has command c-1-1 as `h 0123456789abcdef 1`",
         ),
         (|one| one.messages.push(("m-1-2".to_owned(), 15)), "message m-1-2 is not told"),
+        (
+            |one| {
+                let (id, prev) = (Id { epoch: 8, n: 2 }, Some(Id { epoch: 8, n: 1 }));
+                append(one, Event { id, prev, state: Some("failed".to_owned()), ..blank() });
+            },
+            "it is `failed` by event 8-2",
+        ),
         (|one| one.pending = 1, "1 commands are still in the pending lists"),
     ];
     for (forge, objection) in cases {

@@ -9,7 +9,18 @@ pub(super) fn check(case: &Case<'_>) -> Vec<String> {
     let mut violations = chain(case);
     violations.extend(missing(case));
     violations.extend(messages(case));
+    violations.extend(ends(case));
     violations
+}
+
+/// No fault makes an account unusable, unless its database was destroyed.
+fn ends(case: &Case<'_>) -> Vec<String> {
+    let end = |event: &Event| {
+        let state = event.state.as_deref()?;
+        let ended = ["failed", "session_lost"].contains(&state) && !case.evidence.destroyed;
+        ended.then(|| format!("it is `{state}` by event {}", event.id))
+    };
+    case.evidence.seen.values().filter_map(|seen| end(&seen.event)).collect()
 }
 
 /// Each event names the one before it, and is numbered after it.
