@@ -129,10 +129,12 @@ async fn kill_worker(scene: &Scene, worker: usize) {
     sleep(scene.leases(2)).await;
 }
 
+/// For so long that who does not respect the locks has taken the accounts over, and has waited the
+/// ten seconds in which TDLib itself tries for its database's lock.
 async fn freeze_worker(scene: &Scene, worker: usize) {
     scene.timeline.note(format!("w{} is frozen", worker + 1));
     scene.stage.signal(worker, Signal::STOP);
-    sleep(scene.leases(2)).await;
+    sleep(scene.leases(5)).await;
     scene.timeline.note(format!("w{} goes on", worker + 1));
     scene.stage.signal(worker, Signal::CONT);
 }
