@@ -76,20 +76,21 @@ async fn shards_are_listed_and_moved() {
     }
 
     let shard = shard_of(1);
-    let owner = |shards: &[Value]| {
+    let found = |shards: &[Value]| {
         let found = shards.iter().find(|found| found["shard"] == *shard).unwrap();
-        (found["owner"].as_str().unwrap().to_owned(), found["pin"].clone())
+        (found["owner"].clone(), found["pin"].clone())
     };
     for to in ["one", "two"] {
         let (code, _) = output(&world, &["shards", "move", &shard, "--to", to]).await;
         assert_eq!(code, Some(0));
         let shards = listed(&world, "shards").await;
-        assert_eq!(owner(&shards), (to.to_owned(), to.into()));
+        assert_eq!(found(&shards), (to.into(), to.into()));
         let answer = backend.call(1, "get_active_sessions", serde_json::json!({})).await;
         assert!(answer["payload"]["result"].is_object(), "{answer}");
     }
     assert_eq!(output(&world, &["shards", "unpin", &shard]).await.0, Some(0));
-    assert_eq!(owner(&listed(&world, "shards").await).1, Value::Null);
+    // It may be on its way to where it belongs by now, and have no owner.
+    assert_eq!(found(&listed(&world, "shards").await).1, Value::Null);
     assert_eq!(shards.len(), 4);
 
     let refused = async |to: &str| {

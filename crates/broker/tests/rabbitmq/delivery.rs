@@ -18,6 +18,7 @@ use crate::support::{
     Client, Fixture, Inbox, PATIENCE, account, answer, count, number, numbered, recorder, shard_of,
 };
 
+#[expect(clippy::too_many_lines, reason = "one entry for each scenario")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_delivered_settled_and_kept_as_the_contract_says() {
     let server = RabbitServer::start();
