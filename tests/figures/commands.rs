@@ -47,7 +47,7 @@ struct Load<'a> {
 }
 
 async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
-    let &Load { name, fields, number, window } = load;
+    let &Load { name, number, window, .. } = load;
     let mut sent = HashMap::new();
     let mut took = Vec::new();
     let pid = worker.child.id().unwrap();
@@ -59,8 +59,9 @@ async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
         if batch > 0 && (batch == window || batch >= window / 5 || number - next == batch) {
             let ids: Vec<_> = (next..next + batch).collect();
             next += batch;
-            sent.extend(ids.iter().map(|id| (format!("{name}-{id}"), Instant::now())));
-            let publishes = ids.iter().map(|id| publish(backend, name, fields, *id));
+            let id = |number: &u32| format!("{name}-{window}-{number}");
+            sent.extend(ids.iter().map(|number| (id(number), Instant::now())));
+            let publishes = ids.iter().map(|number| publish(backend, load, *number, id(number)));
             futures_util::future::join_all(publishes).await;
         }
         let event = backend.live_event(|event| answered(event, name).is_some()).await;
@@ -80,10 +81,10 @@ async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
     );
 }
 
-async fn publish(backend: &Backend, name: &str, fields: &Value, id: u32) {
-    let account = id % ACCOUNTS + 1;
-    let mut body =
-        json!({"command": name, "userbot_id": account, "command_id": format!("{name}-{id}")});
+async fn publish(backend: &Backend, load: &Load<'_>, number: u32, id: String) {
+    let &Load { name, fields, .. } = load;
+    let account = number % ACCOUNTS + 1;
+    let mut body = json!({"command": name, "userbot_id": account, "command_id": id});
     if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields.clone()) {
         body.extend(fields);
     }
