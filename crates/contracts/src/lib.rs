@@ -5,14 +5,12 @@
 //! backend team reads this crate to know what goes over RabbitMQ and Redis; every other crate takes
 //! the names from it, so that none is spelt twice.
 //!
-//! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`],
-//! [`ledger`].
+//! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`].
 
 pub mod command;
 pub mod error;
 pub mod event;
 pub mod ids;
-pub mod ledger;
 pub mod names;
 pub mod route;
 pub mod shard;
@@ -21,9 +19,6 @@ pub use command::{Command, CommandMeta, Field, Properties, Unreadable};
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
 pub use event::{Body, Event, EventMeta, SCHEMA_VERSION};
 pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
-pub use ledger::{
-    Begin, Begun, Claimant, Claimed, Digest, MOST_HAND_OVERS, Note, Parked, Place, Purpose, Settle,
-};
 pub use names::Names;
 pub use route::{Flow, RoutingKey};
 pub use shard::{Shard, ShardCount};

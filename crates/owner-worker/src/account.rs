@@ -22,7 +22,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Claimant, Claimed, Flow};
+use contracts::{AccountId, Flow};
+use log_port::{LogHead, OwnerToken};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -57,9 +58,9 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// What an account is taken over with.
 pub(crate) struct Takeover {
     /// Who takes it over.
-    pub(crate) claimant: Claimant,
+    pub(crate) owner: OwnerToken,
     /// What its head said.
-    pub(crate) claimed: Claimed,
+    pub(crate) claimed: LogHead,
     /// Whether the owner before gave it up in good order.
     pub(crate) clean: bool,
 }
@@ -117,18 +118,18 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new(takeover: Takeover, shared: Arc<Shared>) -> (Self, Handle) {
-        let Takeover { claimant, claimed, clean } = takeover;
-        let id = claimant.account;
+        let Takeover { owner, claimed, clean } = takeover;
+        let id = owner.account;
         let (sender, mailbox) = mpsc::unbounded_channel();
         let (ending, ended) = oneshot::channel();
         let copies = Copies::new(Arc::clone(&shared.replies));
-        let outbox = Outbox::new(Arc::clone(&shared), claimant);
+        let outbox = Outbox::new(Arc::clone(&shared), owner);
         if !clean {
             outbox.resync(Gap::TakeOver);
         }
         let mut account = Self {
             id,
-            common: Arc::new(Common::new(claimant)),
+            common: Arc::new(Common::new(owner)),
             mailbox,
             log_up: shared.sink.up(),
             copies: Arc::clone(&copies),
@@ -219,7 +220,7 @@ impl Account {
         self.opening = Some(given_up.clone());
         let opening = Opening {
             shared: Arc::clone(&self.shared),
-            claimant: self.common.claimant,
+            owner: self.common.owner,
             history: self.history,
             given_up,
         };
@@ -254,7 +255,7 @@ impl Account {
                 self.opening = None;
                 self.outbox.open(spool);
                 self.forgotten |= session.is_forgotten();
-                self.history.opened = Some(self.common.claimant.epoch);
+                self.history.opened = Some(self.common.owner.epoch);
                 self.common.first_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());

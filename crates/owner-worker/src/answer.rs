@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{
-    Begin, Begun, Body, Claimant, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
-    Purpose, Settle, random_trace_id,
-};
+use contracts::{Body, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta, random_trace_id};
+use log_port::{Admission, AdmissionVerdict, CommandCompletion, Intent, OwnerToken};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::debug;
@@ -23,7 +21,7 @@ const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Whom an answer goes to, and what it is called.
 pub(crate) struct Address {
-    pub(crate) claimant: Claimant,
+    pub(crate) owner: OwnerToken,
     /// The command's name; the event's type is this, or this with `_error`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) ids: Ids,
@@ -165,18 +163,18 @@ impl Failure {
 impl Case {
     /// Asks the ledger. The case comes back if it is new there: it is to be run, or answered as it
     /// was going to be. Otherwise it has been answered by what the ledger knows, or dropped.
-    pub(crate) async fn admit(self, shared: &Shared, purpose: Purpose) -> Option<Self> {
-        let (command, digest) = (self.ticket.command().clone(), self.ticket.digest());
-        let begin = Begin { command, digest, purpose };
-        match shared.sink.begin(self.address.claimant, begin).await {
-            Ok(Begun::Go) => return Some(self),
-            Ok(Begun::Done(event)) => self.repeat(shared, event),
-            Ok(Begun::Conflict) => self.conflict(shared),
-            Ok(Begun::HandedOver) => {
+    pub(crate) async fn admit(self, shared: &Shared, intent: Intent) -> Option<Self> {
+        let (command, fingerprint) = (self.ticket.command().clone(), self.ticket.fingerprint());
+        let begin = Admission { command, fingerprint, intent };
+        match shared.sink.begin(self.address.owner, begin).await {
+            Ok(AdmissionVerdict::Proceed) => return Some(self),
+            Ok(AdmissionVerdict::Done(event)) => self.repeat(shared, event),
+            Ok(AdmissionVerdict::Conflict) => self.conflict(shared),
+            Ok(AdmissionVerdict::Dispatched) => {
                 let why = "it was handed to TDLib before, and what became of it is not known";
                 self.answer(shared, Err(Failure::outcome_unknown(why)));
             }
-            Ok(Begun::Poison) => self.answer(shared, Err(Failure::poison())),
+            Ok(AdmissionVerdict::Poison) => self.answer(shared, Err(Failure::poison())),
             Err(error) => debug!(%error, "command left to redelivery"),
         }
         None
@@ -187,39 +185,39 @@ impl Case {
     pub(crate) fn answer(self, shared: &Shared, result: Result<Box<str>, Failure>) {
         let Self { address, deadline, ticket } = self;
         let left = deadline.duration_since(shared.clock.now()).try_into();
-        let settle = Settle {
+        let completion = CommandCompletion {
             command: ticket.command().clone(),
-            digest: ticket.digest(),
+            fingerprint: ticket.fingerprint(),
             keep: left.unwrap_or(Duration::ZERO).saturating_add(REMEMBERED),
             parked: ticket.answering(),
         };
-        address.store(shared, result, Some(settle), |outcome| ticket.tell(outcome));
+        address.store(shared, result, Some(completion), |outcome| ticket.tell(outcome));
     }
 
     /// Takes the hand-over back and drops the case: it is left to redelivery.
     pub(crate) fn leave(self, shared: &Shared) {
-        shared.sink.leave(self.address.claimant, self.ticket.command().clone());
+        shared.sink.leave(self.address.owner, self.ticket.command().clone());
     }
 
     /// Answers that the time is over, when the ledger counts the command as handed over already.
     pub(crate) fn expire(self, shared: &Shared) {
-        shared.sink.leave(self.address.claimant, self.ticket.command().clone());
+        shared.sink.leave(self.address.owner, self.ticket.command().clone());
         self.answer(shared, Err(Failure::expired()));
     }
 
     fn repeat(self, shared: &Shared, event: Option<Bytes>) {
         if let Some(place) = self.ticket.answering() {
-            shared.sink.unpark(self.address.claimant, place);
+            shared.sink.unpark(self.address.owner, place);
         }
         self.ticket.tell(outcome(self.address.garbled, event));
     }
 
     fn conflict(self, shared: &Shared) {
         let Self { address, ticket, .. } = self;
-        let (claimant, place) = (address.claimant, ticket.answering());
+        let (owner, place) = (address.owner, ticket.answering());
         address.conflict(shared, |outcome| ticket.tell(outcome));
         if let Some(place) = place {
-            shared.sink.unpark(claimant, place);
+            shared.sink.unpark(owner, place);
         }
     }
 }
@@ -235,7 +233,7 @@ impl Address {
         self,
         shared: &Shared,
         result: Result<Box<str>, Failure>,
-        settle: Option<Settle>,
+        completion: Option<CommandCompletion>,
         told: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let (kind, body) = match result {
@@ -250,14 +248,14 @@ impl Address {
             trace_id: Some(self.ids.trace),
             occurred_at: shared.clock.now(),
         };
-        let event = Event { account: self.claimant.account, kind, body, meta };
+        let event = Event { account: self.owner.account, kind, body, meta };
         let garbled = self.garbled;
         let stored = Box::new(move |stored| match stored {
             Ok(json) => told(outcome(garbled, Some(json))),
             // Whoever owns the account now answers the redelivered command.
             Err(error) => tracing::warn!(%error, "an answer was not stored"),
         });
-        shared.sink.append(self.claimant, event, settle, Some(stored));
+        shared.sink.append(self.owner, event, completion, Some(stored));
     }
 }
 

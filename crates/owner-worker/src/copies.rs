@@ -5,7 +5,8 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Digest, Flow, Parked, Place, Properties, RoutingKey};
+use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
+use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 use jiff::Timestamp;
 
 use crate::ports::{OnOutcome, Outcome, Replies};
@@ -25,7 +26,7 @@ pub(crate) struct Copies {
 }
 
 struct UnderWay {
-    digest: Digest,
+    fingerprint: CommandFingerprint,
     letter: Letter,
     arrived: Timestamp,
     place: Standing,
@@ -44,11 +45,11 @@ enum Standing {
     /// In no lane: it is being refused.
     Nowhere,
     /// In its lane; its message is still RabbitMQ's.
-    Lane(Place),
+    Lane(PendingPosition),
     /// It is to be in the pending list.
-    Parking(Place),
+    Parking(PendingPosition),
     /// It is in the pending list; RabbitMQ has let go of its message.
-    Parked(Place),
+    PendingCommand(PendingPosition),
 }
 
 /// What a message is to the commands under way.
@@ -66,7 +67,7 @@ pub(crate) enum Entered {
 pub(crate) struct Ticket {
     copies: Arc<Copies>,
     key: (AccountId, CommandId),
-    digest: Digest,
+    fingerprint: CommandFingerprint,
     told: bool,
 }
 
@@ -79,7 +80,7 @@ impl Copies {
     pub(crate) fn enter(
         self: &Arc<Self>,
         key: (AccountId, CommandId),
-        digest: Digest,
+        fingerprint: CommandFingerprint,
         (letter, arrived): (Letter, Timestamp),
         done: Option<OnOutcome>,
     ) -> Entered {
@@ -87,7 +88,7 @@ impl Copies {
         let Some(first) = under_way.get_mut(&key) else {
             let place = Standing::Nowhere;
             let entry = UnderWay {
-                digest,
+                fingerprint,
                 letter,
                 arrived,
                 place,
@@ -97,18 +98,18 @@ impl Copies {
                 joined: Vec::new(),
             };
             under_way.insert(key.clone(), entry);
-            return Entered::First(Ticket { copies: Arc::clone(self), key, digest, told: false });
+            return Entered::First(Ticket { copies: Arc::clone(self), key, fingerprint, told: false });
         };
         let Some(done) = done else { return Entered::Joined };
-        if first.digest != digest {
+        if first.fingerprint != fingerprint {
             return Entered::Conflict(done);
         }
-        if !matches!(first.place, Standing::Parked(_)) {
+        if !matches!(first.place, Standing::PendingCommand(_)) {
             first.joined.push(done);
             return Entered::Joined;
         }
         drop(under_way);
-        done(Outcome::Parked);
+        done(Outcome::PendingCommand);
         Entered::Joined
     }
 
@@ -123,7 +124,7 @@ impl Copies {
 
     /// The commands of one flow that stand in its lane alone, in their order. From now on they
     /// count as parked, but for their messages; see [`Copies::stored`].
-    pub(crate) fn park(&self, flow: Flow) -> Vec<Parked> {
+    pub(crate) fn park(&self, flow: Flow) -> Vec<PendingCommand> {
         self.parked(|place| {
             let Standing::Lane(at) = *place else { return None };
             (at.flow == flow).then(|| *place = Standing::Parking(at)).map(|()| at)
@@ -131,14 +132,14 @@ impl Copies {
     }
 
     /// All that are to be in the pending lists, in their order.
-    pub(crate) fn park_again(&self) -> Vec<Parked> {
+    pub(crate) fn park_again(&self) -> Vec<PendingCommand> {
         self.parked(|place| match *place {
-            Standing::Parking(at) | Standing::Parked(at) => Some(at),
+            Standing::Parking(at) | Standing::PendingCommand(at) => Some(at),
             Standing::Nowhere | Standing::Lane(_) => None,
         })
     }
 
-    fn parked(&self, mut which: impl FnMut(&mut Standing) -> Option<Place>) -> Vec<Parked> {
+    fn parked(&self, mut which: impl FnMut(&mut Standing) -> Option<PendingPosition>) -> Vec<PendingCommand> {
         let mut under_way = self.lock();
         let open = under_way.iter_mut().filter(|(_, entry)| !entry.answered && !entry.dropped);
         let mut parked: Vec<_> = open
@@ -147,19 +148,19 @@ impl Copies {
                 Some(entry.letter.parked(place, id.clone()))
             })
             .collect();
-        parked.sort_unstable_by_key(|parked| parked.place.id);
+        parked.sort_unstable_by_key(|parked| parked.position.id);
         parked
     }
 
     /// Notes that these are in the pending list: RabbitMQ can let go of their messages.
-    pub(crate) fn stored(&self, account: AccountId, parked: Vec<(CommandId, Place)>) {
+    pub(crate) fn stored(&self, account: AccountId, parked: Vec<(CommandId, PendingPosition)>) {
         let mut told = Vec::new();
         let mut under_way = self.lock();
         for (id, place) in parked {
             let key = (account, id);
             let Some(entry) = under_way.get_mut(&key) else { continue };
-            if [Standing::Parking(place), Standing::Parked(place)].contains(&entry.place) {
-                entry.place = Standing::Parked(place);
+            if [Standing::Parking(place), Standing::PendingCommand(place)].contains(&entry.place) {
+                entry.place = Standing::PendingCommand(place);
                 told.extend(entry.first.take());
                 told.append(&mut entry.joined);
                 if entry.dropped {
@@ -169,7 +170,7 @@ impl Copies {
         }
         drop(under_way);
         for done in told {
-            done(Outcome::Parked);
+            done(Outcome::PendingCommand);
         }
     }
 
@@ -183,14 +184,14 @@ impl Ticket {
         &self.key.1
     }
 
-    pub(crate) fn digest(&self) -> Digest {
-        self.digest
+    pub(crate) fn fingerprint(&self) -> CommandFingerprint {
+        self.fingerprint
     }
 
     /// Notes where the command stands: in its lane, or in the pending list already.
-    pub(crate) fn stand(&self, place: Place, parked: bool) {
+    pub(crate) fn stand(&self, place: PendingPosition, parked: bool) {
         if let Some(entry) = self.copies.lock().get_mut(&self.key) {
-            entry.place = if parked { Standing::Parked(place) } else { Standing::Lane(place) };
+            entry.place = if parked { Standing::PendingCommand(place) } else { Standing::Lane(place) };
         }
     }
 
@@ -204,7 +205,7 @@ impl Ticket {
     }
 
     /// Puts the command, which stands in its lane, into the pending list as well.
-    pub(crate) fn park(&self) -> Option<Parked> {
+    pub(crate) fn park(&self) -> Option<PendingCommand> {
         let mut under_way = self.copies.lock();
         let entry = under_way.get_mut(&self.key)?;
         let Standing::Lane(place) = entry.place else { return None };
@@ -214,12 +215,12 @@ impl Ticket {
 
     /// Notes that the answer goes to the log now, and gives the place in the pending list that the
     /// command leaves with it.
-    pub(crate) fn answering(&self) -> Option<Place> {
+    pub(crate) fn answering(&self) -> Option<PendingPosition> {
         let mut under_way = self.copies.lock();
         let entry = under_way.get_mut(&self.key)?;
         entry.answered = true;
         match entry.place {
-            Standing::Parking(place) | Standing::Parked(place) => Some(place),
+            Standing::Parking(place) | Standing::PendingCommand(place) => Some(place),
             Standing::Nowhere | Standing::Lane(_) => None,
         }
     }
@@ -228,7 +229,7 @@ impl Ticket {
     pub(crate) fn tell(mut self, outcome: Outcome) {
         self.told = true;
         let Some(mut entry) = self.copies.lock().remove(&self.key) else { return };
-        if let (Standing::Parked(_), Outcome::Answered(event)) = (entry.place, &outcome) {
+        if let (Standing::PendingCommand(_), Outcome::Answered(event)) = (entry.place, &outcome) {
             self.copies.replies.reply(&entry.letter.properties, event.clone());
         }
         for done in mem::take(&mut entry.joined) {
@@ -259,8 +260,8 @@ impl Drop for Ticket {
 }
 
 impl Letter {
-    fn parked(&self, place: Place, command: CommandId) -> Parked {
-        Parked {
+    fn parked(&self, place: PendingPosition, command: CommandId) -> PendingCommand {
+        PendingCommand {
             place,
             command,
             body: self.body.clone(),

@@ -4,10 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::{
-    Claimant, Command, CommandId, Digest, ErrorCode, ErrorSource, Flow, Properties, RoutingKey,
-    Unreadable,
-};
+use contracts::{Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable};
+use log_port::{CommandFingerprint, OwnerToken};
 use jiff::{SignedDuration, Timestamp};
 use runtime::OnFailure;
 
@@ -37,7 +35,7 @@ pub struct Request {
 
 /// What is known of a message beside itself.
 pub(crate) struct Circumstances {
-    pub(crate) claimant: Claimant,
+    pub(crate) owner: OwnerToken,
     pub(crate) at: Timestamp,
     /// Whose lane it is for.
     pub(crate) flow: Flow,
@@ -50,7 +48,7 @@ pub(crate) struct Circumstances {
 /// A message that has been read and checked.
 pub(crate) struct Order {
     pub(crate) address: Address,
-    pub(crate) digest: Digest,
+    pub(crate) fingerprint: CommandFingerprint,
     deadline: Timestamp,
     redelivered: bool,
     flow: Flow,
@@ -84,11 +82,11 @@ impl Worker {
             return done(Outcome::DeadLetter { reason, event: None });
         };
         let shard = self.shared.config.shard_count.shard_of(account);
-        let owner = self.with_shard(shard, |owned| owned.claimant(account));
-        let Some(claimant) = owner else {
+        let owner = self.with_shard(shard, |owned| owned.owner(account));
+        let Some(owner) = owner else {
             return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
         };
-        let known = Circumstances { claimant, at, flow, redelivered, expired, id: None };
+        let known = Circumstances { owner, at, flow, redelivered, expired, id: None };
         let order = self.shared.examine(read, &letter, known);
         self.with_shard(shard, |owned| {
             let handle = owned.accounts.get(&account);
@@ -112,9 +110,9 @@ impl Worker {
         letter: (Letter, Timestamp),
         done: OnOutcome,
     ) -> Option<Errand> {
-        let account = order.address.claimant.account;
+        let account = order.address.owner.account;
         let key = (account, order.address.ids.command.clone());
-        match copies.enter(key, order.digest, letter, Some(done)) {
+        match copies.enter(key, order.fingerprint, letter, Some(done)) {
             Entered::First(ticket) => Some(order.errand(ticket)),
             Entered::Joined => None,
             Entered::Conflict(done) => {
@@ -157,31 +155,31 @@ impl Shared {
         letter: &Letter,
         known: Circumstances,
     ) -> Order {
-        let Circumstances { claimant, at, flow, redelivered, .. } = known;
-        let (address, digest, deadline, plan) = match read {
+        let Circumstances { owner, at, flow, redelivered, .. } = known;
+        let (address, fingerprint, deadline, plan) = match read {
             Ok(command) => {
                 let (name, plan) = match self.check(&command, &known) {
                     Ok((entry, prepared)) => (entry.name.into(), Plan::Run(entry, prepared)),
                     Err(failure) => (event_name(&command.name), Plan::Refuse(failure)),
                 };
-                let digest = self.digester.of_command(&command.name, &command.fields);
+                let fingerprint = self.fingerprinter.of_command(&command.name, &command.fields);
                 let Command { id, meta, .. } = command;
                 let ids = Ids::filled(id.or(known.id), meta.correlation_id, meta.trace_id);
-                let address = Address { claimant, name, ids, garbled: None };
-                (address, digest, meta.deadline, plan)
+                let address = Address { owner, name, ids, garbled: None };
+                (address, fingerprint, meta.deadline, plan)
             }
             Err(unreadable) => {
                 let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
                 let correlation_id = letter.properties.correlation_id.as_deref().map(Into::into);
                 let ids = Ids::filled(unreadable.id.or(known.id), correlation_id, None);
                 let garbled = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
-                let address = Address { claimant, name, ids, garbled };
+                let address = Address { owner, name, ids, garbled };
                 let plan = Plan::Refuse(Failure::invalid(unreadable.error));
-                (address, self.digester.of_bytes(&letter.body), None, plan)
+                (address, self.fingerprinter.of_bytes(&letter.body), None, plan)
             }
         };
         let deadline = deadline.unwrap_or(at + DEFAULT_DEADLINE);
-        Order { address, digest, deadline, redelivered, flow, plan }
+        Order { address, fingerprint, deadline, redelivered, flow, plan }
     }
 
     /// The checks, in the contract's order.
@@ -195,13 +193,13 @@ impl Shared {
             let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         };
-        if !known.claimant.known {
+        if !known.owner.served {
             let error = format!("unknown account: {}", command.account);
             let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         }
         let prepared = entry.prepare(&command.fields, &self.config)?;
-        let epoch = known.claimant.epoch;
+        let epoch = known.owner.epoch;
         if command.meta.expected_owner_epoch.is_some_and(|expected| expected != epoch.0) {
             let error = format!("the account's owner has epoch {epoch}");
             return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));

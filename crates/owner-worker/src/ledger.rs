@@ -1,15 +1,16 @@
 //! What tells one command's content from another's.
 
-use contracts::{Digest, Field};
+use contracts::Field;
+use log_port::{CommandFingerprint};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Makes [`Digest`]s. They stand on Redis, and a bare hash of a login code could be guessed: the key
+/// Makes [`CommandFingerprint`]s. They stand on Redis, and a bare hash of a login code could be guessed: the key
 /// is derived from the master key.
-pub(crate) struct Digester(Hmac<Sha256>);
+pub(crate) struct Fingerprinter(Hmac<Sha256>);
 
-impl Digester {
+impl Fingerprinter {
     pub(crate) fn new(master: &str) -> Self {
         let mut key = [0; 64];
         let derived =
@@ -19,24 +20,24 @@ impl Digester {
     }
 
     /// Of a command: its name and its fields as they stand in the body.
-    pub(crate) fn of_command(&self, name: &str, fields: &[Field<'_>]) -> Digest {
+    pub(crate) fn of_command(&self, name: &str, fields: &[Field<'_>]) -> CommandFingerprint {
         let fields = fields.iter().flat_map(|field| [&*field.name, field.value.get()]);
         self.of(std::iter::once(name).chain(fields).map(str::as_bytes))
     }
 
     /// Of a message that is no command.
-    pub(crate) fn of_bytes(&self, body: &[u8]) -> Digest {
+    pub(crate) fn of_bytes(&self, body: &[u8]) -> CommandFingerprint {
         self.of([b"".as_slice(), body].into_iter())
     }
 
-    fn of<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+    fn of<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> CommandFingerprint {
         let mut mac = self.0.clone();
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
         let first = mac.finalize().into_bytes().first_chunk().copied().unwrap_or_default();
-        Digest(u64::from_be_bytes(first))
+        CommandFingerprint(u64::from_be_bytes(first))
     }
 }
 
@@ -46,14 +47,14 @@ mod tests {
 
     use super::*;
 
-    fn digest(master: &str, body: &str) -> Digest {
+    fn fingerprint(master: &str, body: &str) -> CommandFingerprint {
         let command = Command::read(body.as_bytes(), &Properties::default(), None).unwrap();
-        Digester::new(master).of_command(&command.name, &command.fields)
+        Fingerprinter::new(master).of_command(&command.name, &command.fields)
     }
 
     #[test]
     fn it_tells_names_and_fields_apart_and_nothing_else() {
-        let of = |body| digest("key", body);
+        let of = |body| fingerprint("key", body);
         let first = of(r#"{"command": "x", "userbot_id": 1, "a": "b"}"#);
         let meta = r#"{"_meta": {"trace_id": "t"}, "action": "x", "userbot_id": 1, "a": "b"}"#;
         assert_eq!(first, of(meta));
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn without_the_key_it_cannot_be_made() {
         let body = r#"{"command": "send_code", "userbot_id": 1, "code": "12345"}"#;
-        assert_eq!(digest("key", body), digest("key", body));
-        assert_ne!(digest("key", body), digest("another key", body));
+        assert_eq!(fingerprint("key", body), fingerprint("key", body));
+        assert_ne!(fingerprint("key", body), fingerprint("another key", body));
     }
 }

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::{
-    Begin, Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Place, Properties, Settle,
-};
+use contracts::{CommandId, Event, Properties};
+use log_port::{Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, OwnerToken, PendingCommand, PendingPosition};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -27,37 +26,37 @@ pub trait EventSink: Send + Sync + 'static {
     /// the same step. `stored` is called once the event is in the log.
     fn append(
         &self,
-        claimant: Claimant,
+        owner: OwnerToken,
         event: Event,
-        settle: Option<Settle>,
+        completion: Option<CommandCompletion>,
         stored: Option<OnStored>,
     );
 
     /// Claims the account for its owner's epoch, before the account is opened; waits while the log
     /// is away. The error says why another owner's claim stands.
-    fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>>;
+    fn claim(&self, owner: OwnerToken) -> BoxFuture<'_, Result<LogHead, NotStored>>;
 
     /// Asks the ledger whether a command may be run, or answered unrun; waits while the log is away.
     fn begin(
         &self,
-        claimant: Claimant,
-        begin: Begin,
-    ) -> BoxFuture<'static, Result<Begun, NotStored>>;
+        owner: OwnerToken,
+        begin: Admission,
+    ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>>;
 
     /// Takes a hand-over back: the command was not given to TDLib after all, or is idempotent and
     /// left to the next owner in good order. Never blocks.
-    fn leave(&self, claimant: Claimant, command: CommandId);
+    fn leave(&self, owner: OwnerToken, command: CommandId);
 
     /// Puts commands last into their pending lists, in their order; those that are there already
     /// stay where they are. Never blocks. `stored` is called once they are there.
-    fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked);
+    fn park(&self, owner: OwnerToken, parked: Vec<PendingCommand>, stored: OnParked);
 
     /// Takes a command out of its pending list whose answer settles nothing: it was there already,
     /// or the id is another command's. Never blocks.
-    fn unpark(&self, claimant: Claimant, place: Place);
+    fn unpark(&self, owner: OwnerToken, place: PendingPosition);
 
     /// Writes something down in the account's head. Never blocks.
-    fn note(&self, claimant: Claimant, note: Note);
+    fn note(&self, owner: OwnerToken, note: HeadField);
 
     /// Whether so much waits to be stored that updates that are soon stale are better dropped.
     fn pressed(&self) -> bool;
@@ -109,7 +108,7 @@ pub enum Outcome {
     AnsweredBefore,
     /// It is in its account's pending list: the message can be let go of, the answer comes later
     /// by [`Replies`].
-    Parked,
+    PendingCommand,
     /// Nobody can carry it out; it is for the operator to look at.
     DeadLetter {
         /// Why, in the words of the answer.

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use contracts::{AccountId, Claimant, Epoch, Shard, ShardCount};
+use contracts::{AccountId, Epoch, Shard, ShardCount};
+use log_port::{OwnerToken};
 use futures_util::future::{join_all, try_join_all};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
 use settings::{Credentials, ExposeSecret, TelegramSettings};
@@ -12,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::account::{Account, Handle, Takeover};
 use crate::copies::Copies;
-use crate::ledger::Digester;
+use crate::ledger::Fingerprinter;
 use crate::ports::{EventSink, NotStored, Ports, Replies};
 use crate::updates::Dropped;
 
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) replies: Arc<dyn Replies>,
     pub(crate) clock: Clock,
-    pub(crate) digester: Digester,
+    pub(crate) fingerprinter: Fingerprinter,
     /// Places of those that are opened at the same time; an account that is opened alone has all.
     pub(crate) opening: Arc<Semaphore>,
     /// Places of those that are closed at the same time.
@@ -79,8 +80,8 @@ impl Drop for Owned {
 
 impl Owned {
     /// Who writes for an account of this shard.
-    pub(crate) fn claimant(&self, account: AccountId) -> Claimant {
-        Claimant { account, epoch: self.epoch, known: self.accounts.contains_key(&account) }
+    pub(crate) fn owner(&self, account: AccountId) -> OwnerToken {
+        OwnerToken { account, epoch: self.epoch, served: self.accounts.contains_key(&account) }
     }
 }
 
@@ -91,14 +92,14 @@ impl Worker {
             std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
         let dropped = Dropped::default();
         let Ports { sink, replies } = ports;
-        let digester = Digester::new(config.credentials.master_key.expose_secret());
+        let fingerprinter = Fingerprinter::new(config.credentials.master_key.expose_secret());
         let shared = Arc::new(Shared {
             config,
             tdlib,
             sink,
             replies,
             clock,
-            digester,
+            fingerprinter,
             opening,
             closing,
             dropped,
@@ -125,15 +126,15 @@ impl Worker {
         let ours = self.shared.config.accounts.iter().copied();
         let ours = ours.filter(|account| count.shard_of(*account) == shard);
         let claims = ours.map(|account| {
-            let claimant = Claimant { account, epoch, known: true };
-            async move { Ok((claimant, self.shared.sink.claim(claimant).await?)) }
+            let owner = OwnerToken { account, epoch, served: true };
+            async move { Ok((owner, self.shared.sink.claim(owner).await?)) }
         });
         let claims = try_join_all(claims).await?;
-        let claims = claims.into_iter().map(|(claimant, claimed)| {
-            let takeover = Takeover { claimant, claimed, clean };
+        let claims = claims.into_iter().map(|(owner, claimed)| {
+            let takeover = Takeover { owner, claimed, clean };
             let (account, handle) = Account::new(takeover, Arc::clone(&self.shared));
             self.stage.spawn("account", OnFailure::Log, account.run());
-            (claimant.account, handle)
+            (owner.account, handle)
         });
         let accounts = claims.collect();
         let strangers = Copies::new(Arc::clone(&self.shared.replies));

@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use contracts::{
-    AccountId, Begin, Body, Claimant, CommandId, Digest, Epoch, Event, EventMeta, Names, Purpose,
-    Settle,
-};
+use contracts::{AccountId, Body, CommandId, Epoch, Event, EventMeta, Names};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
+use log_port::{Admission, CommandCompletion, CommandFingerprint, Intent, OwnerToken};
 use publisher::EventLog;
 use runtime::{CancellationToken, Stage};
 use servers::redis::RedisServer;
@@ -33,14 +31,14 @@ fn events(accounts: u64) -> Vec<Event> {
     (0..EVENTS).filter_map(|number| event(number, accounts)).collect()
 }
 
-fn claimant(account: AccountId) -> Claimant {
-    Claimant { account, epoch: Epoch(1), known: true }
+fn owner(account: AccountId) -> OwnerToken {
+    OwnerToken { account, epoch: Epoch(1), served: true }
 }
 
 /// Appends all events and waits until they are stored.
 async fn append(log: EventLog, events: Vec<Event>) {
     for event in events {
-        log.append(claimant(event.account), event, None, None);
+        log.append(owner(event.account), event, None, None);
     }
     assert!(log.drain(Duration::from_mins(1)).await);
 }
@@ -48,14 +46,16 @@ async fn append(log: EventLog, events: Vec<Event>) {
 /// Asks for as many new commands, and answers each with its event once it may be run.
 async fn pairs(log: EventLog, events: Vec<Event>) {
     let commands = events.into_iter().map(|event| {
-        let (claimant, command, digest) = (claimant(event.account), CommandId::random(), Digest(1));
-        let purpose = Purpose::Run { idempotent: false };
-        let begun = log.begin(claimant, Begin { command: command.clone(), digest, purpose });
+        let (owner, command, digest) =
+            (owner(event.account), CommandId::random(), CommandFingerprint(1));
+        let intent = Intent::Run { idempotent: false };
+        let begun = log.begin(owner, Admission { command: command.clone(), digest, intent });
         let log = &log;
         async move {
             assert!(begun.await.is_ok());
-            let settle = Settle { command, digest, keep: Duration::from_mins(10), parked: None };
-            log.append(claimant, event, Some(settle), None);
+            let completion =
+                CommandCompletion { command, digest, keep: Duration::from_mins(10), parked: None };
+            log.append(owner, event, Some(completion), None);
         }
     });
     join_all(commands).await;

@@ -22,6 +22,7 @@
 //! Read in this order: `log` (the handle), `writer` (order, numbers, retries), `store` (what a
 //! place to keep logs must be able to do), `redis` and `memory` (the two places), `follow`.
 
+mod account_writer;
 mod backend;
 mod backoff;
 mod checks;
@@ -34,8 +35,9 @@ mod store;
 mod stored;
 mod writer;
 
+pub use account_writer::AccountWriter;
 pub use checks::{CheckError, RedisFacts};
-pub use error::{ClaimError, InvalidUri, NotStored, ReadError};
+pub use error::{InvalidUri, ReadError};
 pub use follow::{Followed, Follower, Start};
 pub use log::{Counters, EventLog};
-pub use stored::{OnParked, OnStored, Stored};
+pub use stored::Stored;

@@ -79,7 +79,7 @@ impl MemoryStore {
 
     fn carry_out(&self, accounts: &mut HashMap<AccountId, Account>, call: &Call) -> Verdict {
         let settings = &self.settings;
-        let expiry = if call.known { settings.idle_expiry_s } else { settings.unknown_expiry_s };
+        let expiry = if call.served { settings.idle_expiry_s } else { settings.unknown_expiry_s };
         let log_expiry = expiry.min(settings.max_age_s);
         let [account, log] = [expiry, log_expiry].map(Duration::from_secs);
         let keep = Keep { account, log };
@@ -120,7 +120,8 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{Begin, CommandId, Digest, Epoch, Purpose};
+    use contracts::{CommandId, Epoch};
+    use log_port::{Admission, CommandFingerprint, Intent};
 
     use super::*;
     use crate::store::{Act, Asked, Block, Entry, Token};
@@ -135,9 +136,9 @@ mod tests {
         let id = EventId::first(Epoch(7));
         let append = |account| {
             let event = Stored { account, id, prev: None, json: Bytes::new() };
-            let entry = Entry { event, at: 0, settle: None };
+            let entry = Entry { event, at: 0, completion: None };
             let act = Act::Append(Block::new(vec![entry]));
-            Call { account, epoch: Epoch(7), known: account == known, last: None, act }
+            Call { account, epoch: Epoch(7), served: account == known, last: None, act }
         };
         store.run(&[append(known), append(unknown)]).await.unwrap();
         assert_eq!((memory.newest(known), memory.newest(unknown)), (Some(id), Some(id)));
@@ -149,18 +150,18 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_is_said_twice_counts_once_and_a_newer_epoch_ends_it() {
         let mut store = MemoryStore::new(Memory::new(), PublisherSettings::default());
-        let begin = Begin {
+        let begin = Admission {
             command: CommandId::random(),
-            digest: Digest(1),
-            purpose: Purpose::Run { idempotent: false },
+            fingerprint: CommandFingerprint(1),
+            intent: Intent::Run { idempotent: false },
         };
         let asked = Asked { begin, token: Token::random() };
         let begin = |epoch, asked: &Asked| Call {
             account: AccountId::new(1).unwrap(),
             epoch: Epoch(epoch),
-            known: true,
+            served: true,
             last: None,
-            act: Act::Begin(vec![asked.clone()]),
+            act: Act::Admit(vec![asked.clone()]),
         };
         let other = Asked { token: Token::random(), ..asked.clone() };
         let calls = [begin(7, &asked), begin(7, &asked), begin(8, &other), begin(7, &asked)];

@@ -5,8 +5,10 @@ use std::future::Future;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-use contracts::{
-    AccountId, Begin, Begun, Claimed, CommandId, Epoch, EventId, Note, Parked, Place, Settle,
+use contracts::{AccountId, CommandId, Epoch, EventId};
+use log_port::{
+    Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, PendingCommand,
+    PendingPosition,
 };
 
 use crate::stored::Stored;
@@ -19,7 +21,7 @@ pub(crate) struct Call {
     /// Refused when the head knows a newer one.
     pub epoch: Epoch,
     /// Whether some worker runs the account: its keys then live long.
-    pub known: bool,
+    pub served: bool,
     /// Where the log ends before the act. Every act but [`Act::Claim`] and [`Act::Restore`] is
     /// refused when the log ends elsewhere: a store that has lost events has lost more.
     pub last: Option<EventId>,
@@ -36,21 +38,21 @@ pub(crate) enum Act {
     /// [`Call::last`] where there are none.
     Restore(Block),
     /// Asks the ledger of commands, one verdict each.
-    Begin(Vec<Asked>),
+    Admit(Vec<Asked>),
     /// Takes hand-overs back, each unless the command was handed over again since.
-    Leave(Vec<(CommandId, Token)>),
+    UndoDispatch(Vec<(CommandId, Token)>),
     /// Appends to the pending lists what is neither there, nor done, nor was there.
-    Park(Vec<Arc<Vec<Parked>>>),
+    PushPending(Vec<Arc<Vec<PendingCommand>>>),
     /// Takes out of the pending lists.
-    Unpark(Vec<Place>),
+    RemovePending(Vec<PendingPosition>),
     /// Writes into the head.
-    Note(Vec<Note>),
+    SetHead(Vec<HeadField>),
 }
 
 /// What the ledger is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub begin: Begin,
+    pub begin: Admission,
     /// Kept with the hand-over.
     pub token: Token,
 }
@@ -92,7 +94,7 @@ pub(crate) struct Entry {
     pub event: Stored,
     /// `occurred_at`, as Unix time in milliseconds.
     pub at: i64,
-    pub settle: Option<Settle>,
+    pub completion: Option<CommandCompletion>,
 }
 
 impl Block {
@@ -113,13 +115,13 @@ impl Block {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// The account is claimed; here is what its head says.
-    Claimed(Box<Claimed>),
+    Claimed(Box<LogHead>),
     /// Stored; `unheard` of the events had no live receiver.
     Stored { unheard: u64 },
     /// This very block is what was appended last: the reply to it was lost.
     Already,
     /// As many as were asked.
-    Begun(Vec<Begun>),
+    Admitted(Vec<AdmissionVerdict>),
     /// Left, parked or noted.
     Done,
     /// A newer epoch owns the log.

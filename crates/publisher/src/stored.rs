@@ -6,8 +6,6 @@ use bytes::Bytes;
 use contracts::{AccountId, EventId};
 use serde::Deserialize;
 
-use crate::error::NotStored;
-
 /// An event in the log: the very bytes that are in the stream and on the live channel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -20,14 +18,6 @@ pub struct Stored {
     /// The envelope, as `contracts::Event::encode` writes it.
     pub json: Bytes,
 }
-
-/// Called once, from the writer's task, when an event is stored or never will be. It must not
-/// block: every account's events wait behind it.
-pub type OnStored = Box<dyn FnOnce(Result<Stored, NotStored>) + Send>;
-
-/// Called once, from the writer's task, when commands are in their pending lists or never will be. It
-/// must not block either.
-pub type OnParked = Box<dyn FnOnce(Result<(), NotStored>) + Send>;
 
 /// The envelope may hold message text: only its size shows.
 impl fmt::Debug for Stored {
@@ -57,7 +47,7 @@ struct Meta<'a> {
 
 impl Stored {
     /// Reads an envelope; `None` if it is not one of ours.
-    pub(crate) fn read(json: Bytes) -> Option<Self> {
+    pub fn read(json: Bytes) -> Option<Self> {
         let envelope: Envelope<'_> = serde_json::from_slice(&json).ok()?;
         let meta = &envelope.payload.meta;
         let id = meta.event_id.parse().ok()?;

@@ -4,10 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use broker::{Bus, Delivery, Execute, Settlement};
 use bytes::Bytes;
-use contracts::{
-    Begin, Begun, Claimant, Claimed, CommandId, Event, Note, Parked, Place, Properties, RoutingKey,
-    Settle, ShardCount,
-};
+use contracts::{CommandId, Event, Properties, RoutingKey, ShardCount};
+use log_port::{Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, OwnerToken, PendingCommand, PendingPosition};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use owner_worker::{EventSink, NotStored, OnParked, OnStored, Outcome, Request, Worker};
@@ -37,7 +35,7 @@ impl Execute for Intake {
         let done = move |outcome| {
             ticket.settle(match outcome {
                 Outcome::Answered(event) => Settlement::Answered { event },
-                Outcome::AnsweredBefore | Outcome::Parked => Settlement::Kept,
+                Outcome::AnsweredBefore | Outcome::PendingCommand => Settlement::Kept,
                 Outcome::DeadLetter { reason, event } => Settlement::DeadLetter { reason, event },
             });
         };
@@ -81,9 +79,9 @@ pub(crate) struct Log(pub(crate) EventLog);
 impl EventSink for Log {
     fn append(
         &self,
-        claimant: Claimant,
+        claimant: OwnerToken,
         event: Event,
-        settle: Option<Settle>,
+        settle: Option<CommandCompletion>,
         stored: Option<OnStored>,
     ) {
         let stored = stored.map(|stored| -> publisher::OnStored {
@@ -94,7 +92,7 @@ impl EventSink for Log {
         self.0.append(claimant, event, settle, stored);
     }
 
-    fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>> {
+    fn claim(&self, claimant: OwnerToken) -> BoxFuture<'_, Result<LogHead, NotStored>> {
         async move {
             self.0.claim(claimant).await.map_err(|reason| match reason {
                 ClaimError::Fenced { .. } => NotStored::Fenced,
@@ -106,25 +104,25 @@ impl EventSink for Log {
 
     fn begin(
         &self,
-        claimant: Claimant,
-        begin: Begin,
-    ) -> BoxFuture<'static, Result<Begun, NotStored>> {
+        claimant: OwnerToken,
+        begin: Admission,
+    ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
         self.0.begin(claimant, begin).map(|begun| begun.map_err(not_stored)).boxed()
     }
 
-    fn leave(&self, claimant: Claimant, command: CommandId) {
+    fn leave(&self, claimant: OwnerToken, command: CommandId) {
         self.0.leave(claimant, command);
     }
 
-    fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked) {
+    fn park(&self, claimant: OwnerToken, parked: Vec<PendingCommand>, stored: OnParked) {
         self.0.park(claimant, parked, Box::new(move |parked| stored(parked.map_err(not_stored))));
     }
 
-    fn unpark(&self, claimant: Claimant, place: Place) {
+    fn unpark(&self, claimant: OwnerToken, place: PendingPosition) {
         self.0.unpark(claimant, place);
     }
 
-    fn note(&self, claimant: Claimant, note: Note) {
+    fn note(&self, claimant: OwnerToken, note: HeadField) {
         self.0.note(claimant, note);
     }
 

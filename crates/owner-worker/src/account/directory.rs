@@ -3,7 +3,8 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use contracts::{AccountId, Claimed, Epoch};
+use contracts::{AccountId, Epoch};
+use log_port::{LogHead};
 use rustix::fs::{FlockOperation, flock};
 
 /// An account's directory under its exclusive lock, `<data_dir>/accounts/<userbot_id>/`.
@@ -26,8 +27,8 @@ pub(super) struct History {
     pub(super) logged_in: bool,
 }
 
-impl From<&Claimed> for History {
-    fn from(claimed: &Claimed) -> Self {
+impl From<&LogHead> for History {
+    fn from(claimed: &LogHead) -> Self {
         Self { opened: claimed.opened, logged_in: claimed.logged_in }
     }
 }

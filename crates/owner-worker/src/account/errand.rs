@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use contracts::{Flow, Purpose};
+use contracts::Flow;
+use log_port::{Intent};
 
 use crate::answer::{Case, Failure};
 use crate::commands::{Entry, Prepared};
@@ -24,7 +25,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Answers it, unless the ledger knows better.
     pub(crate) async fn carry_out(self, shared: Arc<Shared>) {
-        if let Some(case) = self.case.admit(&shared, Purpose::Refuse).await {
+        if let Some(case) = self.case.admit(&shared, Intent::Refuse).await {
             case.answer(&shared, Err(self.failure));
         }
     }

@@ -2,7 +2,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Claimant, Note};
+use contracts::AccountId;
+use log_port::{HeadField, OwnerToken};
 use hkdf::Hkdf;
 use runtime::CancellationToken;
 use settings::ExposeSecret;
@@ -88,7 +89,7 @@ impl OpenError {
 /// An opening that is under way.
 pub(super) struct Opening {
     pub(super) shared: Arc<Shared>,
-    pub(super) claimant: Claimant,
+    pub(super) owner: OwnerToken,
     pub(super) history: History,
     /// Cancelled when the account is closed before it is open.
     pub(super) given_up: CancellationToken,
@@ -107,7 +108,7 @@ impl Opening {
                 Err(error) if error.passes() => runtime::chain(&error),
                 done => return done,
             };
-            let account = self.claimant.account;
+            let account = self.owner.account;
             if begun.elapsed() >= LONG && !std::mem::replace(&mut told, true) {
                 warn!(account.id = %account, error, "the account waits to be opened");
             } else {
@@ -121,7 +122,7 @@ impl Opening {
         let mut places = self.places(1).await?;
         let directory = self.lock().await?;
         let (trace, spool) = self.read(&directory).await?;
-        let account = self.claimant.account;
+        let account = self.owner.account;
         let deaths = match &trace {
             Trace::None => None,
             Trace::Died { deaths } => Some(*deaths),
@@ -136,7 +137,7 @@ impl Opening {
         let (path, now) = (directory.path().to_owned(), self.shared.clock.unix_seconds());
         let set = move || Mark::set(&path, now, &trace).map_err(OpenError::Mark);
         let starting = Starting { _mark: blocking(set).await?, _places: places };
-        self.shared.sink.note(self.claimant, Note::Opened);
+        self.shared.sink.note(self.owner, HeadField::Opened);
         if let Some(deaths) = deaths {
             warn!(account.id = %account, deaths, "a process died opening the account: opening it alone");
         }
@@ -145,7 +146,7 @@ impl Opening {
     }
 
     async fn lock(&self) -> Result<Directory, OpenError> {
-        let Claimant { account, epoch, .. } = self.claimant;
+        let OwnerToken { account, epoch, .. } = self.owner;
         let (data_dir, history) = (self.shared.config.data_dir.clone(), self.history);
         blocking(move || Ok(Directory::lock(&data_dir, account, epoch, history)?)).await
     }

@@ -1,7 +1,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use contracts::{Body, Claimant, Event, EventMeta};
+use contracts::{Body, Event, EventMeta};
+use log_port::{OwnerToken};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
@@ -36,7 +37,7 @@ pub(super) enum Gap {
 /// they go straight to the log.
 pub(super) struct Outbox {
     shared: Arc<Shared>,
-    claimant: Claimant,
+    owner: OwnerToken,
     log_up: watch::Receiver<bool>,
     way: Way,
     /// A part of the spool is on its way into the log.
@@ -57,10 +58,10 @@ enum Way {
 pub(super) type Sent = oneshot::Receiver<Result<(), NotStored>>;
 
 impl Outbox {
-    pub(super) fn new(shared: Arc<Shared>, claimant: Claimant) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, owner: OwnerToken) -> Self {
         let log_up = shared.sink.up();
         let way = Way::Held(Vec::new());
-        Self { shared, claimant, log_up, way, sending: false, lost: 0 }
+        Self { shared, owner, log_up, way, sending: false, lost: 0 }
     }
 
     /// Tells an event.
@@ -93,7 +94,7 @@ impl Outbox {
     pub(super) fn resync(&self, reason: Gap) {
         let Ok(result) = serde_json::to_string(&Resync { reason }) else { return };
         self.append(Event {
-            account: self.claimant.account,
+            account: self.owner.account,
             kind: "resync".into(),
             body: Body::Result(result.into()),
             meta: EventMeta::at(self.shared.clock.now()),
@@ -144,7 +145,7 @@ impl Outbox {
             return None;
         }
         let Way::Open(spool) = &mut self.way else { return None };
-        let chunk = match spool.take(self.claimant.account) {
+        let chunk = match spool.take(self.owner.account) {
             Ok(Some(chunk)) => chunk,
             Ok(None) => {
                 self.own_up();
@@ -169,7 +170,7 @@ impl Outbox {
             self.append(event);
         }
         let stored = Box::new(move |stored: Result<_, _>| drop(told.send(stored.map(drop))));
-        self.shared.sink.append(self.claimant, last, None, Some(stored));
+        self.shared.sink.append(self.owner, last, None, Some(stored));
         Some(sent)
     }
 
@@ -185,7 +186,7 @@ impl Outbox {
     fn on_stored(&mut self) {
         let Way::Open(spool) = &mut self.way else { return };
         if let Err(error) = spool.stored() {
-            warn!(account.id = %self.claimant.account, %error, "a spool cannot be deleted");
+            warn!(account.id = %self.owner.account, %error, "a spool cannot be deleted");
         }
         if spool.is_empty() {
             self.own_up();
@@ -196,7 +197,7 @@ impl Outbox {
     fn own_up(&mut self) {
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
-            info!(account.id = %self.claimant.account, lost, "telling that events were lost");
+            info!(account.id = %self.owner.account, lost, "telling that events were lost");
             self.resync(Gap::SpoolOverflow);
         }
     }
@@ -212,7 +213,7 @@ impl Outbox {
     }
 
     fn append(&self, event: Event) {
-        self.shared.sink.append(self.claimant, event, None, None);
+        self.shared.sink.append(self.owner, event, None, None);
     }
 
     /// Gives up what is spooled: it cannot be read.
@@ -228,7 +229,7 @@ impl Outbox {
     fn lose(&mut self, count: u64, error: Option<&(dyn Error + 'static)>) {
         if self.lost == 0 {
             warn!(
-                account.id = %self.claimant.account,
+                account.id = %self.owner.account,
                 error = error.map(runtime::chain),
                 "events are lost: the spool is full or cannot be used"
             );

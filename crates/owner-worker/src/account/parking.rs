@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use contracts::{Command, EventId, Flow, Parked, Place};
+use contracts::{Command, EventId, Flow};
+use log_port::{PendingCommand, PendingPosition};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -19,22 +20,22 @@ const SLOW: SignedDuration = SignedDuration::from_secs(3);
 
 impl Account {
     /// Takes over what earlier owners left in the pending lists, before anything else comes.
-    pub(super) fn restore(&mut self, pending: Vec<Parked>) {
-        let (claimant, at) = (self.common.claimant, self.shared.clock.now());
+    pub(super) fn restore(&mut self, pending: Vec<PendingCommand>) {
+        let (owner, at) = (self.common.owner, self.shared.clock.now());
         for parked in pending {
-            let Parked { place, command, body, routing_key, properties } = parked;
-            if place.id.epoch == claimant.epoch {
+            let PendingCommand { place, command, body, routing_key, properties } = parked;
+            if place.id.epoch == owner.epoch {
                 self.last_place = self.last_place.max(place.id.n);
             }
             let letter = Letter { body, key: routing_key.parse().ok(), properties };
             let read = Command::read(&letter.body, &letter.properties, letter.key.as_ref());
             let id = Some(command.clone());
             let (redelivered, expired, flow) = (true, false, place.flow);
-            let known = Circumstances { claimant, at, flow, redelivered, expired, id };
+            let known = Circumstances { owner, at, flow, redelivered, expired, id };
             let order = self.shared.examine(read, &letter, known);
-            let entered = self.copies.enter((self.id, command), order.digest, (letter, at), None);
+            let entered = self.copies.enter((self.id, command), order.fingerprint, (letter, at), None);
             let Entered::First(ticket) = entered else {
-                self.shared.sink.unpark(claimant, place);
+                self.shared.sink.unpark(owner, place);
                 continue;
             };
             ticket.stand(place, true);
@@ -59,8 +60,8 @@ impl Account {
             return self.refuse(Refusal { case: job.case, failure: Failure::busy() });
         }
         self.last_place += 1;
-        let id = EventId { epoch: self.common.claimant.epoch, n: self.last_place };
-        job.case.ticket.stand(Place { flow: job.flow, id }, false);
+        let id = EventId { epoch: self.common.owner.epoch, n: self.last_place };
+        job.case.ticket.stand(PendingPosition { flow: job.flow, id }, false);
         lane.parking &= !lane.is_still();
         let parked = if lane.parking { job.case.ticket.park() } else { None };
         lane.push(job);
@@ -89,20 +90,20 @@ impl Account {
 
     /// While the log is away, and until it is known to be back, nothing is parked: all that is to be
     /// is parked then, in its order, which what comes later must not overtake.
-    fn park(&self, parked: Vec<Parked>) {
+    fn park(&self, parked: Vec<PendingCommand>) {
         let away = !*self.log_up.borrow() || self.log_up.has_changed().unwrap_or(true);
         if parked.is_empty() || away {
             return;
         }
         let places: Vec<_> =
-            parked.iter().map(|parked| (parked.command.clone(), parked.place)).collect();
+            parked.iter().map(|parked| (parked.command.clone(), parked.position)).collect();
         let (copies, account) = (Arc::clone(&self.copies), self.id);
         let stored = move |stored: Result<(), _>| {
             if stored.is_ok() {
                 copies.stored(account, places);
             }
         };
-        self.shared.sink.park(self.common.claimant, parked, Box::new(stored));
+        self.shared.sink.park(self.common.owner, parked, Box::new(stored));
     }
 
     /// Answers a command unrun.

@@ -1,7 +1,8 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use contracts::{ErrorCode, ErrorSource, Purpose};
+use contracts::{ErrorCode, ErrorSource};
+use log_port::{Intent};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::debug;
@@ -84,8 +85,8 @@ impl Account {
 /// answered in time.
 async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let Job { entry, prepared, case, .. } = job;
-    let purpose = Purpose::Run { idempotent: entry.idempotent };
-    let admitted = ctx.unless_cut_short(case.admit(&shared, purpose)).await;
+    let intent = Intent::Run { idempotent: entry.idempotent };
+    let admitted = ctx.unless_cut_short(case.admit(&shared, intent)).await;
     let Some(case) = admitted.flatten() else { return };
     if ctx.is_given_up() {
         return case.leave(&shared);
@@ -93,7 +94,7 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     if case.deadline <= shared.clock.now() {
         return case.expire(&shared);
     }
-    let (begun, account) = (Instant::now(), case.address.claimant.account);
+    let (begun, account) = (Instant::now(), case.address.owner.account);
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
     if closed && ctx.is_given_up() && (entry.idempotent || !ctx.handed_over()) {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contracts::{Claimant, Event};
+use contracts::Event;
+use log_port::{OwnerToken};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ use crate::worker::Shared;
 
 /// What an account's task and its running commands share.
 pub(crate) struct Common {
-    pub(crate) claimant: Claimant,
+    pub(crate) owner: OwnerToken,
     pub(crate) first_reads: FirstReads,
     /// Cancelled when the account is given up: another owner will run what is not finished.
     pub(crate) given_up: CancellationToken,
@@ -34,9 +35,9 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(claimant: Claimant) -> Self {
+    pub(crate) fn new(owner: OwnerToken) -> Self {
         Self {
-            claimant,
+            owner,
             first_reads: FirstReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
@@ -177,12 +178,12 @@ impl Context {
     pub(super) fn tell_privacy_rules(&self, setting: Setting, rules: &UserPrivacySettingRules) {
         if self.common.first_reads.tell(setting, rules) {
             let now = self.shared.clock.now();
-            self.tell(privacy_event(self.common.claimant.account, setting, rules.clone(), now));
+            self.tell(privacy_event(self.common.owner.account, setting, rules.clone(), now));
         }
     }
 
     fn tell(&self, event: Event) {
-        self.shared.sink.append(self.common.claimant, event, None, None);
+        self.shared.sink.append(self.common.owner, event, None, None);
     }
 
     /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.

@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use contracts::{AccountId, Claimed, Epoch, Note, Shard, ShardCount};
+use contracts::{AccountId, Epoch, Shard, ShardCount};
+use log_port::{HeadField, LogHead};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 use testkit::Reply;
@@ -123,7 +124,7 @@ async fn an_account_is_not_opened_while_the_disk_is_full() {
 async fn an_account_that_was_logged_in_is_not_opened_without_its_database() {
     let world = world(&Options::default());
     let opened = Some(Epoch(41));
-    world.log.set_head(1, Claimed { logged_in: true, opened, ..Claimed::default() });
+    world.log.set_head(1, LogHead { logged_in: true, opened, ..LogHead::default() });
     open(&world, 1, 42, true).await;
     let why = failure(&world).await;
     assert!(why.contains("its database is not in accounts/1/db"), "{why}");
@@ -135,7 +136,7 @@ async fn an_account_that_was_logged_in_is_not_opened_without_its_database() {
 async fn an_old_copy_of_a_directory_is_not_opened() {
     let world = world(&Options::default());
     fs::write(directory(&world).join("owner"), "40\n").unwrap();
-    world.log.set_head(1, Claimed { opened: Some(Epoch(41)), ..Claimed::default() });
+    world.log.set_head(1, LogHead { opened: Some(Epoch(41)), ..LogHead::default() });
     open(&world, 1, 42, true).await;
     let why = failure(&world).await;
     assert!(why.contains("an old copy, last owned under epoch 40 and not 41"), "{why}");
@@ -146,7 +147,7 @@ async fn redis_is_told_what_became_of_an_account_and_again_when_it_is_back() {
     let world = world(&Options::default());
     open(&world, 1, 42, true).await;
     state(&world, 1, "ready").await;
-    let ready = [Note::Opened, Note::LoggedIn(true)];
+    let ready = [HeadField::Opened, HeadField::LoggedIn(true)];
     assert_eq!(world.log.notes(1), ready);
     world.log.set_up(false);
     world.log.set_up(true);
@@ -161,7 +162,7 @@ async fn redis_is_told_what_became_of_an_account_and_again_when_it_is_back() {
     let client = world.tdlib.seen("setTdlibParameters").await.client_id;
     world.tdlib.update(client, &authorization("authorizationStateLoggingOut"));
     state(&world, 1, "session_lost").await;
-    assert_eq!(world.log.notes(1)[4..], [Note::LoggedIn(false)]);
+    assert_eq!(world.log.notes(1)[4..], [HeadField::LoggedIn(false)]);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use contracts::{Flow, Parked, Place, Properties, RoutingKey, ShardCount};
+use contracts::{Flow, Properties, RoutingKey, ShardCount};
+use log_port::{PendingCommand, PendingPosition};
 use owner_worker::Outcome;
 use serde_json::{Value, json};
 use testkit::Reply;
@@ -78,7 +79,7 @@ async fn slow(world: &World, messages: &[Message]) -> Vec<Answer> {
 
 async fn parked(answers: Vec<Answer>) {
     for answer in answers {
-        assert_eq!(answer.outcome().await, Some(Outcome::Parked));
+        assert_eq!(answer.outcome().await, Some(Outcome::PendingCommand));
     }
 }
 
@@ -231,7 +232,7 @@ async fn a_message_is_let_go_of_only_when_the_list_has_it() {
     world.log.parked(Flow::Hi, &["s-1"]).await;
     assert!(first.waits());
     world.log.release();
-    assert_eq!(first.outcome().await, Some(Outcome::Parked));
+    assert_eq!(first.outcome().await, Some(Outcome::PendingCommand));
 }
 
 #[tokio::test]
@@ -296,8 +297,8 @@ async fn what_this_build_cannot_run_is_answered_from_the_list() {
     let world = World::closed(&crate::support::Options::default());
     let (count, account) = (ShardCount::new(64).unwrap(), contracts::AccountId::new(1).unwrap());
     let unknown = message("u-1", json!({"command": "from_the_future"}));
-    let entry = |n: u64, id: &str, body: String| Parked {
-        place: Place { flow: Flow::Lo, id: format!("41-{n}").parse().unwrap() },
+    let entry = |n: u64, id: &str, body: String| PendingCommand {
+        place: PendingPosition { flow: Flow::Lo, id: format!("41-{n}").parse().unwrap() },
         command: contracts::CommandId::new(id).unwrap(),
         body: body.into(),
         routing_key: RoutingKey::new(Flow::Lo, count, account, "from_the_future").to_string(),

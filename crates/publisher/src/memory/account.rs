@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use contracts::{
-    Begun, Claimed, CommandId, Digest, Epoch, EventId, Flow, MOST_HAND_OVERS, Note, Parked,
-    Purpose, Settle,
+use contracts::{CommandId, Epoch, EventId, Flow};
+use log_port::{
+    AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
+    MAX_DISPATCHES, PendingCommand,
 };
 use tokio::time::Instant;
 
@@ -37,14 +38,14 @@ pub(super) struct Keep {
 
 /// An entry of the ledger.
 enum Mark {
-    Handed { digest: Digest, count: u32, token: Option<Token> },
-    Done { digest: Digest, event: EventId, expires: Instant },
+    Handed { fingerprint: CommandFingerprint, count: u32, token: Option<Token> },
+    Done { fingerprint: CommandFingerprint, event: EventId, expires: Instant },
 }
 
 /// A pending list, and the last place that was ever taken in it.
 #[derive(Default)]
 struct List {
-    entries: BTreeMap<EventId, Parked>,
+    entries: BTreeMap<EventId, PendingCommand>,
     end: Option<EventId>,
 }
 
@@ -100,23 +101,23 @@ impl Account {
                 self.last = self.last.max(call.last);
                 return self.store(block, publish);
             }
-            Act::Begin(asked) => {
-                return Verdict::Begun(asked.iter().map(|asked| self.begin(asked)).collect());
+            Act::Admit(asked) => {
+                return Verdict::Admitted(asked.iter().map(|asked| self.begin(asked)).collect());
             }
-            Act::Leave(left) => {
+            Act::UndoDispatch(left) => {
                 for (command, token) in left {
                     self.leave(command, *token);
                 }
             }
-            Act::Park(parked) => {
+            Act::PushPending(parked) => {
                 parked.iter().flat_map(|all| all.iter()).for_each(|one| self.park(one));
             }
-            Act::Unpark(places) => {
+            Act::RemovePending(places) => {
                 for place in places {
                     self.list(place.flow).entries.remove(&place.id);
                 }
             }
-            Act::Note(notes) => notes.iter().for_each(|note| self.note(*note)),
+            Act::SetHead(notes) => notes.iter().for_each(|note| self.note(*note)),
         }
         Verdict::Done
     }
@@ -130,10 +131,10 @@ impl Account {
         }
     }
 
-    fn claimed(&self, pending: bool) -> Claimed {
+    fn claimed(&self, pending: bool) -> LogHead {
         let lists = self.pending.iter().filter(|_| pending);
         let pending = lists.flat_map(|list| list.entries.values().cloned()).collect();
-        Claimed { last: self.last, pending, opened: self.opened, logged_in: self.logged_in }
+        LogHead { last: self.last, pending, opened: self.opened, logged_in: self.logged_in }
     }
 
     fn store(&mut self, block: &Block, publish: impl Fn(&Stored) -> bool) -> Verdict {
@@ -144,8 +145,8 @@ impl Account {
                 self.last = Some(entry.event.id);
                 unheard += u64::from(!publish(&entry.event));
             }
-            if let Some(settle) = &entry.settle {
-                self.settle(settle, entry.event.id);
+            if let Some(completion) = &entry.completion {
+                self.settle(completion, entry.event.id);
             }
         }
         if let Some(time) = block.drop_before {
@@ -155,32 +156,38 @@ impl Account {
         Verdict::Stored { unheard }
     }
 
-    fn settle(&mut self, settle: &Settle, event: EventId) {
-        let expires = Instant::now() + settle.keep;
-        let done = Mark::Done { digest: settle.digest, event, expires };
-        self.ledger.insert(settle.command.clone(), done);
-        if let Some(place) = settle.parked {
+    fn settle(&mut self, completion: &CommandCompletion, event: EventId) {
+        let expires = Instant::now() + completion.keep;
+        let done = Mark::Done { fingerprint: completion.fingerprint, event, expires };
+        self.ledger.insert(completion.command.clone(), done);
+        if let Some(place) = completion.pending {
             self.list(place.flow).entries.remove(&place.id);
         }
     }
 
-    fn begin(&mut self, Asked { begin, token }: &Asked) -> Begun {
+    fn begin(&mut self, Asked { begin, token }: &Asked) -> AdmissionVerdict {
         let count = match self.mark(&begin.command) {
             None => 0,
-            Some(mark) if mark.digest() != begin.digest => return Begun::Conflict,
-            Some(Mark::Done { event, .. }) => return Begun::Done(self.event(*event)),
-            Some(Mark::Handed { token: Some(theirs), .. }) if theirs == token => return Begun::Go,
+            Some(mark) if mark.fingerprint() != begin.fingerprint => {
+                return AdmissionVerdict::Conflict;
+            }
+            Some(Mark::Done { event, .. }) => return AdmissionVerdict::Done(self.event(*event)),
+            Some(Mark::Handed { token: Some(theirs), .. }) if theirs == token => {
+                return AdmissionVerdict::Proceed;
+            }
             Some(Mark::Handed { count, .. }) => *count,
         };
-        match begin.purpose {
-            Purpose::Refuse if count == 0 => Begun::Go,
-            Purpose::Run { idempotent: true } if MOST_HAND_OVERS <= count => Begun::Poison,
-            Purpose::Refuse | Purpose::Run { idempotent: false } if 0 < count => Begun::HandedOver,
-            Purpose::Refuse | Purpose::Run { .. } => {
-                let (digest, token) = (begin.digest, Some(*token));
-                let handed = Mark::Handed { digest, count: count + 1, token };
+        match begin.intent {
+            Intent::Refuse if count == 0 => AdmissionVerdict::Proceed,
+            Intent::Run { idempotent: true } if MAX_DISPATCHES <= count => AdmissionVerdict::Poison,
+            Intent::Refuse | Intent::Run { idempotent: false } if 0 < count => {
+                AdmissionVerdict::Dispatched
+            }
+            Intent::Refuse | Intent::Run { .. } => {
+                let (fingerprint, token) = (begin.fingerprint, Some(*token));
+                let handed = Mark::Handed { fingerprint, count: count + 1, token };
                 self.ledger.insert(begin.command.clone(), handed);
-                Begun::Go
+                AdmissionVerdict::Proceed
             }
         }
     }
@@ -205,19 +212,19 @@ impl Account {
         }
     }
 
-    fn park(&mut self, parked: &Parked) {
+    fn park(&mut self, parked: &PendingCommand) {
         let done = matches!(self.mark(&parked.command), Some(Mark::Done { .. }));
-        let list = self.list(parked.place.flow);
-        if !done && list.end < Some(parked.place.id) {
-            list.end = Some(parked.place.id);
-            list.entries.insert(parked.place.id, parked.clone());
+        let list = self.list(parked.position.flow);
+        if !done && list.end < Some(parked.position.id) {
+            list.end = Some(parked.position.id);
+            list.entries.insert(parked.position.id, parked.clone());
         }
     }
 
-    fn note(&mut self, note: Note) {
+    fn note(&mut self, note: HeadField) {
         match note {
-            Note::Opened => self.opened = Some(self.epoch),
-            Note::LoggedIn(now) => self.logged_in = now,
+            HeadField::Opened => self.opened = Some(self.epoch),
+            HeadField::LoggedIn(now) => self.logged_in = now,
         }
     }
 
@@ -231,9 +238,9 @@ impl Account {
 }
 
 impl Mark {
-    fn digest(&self) -> Digest {
+    fn fingerprint(&self) -> CommandFingerprint {
         match self {
-            Self::Handed { digest, .. } | Self::Done { digest, .. } => *digest,
+            Self::Handed { fingerprint, .. } | Self::Done { fingerprint, .. } => *fingerprint,
         }
     }
 

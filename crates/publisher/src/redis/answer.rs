@@ -3,12 +3,11 @@
 use std::str::FromStr;
 
 use bytes::Bytes;
-use contracts::{
-    AccountId, Begun, Claimed, CommandId, Epoch, EventId, Flow, Parked, Place, Properties,
-};
+use contracts::{AccountId, CommandId, Epoch, EventId, Flow, Properties};
 use deadpool_redis::redis::{
     ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value, from_redis_value,
 };
+use log_port::{AdmissionVerdict, LogHead, PendingCommand, PendingPosition};
 use tracing::warn;
 
 use crate::redis::command::LISTS;
@@ -61,7 +60,7 @@ fn read(account: AccountId, words: Vec<Value>) -> Option<Verdict> {
         "claimed" => Verdict::Claimed(Box::new(claimed(account, words)?)),
         "stored" => Verdict::Stored { unheard: next::<String>(&mut words)?.parse().ok()? },
         "already" => Verdict::Already,
-        "begun" => Verdict::Begun(words.map(begun).collect::<Option<_>>()?),
+        "begun" => Verdict::Admitted(words.map(begun).collect::<Option<_>>()?),
         "done" => Verdict::Done,
         "fenced" => Verdict::Fenced { current: Epoch(next::<String>(&mut words)?.parse().ok()?) },
         "gap" => Verdict::Gap { last: last(&next::<String>(&mut words)?).ok()? },
@@ -77,22 +76,22 @@ fn last(text: &str) -> Result<Option<EventId>, <EventId as FromStr>::Err> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
-fn begun(word: Value) -> Option<Begun> {
+fn begun(word: Value) -> Option<AdmissionVerdict> {
     if let Value::Array(words) = word {
         let event = words.into_iter().nth(1).map(from_redis_value::<Bytes>);
-        return Some(Begun::Done(event.transpose().ok()?));
+        return Some(AdmissionVerdict::Done(event.transpose().ok()?));
     }
     let word: String = from_redis_value(word).ok()?;
     Some(match word.as_str() {
-        "go" => Begun::Go,
-        "conflict" => Begun::Conflict,
-        "handed" => Begun::HandedOver,
-        "poison" => Begun::Poison,
+        "go" => AdmissionVerdict::Proceed,
+        "conflict" => AdmissionVerdict::Conflict,
+        "handed" => AdmissionVerdict::Dispatched,
+        "poison" => AdmissionVerdict::Poison,
         _ => return None,
     })
 }
 
-fn claimed(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option<Claimed> {
+fn claimed(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option<LogHead> {
     let last = last(&next::<String>(&mut words)?).ok()?;
     let opened: String = next(&mut words)?;
     let logged_in: String = next(&mut words)?;
@@ -102,11 +101,11 @@ fn claimed(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option
         pending.extend(entries.into_iter().filter_map(|entry| parked(account, flow, entry)));
     }
     let opened = opened.parse().ok().map(Epoch);
-    Some(Claimed { last, pending, opened, logged_in: logged_in == "1" })
+    Some(LogHead { last, pending, opened, logged_in: logged_in == "1" })
 }
 
 /// Reads what `command` wrote.
-fn parked(account: AccountId, flow: Flow, (id, fields): Entry) -> Option<Parked> {
+fn parked(account: AccountId, flow: Flow, (id, fields): Entry) -> Option<PendingCommand> {
     let parked = entry(flow, &id, fields);
     if parked.is_none() {
         warn!(account.id = %account, %flow, entry = id, "an entry of a pending list is no command");
@@ -114,7 +113,7 @@ fn parked(account: AccountId, flow: Flow, (id, fields): Entry) -> Option<Parked>
     parked
 }
 
-fn entry(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<Parked> {
+fn entry(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<PendingCommand> {
     let (mut command, mut routing_key, mut body) = (None, None, None);
     let mut properties = Properties::default();
     for (name, value) in fields {
@@ -133,6 +132,12 @@ fn entry(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<Parked> {
             _ => {}
         }
     }
-    let place = Place { flow, id: id.parse().ok()? };
-    Some(Parked { place, command: command?, body: body?, routing_key: routing_key?, properties })
+    let position = PendingPosition { flow, id: id.parse().ok()? };
+    Some(PendingCommand {
+        position,
+        command: command?,
+        body: body?,
+        routing_key: routing_key?,
+        properties,
+    })
 }

@@ -1,7 +1,8 @@
 //! Calls as the scripts want them: `head.lua`, `log.lua` and `ledger.lua` say what stands where.
 
-use contracts::{AccountId, EventId, Flow, MOST_HAND_OVERS, Names, Note, Parked, Purpose};
+use contracts::{AccountId, EventId, Flow, Names};
 use deadpool_redis::redis::{Cmd, cmd};
+use log_port::{HeadField, Intent, MAX_DISPATCHES, PendingCommand};
 use settings::PublisherSettings;
 
 use crate::redis::script::{Script, Shas};
@@ -26,20 +27,22 @@ impl Speller {
                 command.arg(i32::from(*pending));
             }
             Act::Append(block) | Act::Restore(block) => self.add_block(&mut command, call, block),
-            Act::Begin(asked) => add_begins(&mut command, asked),
-            Act::Leave(left) => {
+            Act::Admit(asked) => add_begins(&mut command, asked),
+            Act::UndoDispatch(left) => {
                 command.arg(left.iter().map(|(_, token)| token.to_string()).collect::<Vec<_>>());
             }
-            Act::Park(parked) => {
+            Act::PushPending(parked) => {
                 parked
                     .iter()
                     .flat_map(|all| all.iter())
                     .for_each(|one| add_parked(&mut command, one));
             }
-            Act::Unpark(places) => places.iter().for_each(|place| {
+            Act::RemovePending(places) => places.iter().for_each(|place| {
                 command.arg(list(place.flow)).arg(place.id.to_string());
             }),
-            Act::Note(notes) => notes.iter().for_each(|note| add_note(&mut command, call, *note)),
+            Act::SetHead(notes) => {
+                notes.iter().for_each(|note| add_note(&mut command, call, *note))
+            }
         }
         command
     }
@@ -53,13 +56,13 @@ impl Speller {
         }
         let ledger = |command| names.ledger_key(account, command);
         match &call.act {
-            Act::Claim { .. } | Act::Unpark(_) | Act::Note(_) => {}
+            Act::Claim { .. } | Act::RemovePending(_) | Act::SetHead(_) => {}
             Act::Append(block) | Act::Restore(block) => self.add_settled(&mut keys, account, block),
-            Act::Begin(asked) => {
+            Act::Admit(asked) => {
                 keys.extend(asked.iter().map(|asked| ledger(&asked.begin.command)));
             }
-            Act::Leave(left) => keys.extend(left.iter().map(|(command, _)| ledger(command))),
-            Act::Park(parked) => {
+            Act::UndoDispatch(left) => keys.extend(left.iter().map(|(command, _)| ledger(command))),
+            Act::PushPending(parked) => {
                 let parked = parked.iter().flat_map(|all| all.iter());
                 keys.extend(parked.map(|one| ledger(&one.command)));
             }
@@ -68,14 +71,16 @@ impl Speller {
     }
 
     fn add_settled(&self, keys: &mut Vec<String>, account: AccountId, block: &Block) {
-        for settle in block.entries.iter().filter_map(|entry| entry.settle.as_ref()) {
-            keys.push(self.names.ledger_key(account, &settle.command));
-            keys.extend(settle.parked.map(|place| self.names.pending_key(account, place.flow)));
+        for completion in block.entries.iter().filter_map(|entry| entry.completion.as_ref()) {
+            keys.push(self.names.ledger_key(account, &completion.command));
+            keys.extend(
+                completion.pending.map(|place| self.names.pending_key(account, place.flow)),
+            );
         }
     }
 
     fn expiry(&self, call: &Call) -> u64 {
-        if call.known { self.settings.idle_expiry_s } else { self.settings.unknown_expiry_s }
+        if call.served { self.settings.idle_expiry_s } else { self.settings.unknown_expiry_s }
     }
 
     fn add_block(&self, command: &mut Cmd, call: &Call, block: &Block) {
@@ -90,11 +95,11 @@ impl Speller {
             command.arg(entry.event.id.to_string()).arg(&entry.event.json[..]).arg(entry.at);
         }
         for entry in &block.entries {
-            let Some(settle) = &entry.settle else { continue };
+            let Some(completion) = &entry.completion else { continue };
             command
-                .arg(format!("d {} {}", settle.digest, entry.event.id))
-                .arg(u64::try_from(settle.keep.as_millis()).unwrap_or(u64::MAX))
-                .arg(text(settle.parked.map(|place| place.id)));
+                .arg(format!("d {} {}", completion.fingerprint, entry.event.id))
+                .arg(u64::try_from(completion.keep.as_millis()).unwrap_or(u64::MAX))
+                .arg(text(completion.pending.map(|place| place.id)));
         }
     }
 }
@@ -107,11 +112,11 @@ fn name(act: &Act) -> &'static str {
         Act::Claim { .. } => "claim",
         Act::Append(_) => "append",
         Act::Restore(_) => "restore",
-        Act::Begin(_) => "begin",
-        Act::Leave(_) => "leave",
-        Act::Park(_) => "park",
-        Act::Unpark(_) => "unpark",
-        Act::Note(_) => "note",
+        Act::Admit(_) => "begin",
+        Act::UndoDispatch(_) => "leave",
+        Act::PushPending(_) => "park",
+        Act::RemovePending(_) => "unpark",
+        Act::SetHead(_) => "note",
     }
 }
 
@@ -124,19 +129,19 @@ fn list(flow: Flow) -> u8 {
 }
 
 fn add_begins(command: &mut Cmd, asked: &[Asked]) {
-    command.arg(MOST_HAND_OVERS);
+    command.arg(MAX_DISPATCHES);
     for Asked { begin, token } in asked {
-        let purpose = match begin.purpose {
-            Purpose::Run { idempotent: true } => "again",
-            Purpose::Run { idempotent: false } => "once",
-            Purpose::Refuse => "refuse",
+        let intent = match begin.intent {
+            Intent::Run { idempotent: true } => "again",
+            Intent::Run { idempotent: false } => "once",
+            Intent::Refuse => "refuse",
         };
-        command.arg(begin.digest.to_string()).arg(token.to_string()).arg(purpose);
+        command.arg(begin.fingerprint.to_string()).arg(token.to_string()).arg(intent);
     }
 }
 
 /// What an entry of a pending list holds; `answer` reads it.
-fn add_parked(command: &mut Cmd, parked: &Parked) {
+fn add_parked(command: &mut Cmd, parked: &PendingCommand) {
     let properties = &parked.properties;
     let optional = [
         ("m", &properties.message_id),
@@ -146,7 +151,7 @@ fn add_parked(command: &mut Cmd, parked: &Parked) {
     ];
     let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     let words = 6 + 2 * optional.clone().count();
-    command.arg(list(parked.place.flow)).arg(parked.place.id.to_string()).arg(words);
+    command.arg(list(parked.position.flow)).arg(parked.position.id.to_string()).arg(words);
     command.arg("i").arg(parked.command.as_str()).arg("k").arg(&parked.routing_key);
     command.arg("b").arg(&parked.body[..]);
     for (name, value) in optional {
@@ -154,10 +159,10 @@ fn add_parked(command: &mut Cmd, parked: &Parked) {
     }
 }
 
-fn add_note(command: &mut Cmd, call: &Call, note: Note) {
+fn add_note(command: &mut Cmd, call: &Call, note: HeadField) {
     match note {
-        Note::Opened => command.arg("opened").arg(call.epoch.0),
-        Note::LoggedIn(now) => command.arg("logged_in").arg(i32::from(now)),
+        HeadField::Opened => command.arg("opened").arg(call.epoch.0),
+        HeadField::LoggedIn(now) => command.arg("logged_in").arg(i32::from(now)),
     };
 }
 

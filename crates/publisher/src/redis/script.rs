@@ -20,11 +20,11 @@ impl Script {
         match act {
             Act::Append(_) | Act::Restore(_) => Self::Log,
             Act::Claim { .. }
-            | Act::Begin(_)
-            | Act::Leave(_)
-            | Act::Park(_)
-            | Act::Unpark(_)
-            | Act::Note(_) => Self::Ledger,
+            | Act::Admit(_)
+            | Act::UndoDispatch(_)
+            | Act::PushPending(_)
+            | Act::RemovePending(_)
+            | Act::SetHead(_) => Self::Ledger,
         }
     }
 }

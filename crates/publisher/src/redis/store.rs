@@ -86,9 +86,10 @@ impl Store for RedisStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{AccountId, Begin, CommandId, Digest, Epoch, EventId, Purpose};
+    use contracts::{AccountId, CommandId, Epoch, EventId};
     use deadpool_redis::redis::Client;
     use futures_util::StreamExt;
+    use log_port::{Admission, CommandFingerprint, Intent};
     use servers::redis::RedisServer;
 
     use settings::SecretString;
@@ -102,7 +103,7 @@ mod tests {
     }
 
     fn call(last: Option<EventId>, act: Act) -> Call {
-        Call { account: AccountId::new(1).unwrap(), epoch: Epoch(7), known: true, last, act }
+        Call { account: AccountId::new(1).unwrap(), epoch: Epoch(7), served: true, last, act }
     }
 
     fn before(n: u64) -> Option<EventId> {
@@ -119,7 +120,7 @@ mod tests {
                 json: Bytes::from(format!("{n} {text}")),
             },
             at: i64::try_from(n).unwrap(),
-            settle: None,
+            completion: None,
         };
         Block::new(numbers.map(entry).collect())
     }
@@ -227,21 +228,25 @@ mod tests {
         assert_eq!(left().await, ["7-256"]);
     }
 
-    fn asked(id: &str, purpose: Purpose) -> Asked {
-        let begin = Begin { command: CommandId::new(id).unwrap(), digest: Digest(1), purpose };
+    fn asked(id: &str, intent: Intent) -> Asked {
+        let begin = Admission {
+            command: CommandId::new(id).unwrap(),
+            fingerprint: CommandFingerprint(1),
+            intent,
+        };
         Asked { begin, token: Token::random() }
     }
 
     fn begin(asked: &Asked) -> Call {
-        call(None, Act::Begin(vec![asked.clone()]))
+        call(None, Act::Admit(vec![asked.clone()]))
     }
 
     #[tokio::test]
     async fn a_hand_over_that_is_said_twice_counts_once() {
         let server = RedisServer::start();
         let mut store = store(&server).await;
-        let once = asked("once", Purpose::Run { idempotent: false });
-        let again = || asked("again", Purpose::Run { idempotent: true });
+        let once = asked("once", Intent::Run { idempotent: false });
+        let again = || asked("again", Intent::Run { idempotent: true });
         let (first, second, third) = (again(), again(), again());
         for _ in 0..3 {
             assert_eq!(run(&mut store, begin(&once)).await, "Begun([Go])");
@@ -257,12 +262,12 @@ mod tests {
     async fn a_hand_over_that_is_taken_back_twice_is_taken_back_once() {
         let server = RedisServer::start();
         let mut store = store(&server).await;
-        let again = || asked("again", Purpose::Run { idempotent: true });
+        let again = || asked("again", Intent::Run { idempotent: true });
         let (first, second, third, fourth) = (again(), again(), again(), again());
         run(&mut store, begin(&first)).await;
         run(&mut store, begin(&second)).await;
         let leave = |asked: &Asked| {
-            call(None, Act::Leave(vec![(asked.begin.command.clone(), asked.token)]))
+            call(None, Act::UndoDispatch(vec![(asked.begin.command.clone(), asked.token)]))
         };
         for _ in 0..3 {
             assert_eq!(run(&mut store, leave(&second)).await, "Done");
@@ -277,13 +282,13 @@ mod tests {
         let server = RedisServer::start();
         let mut store = store(&server).await;
         let gap = format!("{:?}", Verdict::Gap { last: None });
-        let once = asked("once", Purpose::Run { idempotent: false });
+        let once = asked("once", Intent::Run { idempotent: false });
         for act in [
-            Act::Begin(vec![once.clone()]),
-            Act::Leave(vec![(once.begin.command.clone(), once.token)]),
-            Act::Park(Vec::new()),
-            Act::Unpark(Vec::new()),
-            Act::Note(vec![contracts::Note::Opened]),
+            Act::Admit(vec![once.clone()]),
+            Act::UndoDispatch(vec![(once.begin.command.clone(), once.token)]),
+            Act::PushPending(Vec::new()),
+            Act::RemovePending(Vec::new()),
+            Act::SetHead(vec![contracts::HeadField::Opened]),
         ] {
             assert_eq!(run(&mut store, call(Some(id(1)), act)).await, gap);
         }

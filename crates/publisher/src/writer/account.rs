@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use contracts::{AccountId, Claimant, Epoch, EventId};
+use contracts::{AccountId, Epoch, EventId};
+use log_port::OwnerToken;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::error::NotStored;
 use crate::store::{Act, Call};
 use crate::writer::BATCH;
 use crate::writer::flight::{Beginning, Task};
 use crate::writer::said::Said;
 use crate::writer::tally::Tally;
+use log_port::NotStored;
 
 pub(super) struct Account {
     /// The epoch its log is claimed for, and where the log ends; `None` until claimed.
     pub head: Option<(Epoch, Option<EventId>)>,
-    pub waiting: VecDeque<(Claimant, Task)>,
+    pub waiting: VecDeque<(OwnerToken, Task)>,
     /// What the store was told beside events, under the epoch of `head`.
     pub said: Said,
     /// The store's log ends before ours: it has lost events.
@@ -26,7 +27,7 @@ pub(super) struct Account {
     /// Stands in the list of those with work waiting.
     pub listed: bool,
     /// Some worker runs it.
-    pub known: bool,
+    pub served: bool,
     /// When old events were last dropped, or the account was first heard of.
     pub trimmed: Instant,
 }
@@ -51,7 +52,7 @@ pub(super) enum Trouble {
 pub(super) struct Run {
     pub epoch: Epoch,
     /// Some worker runs the account, says one of the tasks.
-    pub known: bool,
+    pub served: bool,
     pub last: Option<EventId>,
     pub tasks: Vec<Task>,
 }
@@ -65,7 +66,7 @@ impl Default for Account {
             behind: None,
             trouble: Trouble::No,
             listed: false,
-            known: false,
+            served: false,
             trimmed: Instant::now(),
         }
     }
@@ -79,7 +80,7 @@ impl Account {
 
     pub(super) fn is_forgettable(&self) -> bool {
         let idle = self.waiting.is_empty() && self.behind.is_none() && !self.listed;
-        idle && !self.known && self.said.is_empty()
+        idle && !self.served && self.said.is_empty()
     }
 
     /// The longest run of tasks that one call can carry; `None` without any.
@@ -88,32 +89,30 @@ impl Account {
             // This very worker may have claimed the account for a newer epoch since.
             self.fail_older(current, tally);
         }
-        let (claimant, first) = self.waiting.front()?;
-        let Claimant { epoch, known, .. } = *claimant;
+        let (owner, first) = self.waiting.front()?;
+        let OwnerToken { epoch, served, .. } = *owner;
         let last = match self.head {
             Some((claimed, last)) if claimed == epoch => last,
             _ if matches!(first, Task::Claim(_)) => None,
-            _ => return Some(Run { epoch, known, last: None, tasks: Vec::new() }),
+            _ => return Some(Run { epoch, served, last: None, tasks: Vec::new() }),
         };
-        let mut run = Run { epoch, known, last, tasks: Vec::new() };
+        let mut run = Run { epoch, served, last, tasks: Vec::new() };
         let mut weight = 0;
         while weight < BATCH
-            && let Some((claimant, task)) = self.waiting.pop_front_if(|(claimant, task)| {
+            && let Some((owner, task)) = self.waiting.pop_front_if(|(owner, task)| {
                 let first = run.tasks.first();
-                claimant.epoch == epoch && first.is_none_or(|first| first.goes_with(task))
+                owner.epoch == epoch && first.is_none_or(|first| first.goes_with(task))
             })
         {
             weight += task.weight();
-            run.known |= claimant.known;
+            run.served |= owner.served;
             run.tasks.push(task);
         }
         Some(run)
     }
 
     fn fail_older(&mut self, current: Epoch, tally: &Tally) {
-        while let Some((_, task)) =
-            self.waiting.pop_front_if(|(claimant, _)| claimant.epoch < current)
-        {
+        while let Some((_, task)) = self.waiting.pop_front_if(|(owner, _)| owner.epoch < current) {
             task.fail(NotStored::Fenced { current }, tally);
         }
     }
@@ -121,41 +120,47 @@ impl Account {
     /// The act that carries these tasks out; they are no appends.
     pub(super) fn act(&self, tasks: &[Task]) -> Act {
         let begin = |task: &Task| match task {
-            Task::Begin(Beginning { asked, .. }) => Some(asked.clone()),
+            Task::Admit(Beginning { asked, .. }) => Some(asked.clone()),
             _ => None,
         };
         let leave = |task: &Task| match task {
-            Task::Leave(command) => self.said.token(command).map(|token| (command.clone(), token)),
+            Task::UndoDispatch(command) => {
+                self.said.token(command).map(|token| (command.clone(), token))
+            }
             _ => None,
         };
         let park = |task: &Task| match task {
-            Task::Park(parking) => Some(Arc::clone(&parking.parked)),
+            Task::PushPending(parking) => Some(Arc::clone(&parking.parked)),
             _ => None,
         };
         let unpark = |task: &Task| match task {
-            Task::Unpark(place) => Some(*place),
+            Task::RemovePending(place) => Some(*place),
             _ => None,
         };
         let note = |task: &Task| match task {
-            Task::Note(note) => Some(*note),
+            Task::SetHead(note) => Some(*note),
             _ => None,
         };
         match tasks.first() {
             None | Some(Task::Append(_)) => Act::Claim { pending: false },
             Some(Task::Claim(_)) => Act::Claim { pending: true },
-            Some(Task::Begin(_)) => Act::Begin(tasks.iter().filter_map(begin).collect()),
-            Some(Task::Leave(_)) => Act::Leave(tasks.iter().filter_map(leave).collect()),
-            Some(Task::Park(_)) => Act::Park(tasks.iter().filter_map(park).collect()),
-            Some(Task::Unpark(_)) => Act::Unpark(tasks.iter().filter_map(unpark).collect()),
-            Some(Task::Note(_)) => Act::Note(tasks.iter().filter_map(note).collect()),
+            Some(Task::Admit(_)) => Act::Admit(tasks.iter().filter_map(begin).collect()),
+            Some(Task::UndoDispatch(_)) => {
+                Act::UndoDispatch(tasks.iter().filter_map(leave).collect())
+            }
+            Some(Task::PushPending(_)) => Act::PushPending(tasks.iter().filter_map(park).collect()),
+            Some(Task::RemovePending(_)) => {
+                Act::RemovePending(tasks.iter().filter_map(unpark).collect())
+            }
+            Some(Task::SetHead(_)) => Act::SetHead(tasks.iter().filter_map(note).collect()),
         }
     }
 
     /// Puts the tasks of a call that was not carried out back to where they stood.
     pub(super) fn give_back(&mut self, call: &Call, tasks: Vec<Task>) {
-        let Call { account, epoch, known, .. } = *call;
+        let Call { account, epoch, served, .. } = *call;
         for task in tasks.into_iter().rev() {
-            self.waiting.push_front((Claimant { account, epoch, known }, task));
+            self.waiting.push_front((OwnerToken { account, epoch, served }, task));
         }
     }
 

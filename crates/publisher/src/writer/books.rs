@@ -9,13 +9,13 @@ use runtime::Clock;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::error::NotStored;
 use crate::store::{Act, Block, Call};
 use crate::writer::account::{Account, Behind, Run, Trouble};
 use crate::writer::encode::Encoder;
 use crate::writer::flight::{Flight, Job, Task};
 use crate::writer::recent::Recent;
 use crate::writer::tally::Tally;
+use log_port::NotStored;
 
 /// How often events that are too old are dropped from the log of an account that appends.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
@@ -53,14 +53,14 @@ impl Books {
 
     /// Puts a job into its account's line.
     pub(super) fn take(&mut self, job: Job) {
-        let (claimant, task) = match job {
-            Job::Task(claimant, task) => (claimant, task),
+        let (owner, task) = match job {
+            Job::Task(owner, task) => (owner, task),
             Job::Flush(flush) => return self.flushes.push(flush),
         };
-        let state = self.accounts.entry(claimant.account).or_default();
-        state.known |= claimant.known;
-        state.waiting.push_back((claimant, task));
-        self.list(claimant.account);
+        let state = self.accounts.entry(owner.account).or_default();
+        state.served |= owner.served;
+        state.waiting.push_back((owner, task));
+        self.list(owner.account);
     }
 
     pub(super) fn list(&mut self, account: AccountId) {
@@ -89,8 +89,8 @@ impl Books {
                 encoder.add(account, run, drop_before);
             } else {
                 let act = state.act(&run.tasks);
-                let Run { epoch, known, last, tasks } = run;
-                flights.push(Flight { call: Call { account, epoch, known, last, act }, tasks });
+                let Run { epoch, served, last, tasks } = run;
+                flights.push(Flight { call: Call { account, epoch, served, last, act }, tasks });
             }
         }
         flights.extend(encoder.finish());
@@ -113,7 +113,7 @@ impl Books {
         let claim = |(&account, state): (&AccountId, &Account)| {
             let (epoch, _) = state.head?;
             let act = Act::Claim { pending: false };
-            let call = Call { account, epoch, known: state.known, last: None, act };
+            let call = Call { account, epoch, served: state.served, last: None, act };
             Some(Flight { call, tasks: Vec::new() })
         };
         self.accounts.iter().filter_map(claim).collect()
@@ -126,7 +126,7 @@ impl Books {
         for (&account, state) in &self.accounts {
             let Some((epoch, last)) = state.head else { continue };
             for (round, act) in state.said.again().into_iter().enumerate() {
-                let call = Call { account, epoch, known: state.known, last, act };
+                let call = Call { account, epoch, served: state.served, last, act };
                 if rounds.len() <= round {
                     rounds.push(Vec::new());
                 }
@@ -157,7 +157,7 @@ impl Books {
             events += missing.len();
             incomplete += usize::from(last != their_last);
             let act = Act::Restore(Block::new(missing));
-            let call = Call { account, epoch, known: state.known, last, act };
+            let call = Call { account, epoch, served: state.served, last, act };
             flights.push(Flight { call, tasks: Vec::new() });
         }
         warn!(

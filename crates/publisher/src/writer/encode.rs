@@ -59,7 +59,7 @@ fn following(last: Option<EventId>, epoch: Epoch) -> EventId {
 impl Draft {
     fn finish(self, buffer: &Bytes) -> Flight {
         let Self { account, run, drop_before, spans } = self;
-        let Run { epoch, known, last, tasks } = run;
+        let Run { epoch, served, last, tasks } = run;
         let mut before = last;
         let entries = spans.into_iter().zip(&tasks).filter_map(|((id, span), task)| {
             let Task::Append(append) = task else { return None };
@@ -67,10 +67,10 @@ impl Draft {
             Some(Entry {
                 event: Stored { account, id, prev, json: buffer.slice(span) },
                 at: append.event.meta.occurred_at.as_millisecond(),
-                settle: append.settle.clone(),
+                completion: append.completion.clone(),
             })
         });
         let block = Block { drop_before, ..Block::new(entries.collect()) };
-        Flight { call: Call { account, epoch, known, last, act: Act::Append(block) }, tasks }
+        Flight { call: Call { account, epoch, served, last, act: Act::Append(block) }, tasks }
     }
 }

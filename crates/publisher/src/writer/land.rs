@@ -1,13 +1,14 @@
 //! What becomes of the calls: the books are brought up to date, and whoever waits is told.
 
-use contracts::{AccountId, Begun, Claimed, Epoch, Purpose};
+use contracts::{AccountId, Epoch};
+use log_port::{AdmissionVerdict, Intent, LogHead};
 use tracing::warn;
 
-use crate::error::NotStored;
 use crate::store::{Act, Block, Call, Verdict};
 use crate::writer::account::Account;
 use crate::writer::books::Books;
 use crate::writer::flight::{Flight, Task, claimed};
+use log_port::NotStored;
 
 impl Books {
     /// Takes note of a verdict, and tells whoever waits for it.
@@ -22,7 +23,7 @@ impl Books {
             }
             Verdict::Stored { unheard } => self.stored(call, tasks, unheard),
             Verdict::Already => self.stored(call, tasks, 0),
-            Verdict::Begun(begun) => {
+            Verdict::Admitted(begun) => {
                 state.accepted(account);
                 state.begun(tasks, begun);
             }
@@ -81,10 +82,10 @@ impl Books {
         state.appended(call.epoch, &block);
         self.tally.add_stored(block.entries.len(), unheard);
         for (task, entry) in tasks.into_iter().zip(block.entries) {
-            let event = entry.event.clone();
+            let json = entry.event.json.clone();
             self.recent.push(entry);
             if let Task::Append(append) = task {
-                append.finish(Ok(event), &self.tally);
+                append.finish(Ok(json), &self.tally);
             }
         }
     }
@@ -101,9 +102,9 @@ impl Books {
 
 impl Account {
     /// The answer to a claim of the owner's, or to one of the writer's own.
-    fn claimed(&mut self, call: &Call, tasks: Vec<Task>, head: Claimed) {
+    fn claimed(&mut self, call: &Call, tasks: Vec<Task>, head: LogHead) {
         let last = self.found(call.epoch, head.last);
-        let mut head = Some(Claimed { last, ..head });
+        let mut head = Some(LogHead { last, ..head });
         for task in tasks {
             if let Task::Claim(answer) = task {
                 claimed(answer, Ok(head.take().unwrap_or_default()));
@@ -113,16 +114,16 @@ impl Account {
 
     fn appended(&mut self, epoch: Epoch, block: &Block) {
         self.head = Some((epoch, block.last()));
-        for settle in block.entries.iter().filter_map(|entry| entry.settle.as_ref()) {
-            self.said.ended(&settle.command);
+        for completion in block.entries.iter().filter_map(|entry| entry.completion.as_ref()) {
+            self.said.ended(&completion.command);
         }
     }
 
-    fn begun(&mut self, tasks: Vec<Task>, begun: Vec<Begun>) {
+    fn begun(&mut self, tasks: Vec<Task>, begun: Vec<AdmissionVerdict>) {
         for (task, begun) in tasks.into_iter().zip(begun) {
-            let Task::Begin(beginning) = task else { continue };
-            let run = matches!(beginning.asked.begin.purpose, Purpose::Run { .. });
-            if run && begun == Begun::Go {
+            let Task::Admit(beginning) = task else { continue };
+            let run = matches!(beginning.asked.begin.intent, Intent::Run { .. });
+            if run && begun == AdmissionVerdict::Proceed {
                 self.said.handed_over(beginning.asked.clone());
             }
             beginning.finish(Ok(begun));
@@ -133,8 +134,8 @@ impl Account {
     fn done(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             match &task {
-                Task::Leave(command) => self.said.ended(command),
-                Task::Note(note) => self.said.noted(*note),
+                Task::UndoDispatch(command) => self.said.ended(command),
+                Task::SetHead(note) => self.said.noted(*note),
                 _ => {}
             }
             task.finish();

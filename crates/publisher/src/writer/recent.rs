@@ -55,7 +55,7 @@ mod tests {
     fn event(account: AccountId, n: u64, bytes: usize) -> Entry {
         let id = EventId { epoch: Epoch(7), n };
         let event = Stored { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) };
-        Entry { event, at: 0, settle: None }
+        Entry { event, at: 0, completion: None }
     }
 
     #[test]

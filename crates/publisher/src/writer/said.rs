@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use contracts::{CommandId, Note};
+use contracts::CommandId;
+use log_port::HeadField;
 
 use crate::store::{Act, Asked, Token};
 
@@ -34,19 +35,20 @@ impl Said {
         self.handed.remove(command);
     }
 
-    pub(super) fn noted(&mut self, note: Note) {
+    pub(super) fn noted(&mut self, note: HeadField) {
         match note {
-            Note::Opened => self.opened = true,
-            Note::LoggedIn(now) => self.logged_in = Some(now),
+            HeadField::Opened => self.opened = true,
+            HeadField::LoggedIn(now) => self.logged_in = Some(now),
         }
     }
 
     /// All of it once more, for a store that may have lost it; it changes nothing where it is known.
     pub(super) fn again(&self) -> Vec<Act> {
-        let notes = [self.opened.then_some(Note::Opened), self.logged_in.map(Note::LoggedIn)];
+        let notes =
+            [self.opened.then_some(HeadField::Opened), self.logged_in.map(HeadField::LoggedIn)];
         let notes: Vec<_> = notes.into_iter().flatten().collect();
         let handed: Vec<_> = self.handed.values().cloned().collect();
-        let handed = (!handed.is_empty()).then_some(Act::Begin(handed));
-        handed.into_iter().chain((!notes.is_empty()).then_some(Act::Note(notes))).collect()
+        let handed = (!handed.is_empty()).then_some(Act::Admit(handed));
+        handed.into_iter().chain((!notes.is_empty()).then_some(Act::SetHead(notes))).collect()
     }
 }

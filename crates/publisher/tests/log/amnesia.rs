@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use contracts::{Begun, Epoch, Flow, Note};
+use contracts::{Epoch, Flow};
+use log_port::{AdmissionVerdict, HeadField};
 use publisher::{ClaimError, EventLog, NotStored};
 use servers::redis::Persistence;
 use tokio::time::timeout;
 
 use crate::ledger::{
-    AGAIN, ONCE, answer, begin, claim, command, ids, older_owner_changes_nothing, park, parked,
-    settle, spot,
+    AGAIN, ONCE, answer, begin, claim, command, completion, ids, older_owner_changes_nothing, park,
+    parked, spot,
 };
 use crate::redis::Cli;
 use crate::support::{Place, SOON, account, all, append_all, owner, store, until_connected};
@@ -59,7 +60,9 @@ async fn a_hand_over_counts_once_however_often_it_is_said() {
         let begins = async {
             for number in 0..20 {
                 let id = format!("command {round} {number}");
-                for expected in [Begun::Go, Begun::Go, Begun::Poison] {
+                for expected in
+                    [AdmissionVerdict::Proceed, AdmissionVerdict::Proceed, AdmissionVerdict::Poison]
+                {
                     assert_eq!(begin(&log, me, &id, AGAIN).await, Ok(expected));
                 }
             }
@@ -78,15 +81,15 @@ async fn killed_connections_confuse_no_ledger() {
         if round % 10 == 0 {
             cli.tell("CLIENT KILL TYPE normal SKIPME yes").await;
         }
-        assert_eq!(timeout(SOON, begun).await.unwrap(), Ok(Begun::Go));
+        assert_eq!(timeout(SOON, begun).await.unwrap(), Ok(AdmissionVerdict::Proceed));
         if round % 2 == 0 {
             log.leave(me, command(&id));
-            assert_eq!(begin(&log, me, &id, ONCE).await, Ok(Begun::Go));
+            assert_eq!(begin(&log, me, &id, ONCE).await, Ok(AdmissionVerdict::Proceed));
         }
         let place = spot(Flow::Hi, &format!("7-{}", round + 1));
         park(&log, me, vec![parked(&id, place)]).await.unwrap();
         let event = answer(&log, me, round, settle(&id, Some(place))).await.unwrap();
-        assert_eq!(begin(&log, me, &id, ONCE).await, Ok(Begun::Done(Some(event.json))));
+        assert_eq!(begin(&log, me, &id, ONCE).await, Ok(AdmissionVerdict::Done(Some(event.json))));
     }
     assert!(claim(&log, me).await.pending.is_empty());
 }
@@ -97,7 +100,7 @@ async fn a_flushed_redis_is_told_what_is_done_before_it_is_asked() {
     let me = owner(account(1), 7);
     let event = answer(&log, me, 0, settle("a", None)).await.unwrap();
     cli.tell("FLUSHALL").await;
-    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Done(Some(event.json))));
+    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Done(Some(event.json))));
     assert_eq!(log.counters().restored, 1);
 }
 
@@ -107,7 +110,7 @@ async fn a_head_that_is_forgotten_without_any_event_is_claimed_again() {
     let one = account(1);
     claim(&log, owner(one, 7)).await;
     cli.tell("FLUSHALL").await;
-    assert_eq!(begin(&log, owner(one, 7), "a", ONCE).await, Ok(Begun::Go));
+    assert_eq!(begin(&log, owner(one, 7), "a", ONCE).await, Ok(AdmissionVerdict::Proceed));
     let older = place.open().claim(owner(one, 6)).await;
     assert_eq!(older.unwrap_err(), ClaimError::Fenced { current: Epoch(7) });
 }
@@ -128,8 +131,8 @@ async fn a_question_that_was_under_way_waits_until_redis_knows_what_is_done() {
         place.server().restart();
         cli = Cli::to(place.server()).await;
         let asked = timeout(SOON, asked).await.unwrap();
-        assert_eq!(asked, Ok(Begun::Done(Some(event.json))));
-        assert_eq!(timeout(SOON, later).await.unwrap(), Ok(Begun::Go));
+        assert_eq!(asked, Ok(AdmissionVerdict::Done(Some(event.json))));
+        assert_eq!(timeout(SOON, later).await.unwrap(), Ok(AdmissionVerdict::Proceed));
         log.leave(me, command("later"));
     }
 }
@@ -140,12 +143,12 @@ async fn a_redis_that_forgot_hand_overs_and_notes_is_told_them_again() {
     let (log, one) = (place.open(), account(1));
     let me = owner(one, 7);
     for id in ["done", "left", "under way"] {
-        assert_eq!(begin(&log, me, id, ONCE).await, Ok(Begun::Go));
+        assert_eq!(begin(&log, me, id, ONCE).await, Ok(AdmissionVerdict::Proceed));
     }
     answer(&log, me, 0, settle("done", None)).await.unwrap();
     log.leave(me, command("left"));
-    log.note(me, Note::Opened);
-    log.note(me, Note::LoggedIn(true));
+    log.note(me, HeadField::Opened);
+    log.note(me, HeadField::LoggedIn(true));
     assert!(log.drain(SOON).await);
     place.server().restart();
     // The owner has noticed once it has written.
@@ -153,19 +156,19 @@ async fn a_redis_that_forgot_hand_overs_and_notes_is_told_them_again() {
     let (next, now) = (place.open(), owner(one, 8));
     let claimed = claim(&next, now).await;
     assert_eq!((claimed.opened, claimed.logged_in), (Some(Epoch(7)), true));
-    assert_eq!(begin(&next, now, "under way", ONCE).await, Ok(Begun::HandedOver));
-    assert_eq!(begin(&next, now, "left", ONCE).await, Ok(Begun::Go));
-    assert!(matches!(begin(&next, now, "done", ONCE).await, Ok(Begun::Done(Some(_)))));
+    assert_eq!(begin(&next, now, "under way", ONCE).await, Ok(AdmissionVerdict::Dispatched));
+    assert_eq!(begin(&next, now, "left", ONCE).await, Ok(AdmissionVerdict::Proceed));
+    assert!(matches!(begin(&next, now, "done", ONCE).await, Ok(AdmissionVerdict::Done(Some(_)))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_is_not_told_again() {
     let (place, log, mut cli) = on_redis().await;
     let (one, me) = (account(1), owner(account(1), 8));
-    log.note(owner(one, 7), Note::Opened);
+    log.note(owner(one, 7), HeadField::Opened);
     claim(&log, me).await;
     for id in ["done", "left"] {
-        assert_eq!(begin(&log, me, id, ONCE).await, Ok(Begun::Go));
+        assert_eq!(begin(&log, me, id, ONCE).await, Ok(AdmissionVerdict::Proceed));
     }
     answer(&log, me, 0, settle("done", None)).await.unwrap();
     log.leave(me, command("left"));
@@ -214,14 +217,14 @@ async fn whoever_parks_hears_that_redis_has_lost_its_memory() {
 async fn a_question_asked_while_redis_is_away_is_answered_when_it_is_back() {
     let mut place = Place::on(servers::redis::RedisServer::start_with(Persistence::AppendOnly));
     let (log, me) = (place.open(), owner(account(1), 7));
-    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Go));
+    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Proceed));
     place.server().kill9();
     until_connected(&log, false).await;
     let asked = log.begin(me, crate::ledger::asked("a", 1, ONCE));
     let mut asked = Box::pin(asked);
     assert!(timeout(Duration::from_millis(200), &mut asked).await.is_err());
     place.server().restart();
-    assert_eq!(timeout(SOON, asked).await.unwrap(), Ok(Begun::HandedOver));
+    assert_eq!(timeout(SOON, asked).await.unwrap(), Ok(AdmissionVerdict::Dispatched));
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{
-    Begin, Begun, Claimant, Claimed, CommandId, Digest, Epoch, Flow, Note, Parked, Place as Spot,
-    Properties, Purpose, Settle,
+use contracts::{CommandId, Epoch, Flow, Properties};
+use log_port::{
+    Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
+    OwnerToken, PendingCommand, PendingPosition,
 };
 use publisher::{ClaimError, EventLog, NotStored, OnStored, Stored};
 use tokio::sync::oneshot;
@@ -13,51 +14,56 @@ use tokio::time::timeout;
 
 use crate::support::{Place, SOON, account, all, append_all, event, id, owner, store};
 
-pub(crate) const ONCE: Purpose = Purpose::Run { idempotent: false };
-pub(crate) const AGAIN: Purpose = Purpose::Run { idempotent: true };
-pub(crate) const REFUSE: Purpose = Purpose::Refuse;
+pub(crate) const ONCE: Intent = Intent::Run { idempotent: false };
+pub(crate) const AGAIN: Intent = Intent::Run { idempotent: true };
+pub(crate) const REFUSE: Intent = Intent::Refuse;
 
 pub(crate) fn command(id: &str) -> CommandId {
     CommandId::new(id).unwrap()
 }
 
-pub(crate) fn asked(id: &str, digest: u64, purpose: Purpose) -> Begin {
-    Begin { command: command(id), digest: Digest(digest), purpose }
+pub(crate) fn asked(id: &str, digest: u64, intent: Intent) -> Admission {
+    Admission { command: command(id), fingerprint: CommandFingerprint(digest), intent }
 }
 
 /// Begins a command whose content is `id`'s only one.
 pub(crate) async fn begin(
     log: &EventLog,
-    claimant: Claimant,
+    owner: OwnerToken,
     id: &str,
-    purpose: Purpose,
-) -> Result<Begun, NotStored> {
-    timeout(SOON, log.begin(claimant, asked(id, 1, purpose))).await.expect("an answer in time")
+    intent: Intent,
+) -> Result<AdmissionVerdict, NotStored> {
+    timeout(SOON, log.begin(owner, asked(id, 1, intent))).await.expect("an answer in time")
 }
 
-async fn begun(log: &EventLog, claimant: Claimant, id: &str, purposes: &[Purpose]) -> Vec<Begun> {
+async fn begun(
+    log: &EventLog,
+    owner: OwnerToken,
+    id: &str,
+    intents: &[Intent],
+) -> Vec<AdmissionVerdict> {
     let mut answers = Vec::new();
-    for purpose in purposes {
-        answers.push(begin(log, claimant, id, *purpose).await.unwrap());
+    for intent in intents {
+        answers.push(begin(log, owner, id, *intent).await.unwrap());
     }
     answers
 }
 
-pub(crate) fn settle(id: &str, parked: Option<Spot>) -> Settle {
+pub(crate) fn settle(id: &str, parked: Option<Spot>) -> CommandCompletion {
     let keep = Duration::from_mins(10);
-    Settle { command: command(id), digest: Digest(1), keep, parked }
+    CommandCompletion { command: command(id), fingerprint: CommandFingerprint(1), keep, parked }
 }
 
 /// Answers a command by event `number`, and waits for the outcome.
 pub(crate) async fn answer(
     log: &EventLog,
-    claimant: Claimant,
+    owner: OwnerToken,
     number: usize,
-    settle: Settle,
+    completion: CommandCompletion,
 ) -> Result<Stored, NotStored> {
     let (sender, outcome) = oneshot::channel();
     let on_stored: OnStored = Box::new(move |stored| sender.send(stored).unwrap());
-    log.append(claimant, event(claimant.account, number), Some(settle), Some(on_stored));
+    log.append(owner, event(owner.account, number), Some(completion), Some(on_stored));
     timeout(SOON, outcome).await.expect("an outcome in time").unwrap()
 }
 
@@ -66,9 +72,9 @@ pub(crate) fn spot(flow: Flow, place: &str) -> Spot {
 }
 
 /// A parked command with every property.
-pub(crate) fn parked(id: &str, place: Spot) -> Parked {
+pub(crate) fn parked(id: &str, place: Spot) -> PendingCommand {
     let some = |name: &str| Some(format!("{name} of {id}"));
-    Parked {
+    PendingCommand {
         place,
         command: command(id),
         body: Bytes::from(format!("body of {id}")),
@@ -84,72 +90,79 @@ pub(crate) fn parked(id: &str, place: Spot) -> Parked {
 
 pub(crate) async fn park(
     log: &EventLog,
-    claimant: Claimant,
-    commands: Vec<Parked>,
+    owner: OwnerToken,
+    commands: Vec<PendingCommand>,
 ) -> Result<(), NotStored> {
     let (sender, outcome) = oneshot::channel();
-    log.park(claimant, commands, Box::new(move |parked| sender.send(parked).unwrap()));
+    log.park(owner, commands, Box::new(move |parked| sender.send(parked).unwrap()));
     timeout(SOON, outcome).await.expect("an outcome in time").unwrap()
 }
 
-pub(crate) async fn claim(log: &EventLog, claimant: Claimant) -> Claimed {
-    timeout(SOON, log.claim(claimant)).await.expect("a claim in time").unwrap()
+pub(crate) async fn claim(log: &EventLog, owner: OwnerToken) -> LogHead {
+    timeout(SOON, log.claim(owner)).await.expect("a claim in time").unwrap()
 }
 
 /// The ids of the pending commands.
-pub(crate) fn ids(claimed: &Claimed) -> Vec<&str> {
+pub(crate) fn ids(claimed: &LogHead) -> Vec<&str> {
     claimed.pending.iter().map(|parked| parked.command.as_str()).collect()
 }
 
 pub(crate) async fn a_command_that_may_be_done_once_is_handed_over_once(place: Place) {
     let (log, me) = (place.open(), owner(account(1), 7));
-    assert_eq!(begun(&log, me, "a", &[ONCE, ONCE]).await, [Begun::Go, Begun::HandedOver]);
-    assert_eq!(begun(&log, me, "a", &[REFUSE]).await, [Begun::HandedOver]);
-    assert_eq!(begun(&log, me, "b", &[ONCE]).await, [Begun::Go]);
+    assert_eq!(
+        begun(&log, me, "a", &[ONCE, ONCE]).await,
+        [AdmissionVerdict::Proceed, AdmissionVerdict::Dispatched]
+    );
+    assert_eq!(begun(&log, me, "a", &[REFUSE]).await, [AdmissionVerdict::Dispatched]);
+    assert_eq!(begun(&log, me, "b", &[ONCE]).await, [AdmissionVerdict::Proceed]);
     let later = owner(account(1), 8);
-    assert_eq!(begun(&log, later, "a", &[ONCE]).await, [Begun::HandedOver]);
+    assert_eq!(begun(&log, later, "a", &[ONCE]).await, [AdmissionVerdict::Dispatched]);
     // Another account's command of the same id is another command.
-    assert_eq!(begun(&log, owner(account(2), 7), "a", &[ONCE]).await, [Begun::Go]);
+    assert_eq!(begun(&log, owner(account(2), 7), "a", &[ONCE]).await, [AdmissionVerdict::Proceed]);
 }
 
 pub(crate) async fn an_idempotent_command_is_poison_at_the_third_hand_over(place: Place) {
     let (log, one) = (place.open(), account(1));
-    for (epoch, expected) in [(7, Begun::Go), (8, Begun::Go), (9, Begun::Poison)] {
+    for (epoch, expected) in [
+        (7, AdmissionVerdict::Proceed),
+        (8, AdmissionVerdict::Proceed),
+        (9, AdmissionVerdict::Poison),
+    ] {
         assert_eq!(begin(&log, owner(one, epoch), "a", AGAIN).await, Ok(expected));
     }
-    assert_eq!(begin(&log, owner(one, 9), "a", AGAIN).await, Ok(Begun::Poison));
-    assert_eq!(begin(&log, owner(one, 9), "a", REFUSE).await, Ok(Begun::HandedOver));
+    assert_eq!(begin(&log, owner(one, 9), "a", AGAIN).await, Ok(AdmissionVerdict::Poison));
+    assert_eq!(begin(&log, owner(one, 9), "a", REFUSE).await, Ok(AdmissionVerdict::Dispatched));
 }
 
 pub(crate) async fn a_refusal_leaves_nothing_in_the_ledger(place: Place) {
     let (log, me) = (place.open(), owner(account(1), 7));
     assert_eq!(
         begun(&log, me, "a", &[REFUSE, REFUSE, ONCE]).await,
-        [Begun::Go, Begun::Go, Begun::Go]
+        [AdmissionVerdict::Proceed, AdmissionVerdict::Proceed, AdmissionVerdict::Proceed]
     );
 }
 
 pub(crate) async fn an_id_with_another_content_is_a_conflict(place: Place) {
     let (log, me) = (place.open(), owner(account(1), 7));
-    let other = async |purpose| log.begin(me, asked("a", 2, purpose)).await.unwrap();
+    let other = async |intent| log.begin(me, asked("a", 2, intent)).await.unwrap();
     begin(&log, me, "a", AGAIN).await.unwrap();
-    for purpose in [ONCE, AGAIN, REFUSE] {
-        assert_eq!(other(purpose).await, Begun::Conflict);
+    for intent in [ONCE, AGAIN, REFUSE] {
+        assert_eq!(other(intent).await, AdmissionVerdict::Conflict);
     }
     answer(&log, me, 0, settle("a", None)).await.unwrap();
-    for purpose in [ONCE, AGAIN, REFUSE] {
-        assert_eq!(other(purpose).await, Begun::Conflict);
+    for intent in [ONCE, AGAIN, REFUSE] {
+        assert_eq!(other(intent).await, AdmissionVerdict::Conflict);
     }
 }
 
 pub(crate) async fn what_is_done_is_done_whatever_was_before(place: Place) {
     let log = place.open();
     let before = [vec![ONCE], vec![AGAIN, AGAIN, AGAIN], vec![]];
-    for (one, purposes) in (1..).map(account).zip(before) {
+    for (one, intents) in (1..).map(account).zip(before) {
         let (me, next) = (owner(one, 7), owner(one, 8));
-        begun(&log, me, "a", &purposes).await;
+        begun(&log, me, "a", &intents).await;
         let event = answer(&log, me, 0, settle("a", None)).await.unwrap();
-        let done = Begun::Done(Some(event.json));
+        let done = AdmissionVerdict::Done(Some(event.json));
         assert_eq!(begun(&log, me, "a", &[ONCE, AGAIN, REFUSE]).await, vec![done.clone(); 3]);
         // There is nothing to be taken back any more.
         log.leave(me, command("a"));
@@ -162,7 +175,7 @@ pub(crate) async fn the_answer_is_given_as_long_as_the_log_has_it(mut place: Pla
     let (log, me) = (place.open(), owner(account(1), 7));
     answer(&log, me, 0, settle("a", None)).await.unwrap();
     all(append_all(&log, account(1), 7, 1..1000)).await;
-    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Done(None)));
+    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Done(None)));
 }
 
 pub(crate) async fn a_hand_over_is_taken_back_once(place: Place) {
@@ -172,11 +185,14 @@ pub(crate) async fn a_hand_over_is_taken_back_once(place: Place) {
     log.leave(me, command("once"));
     // Its content is forgotten too.
     let other = log.begin(me, asked("once", 2, ONCE)).await.unwrap();
-    assert_eq!(other, Begun::Go);
+    assert_eq!(other, AdmissionVerdict::Proceed);
     begun(&log, me, "again", &[AGAIN, AGAIN]).await;
     log.leave(me, command("again"));
     log.leave(me, command("again"));
-    assert_eq!(begun(&log, me, "again", &[AGAIN, AGAIN]).await, [Begun::Go, Begun::Poison]);
+    assert_eq!(
+        begun(&log, me, "again", &[AGAIN, AGAIN]).await,
+        [AdmissionVerdict::Proceed, AdmissionVerdict::Poison]
+    );
 }
 
 pub(crate) async fn what_is_queued_for_an_account_keeps_its_order(place: Place) {
@@ -191,9 +207,12 @@ pub(crate) async fn what_is_queued_for_an_account_keeps_its_order(place: Place) 
     log.park(me, vec![parked("b", place)], Box::new(|_| ()));
     log.append(me, event(account(1), 1), Some(settle("b", Some(place))), None);
     let claimed = claim(&log, me).await;
-    assert_eq!(first.await, Ok(Begun::Go));
-    assert!(matches!(second.await, Ok(Begun::Done(Some(_)))));
-    assert_eq!((third.await, fourth.await), (Ok(Begun::Go), Ok(Begun::Go)));
+    assert_eq!(first.await, Ok(AdmissionVerdict::Proceed));
+    assert!(matches!(second.await, Ok(AdmissionVerdict::Done(Some(_)))));
+    assert_eq!(
+        (third.await, fourth.await),
+        (Ok(AdmissionVerdict::Proceed), Ok(AdmissionVerdict::Proceed))
+    );
     assert_eq!((claimed.last, ids(&claimed)), (Some(id("7-2")), vec![]));
 }
 
@@ -202,7 +221,7 @@ pub(crate) async fn a_thousand_commands_at_once_are_all_asked(place: Place) {
     let ids: Vec<_> = (0..1300).map(|number| format!("command {number}")).collect();
     let answers: Vec<_> = ids.iter().map(|id| log.begin(me, asked(id, 1, ONCE))).collect();
     for answer in answers {
-        assert_eq!(timeout(SOON, answer).await.unwrap(), Ok(Begun::Go));
+        assert_eq!(timeout(SOON, answer).await.unwrap(), Ok(AdmissionVerdict::Proceed));
     }
     let spots = (1..).map(|n| spot(Flow::Lo, &format!("7-{n}")));
     let commands = ids.iter().zip(spots).map(|(id, spot)| parked(id, spot)).collect();
@@ -212,7 +231,8 @@ pub(crate) async fn a_thousand_commands_at_once_are_all_asked(place: Place) {
 
 pub(crate) async fn a_claim_gives_the_pending_commands_as_they_were_parked(place: Place) {
     let (log, me) = (place.open(), owner(account(1), 7));
-    let bare = Parked { properties: Properties::default(), ..parked("a", spot(Flow::Lo, "7-1")) };
+    let bare =
+        PendingCommand { properties: Properties::default(), ..parked("a", spot(Flow::Lo, "7-1")) };
     park(&log, me, vec![bare]).await.unwrap();
     park(&log, me, vec![parked("b", spot(Flow::Hi, "7-2")), parked("c", spot(Flow::Lo, "7-3"))])
         .await
@@ -273,11 +293,11 @@ pub(crate) async fn a_claim_tells_what_was_noted(place: Place) {
     let (log, one) = (place.open(), account(1));
     let fresh = claim(&log, owner(one, 7)).await;
     assert_eq!((fresh.opened, fresh.logged_in), (None, false));
-    log.note(owner(one, 7), Note::Opened);
-    log.note(owner(one, 7), Note::LoggedIn(true));
+    log.note(owner(one, 7), HeadField::Opened);
+    log.note(owner(one, 7), HeadField::LoggedIn(true));
     let later = claim(&log, owner(one, 8)).await;
     assert_eq!((later.opened, later.logged_in), (Some(Epoch(7)), true));
-    log.note(owner(one, 8), Note::LoggedIn(false));
+    log.note(owner(one, 8), HeadField::LoggedIn(false));
     let last = claim(&log, owner(one, 9)).await;
     assert_eq!((last.opened, last.logged_in), (Some(Epoch(7)), false));
 }
@@ -291,21 +311,21 @@ pub(crate) async fn an_older_owner_changes_nothing_any_more(place: Place) {
 pub(crate) async fn older_owner_changes_nothing(old: &EventLog, new: &EventLog) {
     let (then, now) = (owner(account(1), 7), owner(account(1), 8));
     let fenced = NotStored::Fenced { current: Epoch(8) };
-    assert_eq!(begin(old, then, "handed over", ONCE).await, Ok(Begun::Go));
+    assert_eq!(begin(old, then, "handed over", ONCE).await, Ok(AdmissionVerdict::Proceed));
     let waiting = spot(Flow::Lo, "7-1");
     park(old, then, vec![parked("waiting", waiting)]).await.unwrap();
     claim(new, now).await;
     old.leave(then, command("handed over"));
     old.unpark(then, waiting);
-    old.note(then, Note::Opened);
-    old.note(then, Note::LoggedIn(true));
+    old.note(then, HeadField::Opened);
+    old.note(then, HeadField::LoggedIn(true));
     assert_eq!(begin(old, then, "new", ONCE).await, Err(fenced));
     assert_eq!(begin(old, then, "new", REFUSE).await, Err(fenced));
     let parking = vec![parked("new", spot(Flow::Hi, "7-1"))];
     assert_eq!(park(old, then, parking).await, Err(fenced));
     assert_eq!(answer(old, then, 0, settle("new", None)).await, Err(fenced));
-    assert_eq!(begin(new, now, "new", ONCE).await, Ok(Begun::Go));
-    assert_eq!(begin(new, now, "handed over", ONCE).await, Ok(Begun::HandedOver));
+    assert_eq!(begin(new, now, "new", ONCE).await, Ok(AdmissionVerdict::Proceed));
+    assert_eq!(begin(new, now, "handed over", ONCE).await, Ok(AdmissionVerdict::Dispatched));
     let claimed = claim(new, now).await;
     assert_eq!((claimed.opened, claimed.logged_in, claimed.last), (None, false, None));
     assert_eq!(ids(&claimed), ["waiting"]);
@@ -316,7 +336,7 @@ pub(crate) async fn a_stopped_ledger_answers_that_it_is_closed(place: Place) {
     store(&log, account(1), 7, 0).await.unwrap();
     let queued = log.begin(me, asked("a", 1, ONCE));
     assert!(place.stage.drain(SOON).await);
-    assert_eq!(timeout(SOON, queued).await.unwrap(), Ok(Begun::Go));
+    assert_eq!(timeout(SOON, queued).await.unwrap(), Ok(AdmissionVerdict::Proceed));
     assert_eq!(begin(&log, me, "b", ONCE).await, Err(NotStored::Closed));
     assert_eq!(park(&log, me, Vec::new()).await, Err(NotStored::Closed));
     assert_eq!(log.claim(me).await.unwrap_err(), ClaimError::Closed);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use contracts::{AccountId, Body, Claimant, Epoch, Event, EventId, EventMeta, Names};
+use contracts::{AccountId, Body, Epoch, Event, EventId, EventMeta, Names};
+use log_port::OwnerToken;
 use publisher::{EventLog, Followed, Follower, NotStored, OnStored, Stored};
 use runtime::{CancellationToken, Stage};
 use servers::redis::{Persistence, RedisServer};
@@ -61,13 +62,13 @@ pub(crate) fn account(id: i64) -> AccountId {
 }
 
 /// The owner of an account that some worker runs.
-pub(crate) fn owner(account: AccountId, epoch: u64) -> Claimant {
-    Claimant { account, epoch: Epoch(epoch), known: true }
+pub(crate) fn owner(account: AccountId, epoch: u64) -> OwnerToken {
+    OwnerToken { account, epoch: Epoch(epoch), served: true }
 }
 
 /// Whoever answers for an account that none runs.
-pub(crate) fn nobody(account: AccountId, epoch: u64) -> Claimant {
-    Claimant { known: false, ..owner(account, epoch) }
+pub(crate) fn nobody(account: AccountId, epoch: u64) -> OwnerToken {
+    OwnerToken { served: false, ..owner(account, epoch) }
 }
 
 pub(crate) fn id(text: &str) -> EventId {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use contracts::{Begun, Event};
+use contracts::Event;
 use jiff::Timestamp;
+use log_port::AdmissionVerdict;
 use publisher::EventLog;
 use tokio::time::advance;
 
-use crate::ledger::{ONCE, answer, begin, settle};
+use crate::ledger::{ONCE, answer, begin, completion};
 use crate::support::{Place, SOON, account, event, numbers, owner, read_all, store};
 
 async fn append(log: &EventLog, number: usize, occurred_at: Timestamp) -> Vec<usize> {
@@ -64,7 +65,7 @@ async fn what_is_done_is_remembered_for_its_time() {
     let me = owner(account(1), 7);
     let event = answer(&log, me, 0, settle("a", None)).await.unwrap();
     advance(Duration::from_secs(590)).await;
-    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Done(Some(event.json))));
+    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Done(Some(event.json))));
     advance(Duration::from_secs(20)).await;
-    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(Begun::Go));
+    assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Proceed));
 }

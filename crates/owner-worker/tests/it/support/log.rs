@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{
-    AccountId, Begin, Begun, Claimant, Claimed, CommandId, Digest, Event, EventId, Flow,
-    MOST_HAND_OVERS, Note, Parked, Place, Properties, Purpose, Settle,
-};
+use contracts::{AccountId, CommandId, Event, EventId, Flow, Properties};
+use log_port::{Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead, MAX_DISPATCHES, OwnerToken, PendingCommand, PendingPosition};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use owner_worker::{EventSink, NotStored, OnParked, OnStored, Replies};
@@ -36,8 +34,8 @@ pub(crate) struct MemoryLog {
 #[derive(Default)]
 struct State {
     events: Vec<Value>,
-    heads: HashMap<AccountId, Claimed>,
-    notes: HashMap<AccountId, Vec<Note>>,
+    heads: HashMap<AccountId, LogHead>,
+    notes: HashMap<AccountId, Vec<HeadField>>,
     ledger: HashMap<(AccountId, CommandId), Entry>,
     pending: HashMap<(AccountId, Flow), Pending>,
     replies: Vec<(Properties, Value)>,
@@ -49,13 +47,13 @@ struct State {
 type Told = Box<dyn FnOnce() + Send>;
 
 enum Entry {
-    HandedOver(Digest, u32),
-    Done(Digest, Bytes, Duration),
+    HandedOver(CommandFingerprint, u32),
+    Done(CommandFingerprint, Bytes, Duration),
 }
 
 #[derive(Default)]
 struct Pending {
-    entries: BTreeMap<EventId, Parked>,
+    entries: BTreeMap<EventId, PendingCommand>,
     last: Option<EventId>,
 }
 
@@ -141,12 +139,12 @@ impl MemoryLog {
     }
 
     /// Says so to whoever claims the account.
-    pub(crate) fn set_head(&self, account: i64, head: Claimed) {
+    pub(crate) fn set_head(&self, account: i64, head: LogHead) {
         self.lock().heads.insert(id(account), head);
     }
 
     /// What was written into the account's head.
-    pub(crate) fn notes(&self, account: i64) -> Vec<Note> {
+    pub(crate) fn notes(&self, account: i64) -> Vec<HeadField> {
         self.lock().notes.get(&id(account)).cloned().unwrap_or_default()
     }
 
@@ -176,7 +174,7 @@ impl MemoryLog {
     }
 
     /// Puts a command of account 1 into its pending list, as an earlier owner has.
-    pub(crate) fn leave_parked(&self, parked: Parked) {
+    pub(crate) fn leave_parked(&self, parked: PendingCommand) {
         self.lock().park(id(1), parked);
     }
 
@@ -280,65 +278,65 @@ impl MemoryLog {
 }
 
 impl State {
-    fn append(&mut self, claimant: Claimant, event: &Event, settle: Option<Settle>) -> Stored {
+    fn append(&mut self, owner: OwnerToken, event: &Event, completion: Option<CommandCompletion>) -> Stored {
         if self.fenced {
             return Err(NotStored::Fenced);
         }
         let head = self.heads.entry(event.account).or_default();
         let prev = head.last;
-        let same = prev.filter(|last| last.epoch == claimant.epoch);
-        let event_id = same.map_or_else(|| EventId::first(claimant.epoch), EventId::next);
+        let same = prev.filter(|last| last.epoch == owner.epoch);
+        let event_id = same.map_or_else(|| EventId::first(owner.epoch), EventId::next);
         head.last = Some(event_id);
         let mut json = Vec::new();
         event.encode(event_id, prev, &mut json);
         self.events.push(serde_json::from_slice(&json).unwrap());
         let json = Bytes::from(json);
-        if let Some(Settle { command, digest, keep, parked }) = settle {
-            let done = Entry::Done(digest, json.clone(), keep);
-            self.ledger.insert((claimant.account, command), done);
-            self.unpark(claimant.account, parked);
+        if let Some(CommandCompletion { command, fingerprint, keep, pending }) = completion {
+            let done = Entry::Done(fingerprint, json.clone(), keep);
+            self.ledger.insert((owner.account, command), done);
+            self.unpark(owner.account, parked);
         }
         Ok(json)
     }
 
-    fn begin(&mut self, account: AccountId, begin: Begin) -> Begun {
-        let Begin { command, digest, purpose } = begin;
-        let runs = matches!(purpose, Purpose::Run { .. });
-        let again = purpose == Purpose::Run { idempotent: true };
+    fn begin(&mut self, account: AccountId, begin: Admission) -> AdmissionVerdict {
+        let Admission { command, fingerprint, intent } = begin;
+        let runs = matches!(intent, Intent::Run { .. });
+        let again = intent == Intent::Run { idempotent: true };
         let key = (account, command);
         match self.ledger.get_mut(&key) {
             None => {
                 if runs {
-                    self.ledger.insert(key, Entry::HandedOver(digest, 1));
+                    self.ledger.insert(key, Entry::HandedOver(fingerprint, 1));
                 }
-                Begun::Go
+                AdmissionVerdict::Proceed
             }
-            Some(Entry::HandedOver(known, _) | Entry::Done(known, ..)) if *known != digest => {
-                Begun::Conflict
+            Some(Entry::HandedOver(known, _) | Entry::Done(known, ..)) if *known != fingerprint => {
+                AdmissionVerdict::Conflict
             }
             Some(Entry::Done(_, event, _)) => {
-                Begun::Done((!event.is_empty()).then(|| event.clone()))
+                AdmissionVerdict::Done((!event.is_empty()).then(|| event.clone()))
             }
-            Some(Entry::HandedOver(_, count)) if *count >= MOST_HAND_OVERS && again => {
-                Begun::Poison
+            Some(Entry::HandedOver(_, count)) if *count >= MAX_DISPATCHES && again => {
+                AdmissionVerdict::Poison
             }
             Some(Entry::HandedOver(_, count)) if again => {
                 *count += 1;
-                Begun::Go
+                AdmissionVerdict::Proceed
             }
-            Some(Entry::HandedOver(..)) => Begun::HandedOver,
+            Some(Entry::HandedOver(..)) => AdmissionVerdict::Dispatched,
         }
     }
 
-    fn park(&mut self, account: AccountId, parked: Parked) {
-        let list = self.pending.entry((account, parked.place.flow)).or_default();
-        if list.last < Some(parked.place.id) {
-            list.last = Some(parked.place.id);
-            list.entries.insert(parked.place.id, parked);
+    fn park(&mut self, account: AccountId, parked: PendingCommand) {
+        let list = self.pending.entry((account, parked.position.flow)).or_default();
+        if list.last < Some(parked.position.id) {
+            list.last = Some(parked.position.id);
+            list.entries.insert(parked.position.id, parked);
         }
     }
 
-    fn unpark(&mut self, account: AccountId, place: Option<Place>) {
+    fn unpark(&mut self, account: AccountId, place: Option<PendingPosition>) {
         let list = place.and_then(|place| self.pending.get_mut(&(account, place.flow)));
         if let (Some(list), Some(place)) = (list, place) {
             list.entries.remove(&place.id);
@@ -351,29 +349,29 @@ type Stored = Result<Bytes, NotStored>;
 impl EventSink for MemoryLog {
     fn append(
         &self,
-        claimant: Claimant,
+        owner: OwnerToken,
         event: Event,
-        settle: Option<Settle>,
+        completion: Option<CommandCompletion>,
         stored: Option<OnStored>,
     ) {
         if self.is_dead() {
             return;
         }
-        let result = self.lock().append(claimant, &event, settle);
+        let result = self.lock().append(owner, &event, completion);
         self.length.send_modify(|length| *length += 1);
         if let Some(stored) = stored {
             self.tell(Box::new(move || stored(result)));
         }
     }
 
-    fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>> {
+    fn claim(&self, owner: OwnerToken) -> BoxFuture<'_, Result<LogHead, NotStored>> {
         let mut up = self.up.subscribe();
         async move {
             up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
             let state = self.lock();
-            let mut claimed = state.heads.get(&claimant.account).cloned().unwrap_or_default();
+            let mut claimed = state.heads.get(&owner.account).cloned().unwrap_or_default();
             for flow in Flow::ALL {
-                let list = state.pending.get(&(claimant.account, flow));
+                let list = state.pending.get(&(owner.account, flow));
                 claimed.pending.extend(list.into_iter().flat_map(|l| l.entries.values().cloned()));
             }
             Ok(claimed)
@@ -383,9 +381,9 @@ impl EventSink for MemoryLog {
 
     fn begin(
         &self,
-        claimant: Claimant,
-        begin: Begin,
-    ) -> BoxFuture<'static, Result<Begun, NotStored>> {
+        owner: OwnerToken,
+        begin: Admission,
+    ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
         if self.is_dead() {
             return std::future::pending().boxed();
         }
@@ -399,17 +397,17 @@ impl EventSink for MemoryLog {
             if state.fenced {
                 return Err(NotStored::Fenced);
             }
-            Ok(state.begin(claimant.account, begin))
+            Ok(state.begin(owner.account, begin))
         }
         .boxed()
     }
 
-    fn leave(&self, claimant: Claimant, command: CommandId) {
+    fn leave(&self, owner: OwnerToken, command: CommandId) {
         if self.is_dead() {
             return;
         }
         let mut state = self.lock();
-        let key = (claimant.account, command);
+        let key = (owner.account, command);
         if let Some(Entry::HandedOver(_, count)) = state.ledger.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
@@ -418,34 +416,34 @@ impl EventSink for MemoryLog {
         }
     }
 
-    fn park(&self, claimant: Claimant, parked: Vec<Parked>, stored: OnParked) {
+    fn park(&self, owner: OwnerToken, parked: Vec<PendingCommand>, stored: OnParked) {
         if self.is_dead() {
             return;
         }
         for parked in parked {
-            self.lock().park(claimant.account, parked);
+            self.lock().park(owner.account, parked);
         }
         self.tell(Box::new(move || stored(Ok(()))));
         self.length.send_modify(|length| *length += 1);
     }
 
-    fn unpark(&self, claimant: Claimant, place: Place) {
+    fn unpark(&self, owner: OwnerToken, place: PendingPosition) {
         if !self.is_dead() {
-            self.lock().unpark(claimant.account, Some(place));
+            self.lock().unpark(owner.account, Some(place));
             self.length.send_modify(|length| *length += 1);
         }
     }
 
-    fn note(&self, claimant: Claimant, note: Note) {
+    fn note(&self, owner: OwnerToken, note: HeadField) {
         if self.is_dead() {
             return;
         }
         let mut state = self.lock();
         // A claim does not tell that the account was logged in: the script has made no database.
-        if note == Note::Opened {
-            state.heads.entry(claimant.account).or_default().opened = Some(claimant.epoch);
+        if note == HeadField::Opened {
+            state.heads.entry(owner.account).or_default().opened = Some(owner.epoch);
         }
-        state.notes.entry(claimant.account).or_default().push(note);
+        state.notes.entry(owner.account).or_default().push(note);
     }
 
     fn pressed(&self) -> bool {

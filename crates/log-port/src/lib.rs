@@ -1,0 +1,29 @@
+//! The port between an account's owner and the event log: what `owner-worker` needs of the log, and
+//! what `publisher` provides.
+//!
+//! An owner claims an account by its [`OwnerToken`] ([`LogPort::claim`]) and gets the right to write
+//! the account's log: an [`AccountLog`]. Nothing can be written without one, and nothing is written
+//! any more once a newer owner has claimed the account.
+//!
+//! Beside the events, the log keeps two things per account, so that each command takes effect once
+//! and is answered once:
+//!
+//! - The **ledger** has an entry per `command_id`: dispatched to TDLib (how often), or done (answered
+//!   by which event). Entries of done commands expire soon, all others with the account's keys.
+//! - A **pending list** per flow holds commands that are acknowledged on RabbitMQ and not yet done.
+//!
+//! None of these types reaches the wire; the shapes on Redis are in `publisher`.
+
+mod admission;
+mod head;
+mod owner;
+mod pending;
+mod port;
+
+pub use admission::{
+    Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, Intent, MAX_DISPATCHES,
+};
+pub use head::{HeadField, LogHead};
+pub use owner::{NotStored, OwnerToken};
+pub use pending::{PendingCommand, PendingPosition};
+pub use port::{AccountLog, LogPort, OnPending, OnStored};

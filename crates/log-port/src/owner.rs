@@ -1,0 +1,26 @@
+use contracts::{AccountId, Epoch};
+
+/// Who writes to an account's keys, and by what right: the fencing token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerToken {
+    /// The account.
+    pub account: AccountId,
+    /// The owner's epoch; nothing is written once a newer one has been seen.
+    pub epoch: Epoch,
+    /// Whether a worker runs the account; the keys of an account without a worker expire soon.
+    pub served: bool,
+}
+
+/// Why something will never get into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// A newer owner has claimed the account; nothing of this epoch will be stored any more.
+    #[error("a newer owner has claimed the account's log (epoch {current})")]
+    Fenced {
+        /// The newer owner's epoch.
+        current: Epoch,
+    },
+    /// The log was shut down first.
+    #[error("the event log is shut down")]
+    Closed,
+}
