@@ -5,13 +5,14 @@ use crate::manifests::{Dependency, Manifests, Package};
 /// A crate of the workspace and the ones it may import.
 const CRATES: &[(&str, &[&str])] = &[
     ("contracts", &[]),
+    ("log-port", &["contracts"]),
     ("runtime", &[]),
     ("settings", &["runtime"]),
     ("tdlib", &["runtime"]),
     ("broker", &["contracts", "runtime", "settings"]),
-    ("publisher", &["contracts", "runtime", "settings"]),
+    ("publisher", &["contracts", "log-port", "runtime", "settings"]),
     ("ownership", &["contracts", "runtime", "settings"]),
-    ("owner-worker", &["contracts", "runtime", "settings", "tdlib"]),
+    ("owner-worker", &["contracts", "log-port", "runtime", "settings", "tdlib"]),
     (
         "tdfleet",
         &[
@@ -36,7 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
 /// What tests may import beside what their crate does.
-const FOR_TESTS: &[&str] = &["contracts", "sandbox", "servers", "testkit"];
+const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "servers", "testkit"];
 
 /// And one crate's tests alone.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];

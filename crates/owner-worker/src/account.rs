@@ -23,10 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{AccountId, Flow};
-use log_port::{LogHead, OwnerToken};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use log_port::{AccountLog, LogHead};
 use runtime::CancellationToken;
 use tdlib::{CallError, Update};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -57,8 +57,8 @@ const SWEEP: Duration = Duration::from_millis(500);
 
 /// What an account is taken over with.
 pub(crate) struct Takeover {
-    /// Who takes it over.
-    pub(crate) owner: OwnerToken,
+    /// The right to write its log.
+    pub(crate) log: Arc<dyn AccountLog>,
     /// What its head said.
     pub(crate) claimed: LogHead,
     /// Whether the owner before gave it up in good order.
@@ -118,20 +118,20 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new(takeover: Takeover, shared: Arc<Shared>) -> (Self, Handle) {
-        let Takeover { owner, claimed, clean } = takeover;
-        let id = owner.account;
+        let Takeover { log, claimed, clean } = takeover;
+        let id = log.token().account;
         let (sender, mailbox) = mpsc::unbounded_channel();
         let (ending, ended) = oneshot::channel();
         let copies = Copies::new(Arc::clone(&shared.replies));
-        let outbox = Outbox::new(Arc::clone(&shared), owner);
+        let outbox = Outbox::new(Arc::clone(&shared), Arc::clone(&log));
         if !clean {
             outbox.resync(Gap::TakeOver);
         }
         let mut account = Self {
             id,
-            common: Arc::new(Common::new(owner)),
+            common: Arc::new(Common::new(Arc::clone(&log))),
             mailbox,
-            log_up: shared.sink.up(),
+            log_up: shared.log.up(),
             copies: Arc::clone(&copies),
             last_place: 0,
             shared,
@@ -148,7 +148,7 @@ impl Account {
             _ended: ending,
         };
         account.restore(claimed.pending);
-        (account, Handle { mailbox: sender, copies, ended: ended.shared() })
+        (account, Handle { mailbox: sender, log, copies, ended: ended.shared() })
     }
 
     /// Opens the account and serves it until it is closed.
@@ -220,7 +220,7 @@ impl Account {
         self.opening = Some(given_up.clone());
         let opening = Opening {
             shared: Arc::clone(&self.shared),
-            owner: self.common.owner,
+            log: Arc::clone(&self.common.log),
             history: self.history,
             given_up,
         };
@@ -255,7 +255,7 @@ impl Account {
                 self.opening = None;
                 self.outbox.open(spool);
                 self.forgotten |= session.is_forgotten();
-                self.history.opened = Some(self.common.owner.epoch);
+                self.history.opened = Some(self.common.log.token().epoch);
                 self.common.first_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());

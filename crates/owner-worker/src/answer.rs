@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{Body, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta, random_trace_id};
-use log_port::{Admission, AdmissionVerdict, CommandCompletion, Intent, OwnerToken};
+use contracts::{
+    AccountId, Body, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
+    random_trace_id,
+};
 use jiff::Timestamp;
+use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Intent};
 use serde_json::{Map, Value};
 use tracing::debug;
 
@@ -21,7 +24,8 @@ const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Whom an answer goes to, and what it is called.
 pub(crate) struct Address {
-    pub(crate) owner: OwnerToken,
+    /// The account's log.
+    pub(crate) log: Arc<dyn AccountLog>,
     /// The command's name; the event's type is this, or this with `_error`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) ids: Ids,
@@ -166,9 +170,9 @@ impl Case {
     pub(crate) async fn admit(self, shared: &Shared, intent: Intent) -> Option<Self> {
         let (command, fingerprint) = (self.ticket.command().clone(), self.ticket.fingerprint());
         let begin = Admission { command, fingerprint, intent };
-        match shared.sink.begin(self.address.owner, begin).await {
+        match self.address.log.admit(begin).await {
             Ok(AdmissionVerdict::Proceed) => return Some(self),
-            Ok(AdmissionVerdict::Done(event)) => self.repeat(shared, event),
+            Ok(AdmissionVerdict::Done(event)) => self.repeat(event),
             Ok(AdmissionVerdict::Conflict) => self.conflict(shared),
             Ok(AdmissionVerdict::Dispatched) => {
                 let why = "it was handed to TDLib before, and what became of it is not known";
@@ -189,40 +193,44 @@ impl Case {
             command: ticket.command().clone(),
             fingerprint: ticket.fingerprint(),
             keep: left.unwrap_or(Duration::ZERO).saturating_add(REMEMBERED),
-            parked: ticket.answering(),
+            pending: ticket.answering(),
         };
         address.store(shared, result, Some(completion), |outcome| ticket.tell(outcome));
     }
 
     /// Takes the hand-over back and drops the case: it is left to redelivery.
-    pub(crate) fn leave(self, shared: &Shared) {
-        shared.sink.leave(self.address.owner, self.ticket.command().clone());
+    pub(crate) fn leave(self) {
+        self.address.log.undo_dispatch(self.ticket.command().clone());
     }
 
     /// Answers that the time is over, when the ledger counts the command as handed over already.
     pub(crate) fn expire(self, shared: &Shared) {
-        shared.sink.leave(self.address.owner, self.ticket.command().clone());
+        self.address.log.undo_dispatch(self.ticket.command().clone());
         self.answer(shared, Err(Failure::expired()));
     }
 
-    fn repeat(self, shared: &Shared, event: Option<Bytes>) {
+    fn repeat(self, event: Option<Bytes>) {
         if let Some(place) = self.ticket.answering() {
-            shared.sink.unpark(self.address.owner, place);
+            self.address.log.remove_pending(place);
         }
         self.ticket.tell(outcome(self.address.garbled, event));
     }
 
     fn conflict(self, shared: &Shared) {
         let Self { address, ticket, .. } = self;
-        let (owner, place) = (address.owner, ticket.answering());
+        let (log, place) = (Arc::clone(&address.log), ticket.answering());
         address.conflict(shared, |outcome| ticket.tell(outcome));
         if let Some(place) = place {
-            shared.sink.unpark(owner, place);
+            log.remove_pending(place);
         }
     }
 }
 
 impl Address {
+    pub(crate) fn account(&self) -> AccountId {
+        self.log.token().account
+    }
+
     /// Answers a message whose id is another command's; the ledger stays as it is.
     pub(crate) fn conflict(self, shared: &Shared, told: impl FnOnce(Outcome) + Send + 'static) {
         let failure = Failure::invalid("command_id was used for another command");
@@ -236,6 +244,7 @@ impl Address {
         completion: Option<CommandCompletion>,
         told: impl FnOnce(Outcome) + Send + 'static,
     ) {
+        let account = self.account();
         let (kind, body) = match result {
             Ok(json) => (self.name, Body::Result(json)),
             Err(failure) => {
@@ -248,14 +257,14 @@ impl Address {
             trace_id: Some(self.ids.trace),
             occurred_at: shared.clock.now(),
         };
-        let event = Event { account: self.owner.account, kind, body, meta };
+        let event = Event { account, kind, body, meta };
         let garbled = self.garbled;
         let stored = Box::new(move |stored| match stored {
             Ok(json) => told(outcome(garbled, Some(json))),
             // Whoever owns the account now answers the redelivered command.
             Err(error) => tracing::warn!(%error, "an answer was not stored"),
         });
-        shared.sink.append(self.owner, event, completion, Some(stored));
+        self.log.append(event, completion, Some(stored));
     }
 }
 

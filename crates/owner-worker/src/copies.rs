@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
-use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 use jiff::Timestamp;
+use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
 use crate::ports::{OnOutcome, Outcome, Replies};
 
@@ -98,7 +98,12 @@ impl Copies {
                 joined: Vec::new(),
             };
             under_way.insert(key.clone(), entry);
-            return Entered::First(Ticket { copies: Arc::clone(self), key, fingerprint, told: false });
+            return Entered::First(Ticket {
+                copies: Arc::clone(self),
+                key,
+                fingerprint,
+                told: false,
+            });
         };
         let Some(done) = done else { return Entered::Joined };
         if first.fingerprint != fingerprint {
@@ -139,7 +144,10 @@ impl Copies {
         })
     }
 
-    fn parked(&self, mut which: impl FnMut(&mut Standing) -> Option<PendingPosition>) -> Vec<PendingCommand> {
+    fn parked(
+        &self,
+        mut which: impl FnMut(&mut Standing) -> Option<PendingPosition>,
+    ) -> Vec<PendingCommand> {
         let mut under_way = self.lock();
         let open = under_way.iter_mut().filter(|(_, entry)| !entry.answered && !entry.dropped);
         let mut parked: Vec<_> = open
@@ -191,7 +199,8 @@ impl Ticket {
     /// Notes where the command stands: in its lane, or in the pending list already.
     pub(crate) fn stand(&self, place: PendingPosition, parked: bool) {
         if let Some(entry) = self.copies.lock().get_mut(&self.key) {
-            entry.place = if parked { Standing::PendingCommand(place) } else { Standing::Lane(place) };
+            entry.place =
+                if parked { Standing::PendingCommand(place) } else { Standing::Lane(place) };
         }
     }
 
@@ -262,7 +271,7 @@ impl Drop for Ticket {
 impl Letter {
     fn parked(&self, place: PendingPosition, command: CommandId) -> PendingCommand {
         PendingCommand {
-            place,
+            position: place,
             command,
             body: self.body.clone(),
             routing_key: self.key.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::{Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable};
-use log_port::{CommandFingerprint, OwnerToken};
+use contracts::{
+    Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable,
+};
 use jiff::{SignedDuration, Timestamp};
+use log_port::{AccountLog, CommandFingerprint};
 use runtime::OnFailure;
 
 use crate::account::{Errand, Job, Refusal};
@@ -35,7 +37,7 @@ pub struct Request {
 
 /// What is known of a message beside itself.
 pub(crate) struct Circumstances {
-    pub(crate) owner: OwnerToken,
+    pub(crate) log: Arc<dyn AccountLog>,
     pub(crate) at: Timestamp,
     /// Whose lane it is for.
     pub(crate) flow: Flow,
@@ -82,11 +84,11 @@ impl Worker {
             return done(Outcome::DeadLetter { reason, event: None });
         };
         let shard = self.shared.config.shard_count.shard_of(account);
-        let owner = self.with_shard(shard, |owned| owned.owner(account));
-        let Some(owner) = owner else {
+        let log = self.with_shard(shard, |owned| owned.log(account, &self.shared));
+        let Some(log) = log else {
             return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
         };
-        let known = Circumstances { owner, at, flow, redelivered, expired, id: None };
+        let known = Circumstances { log, at, flow, redelivered, expired, id: None };
         let order = self.shared.examine(read, &letter, known);
         self.with_shard(shard, |owned| {
             let handle = owned.accounts.get(&account);
@@ -110,7 +112,7 @@ impl Worker {
         letter: (Letter, Timestamp),
         done: OnOutcome,
     ) -> Option<Errand> {
-        let account = order.address.owner.account;
+        let account = order.address.account();
         let key = (account, order.address.ids.command.clone());
         match copies.enter(key, order.fingerprint, letter, Some(done)) {
             Entered::First(ticket) => Some(order.errand(ticket)),
@@ -155,7 +157,8 @@ impl Shared {
         letter: &Letter,
         known: Circumstances,
     ) -> Order {
-        let Circumstances { owner, at, flow, redelivered, .. } = known;
+        let Circumstances { at, flow, redelivered, .. } = known;
+        let log = Arc::clone(&known.log);
         let (address, fingerprint, deadline, plan) = match read {
             Ok(command) => {
                 let (name, plan) = match self.check(&command, &known) {
@@ -165,7 +168,7 @@ impl Shared {
                 let fingerprint = self.fingerprinter.of_command(&command.name, &command.fields);
                 let Command { id, meta, .. } = command;
                 let ids = Ids::filled(id.or(known.id), meta.correlation_id, meta.trace_id);
-                let address = Address { owner, name, ids, garbled: None };
+                let address = Address { log, name, ids, garbled: None };
                 (address, fingerprint, meta.deadline, plan)
             }
             Err(unreadable) => {
@@ -173,7 +176,7 @@ impl Shared {
                 let correlation_id = letter.properties.correlation_id.as_deref().map(Into::into);
                 let ids = Ids::filled(unreadable.id.or(known.id), correlation_id, None);
                 let garbled = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
-                let address = Address { owner, name, ids, garbled };
+                let address = Address { log, name, ids, garbled };
                 let plan = Plan::Refuse(Failure::invalid(unreadable.error));
                 (address, self.fingerprinter.of_bytes(&letter.body), None, plan)
             }
@@ -193,13 +196,14 @@ impl Shared {
             let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         };
-        if !known.owner.served {
+        let token = known.log.token();
+        if !token.served {
             let error = format!("unknown account: {}", command.account);
             let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
             return Err(Failure::new(error, code, source, false));
         }
         let prepared = entry.prepare(&command.fields, &self.config)?;
-        let epoch = known.owner.epoch;
+        let epoch = token.epoch;
         if command.meta.expected_owner_epoch.is_some_and(|expected| expected != epoch.0) {
             let error = format!("the account's owner has epoch {epoch}");
             return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));

@@ -1,9 +1,9 @@
 //! What tells one command's content from another's.
 
 use contracts::Field;
-use log_port::{CommandFingerprint};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
+use log_port::CommandFingerprint;
 use sha2::Sha256;
 
 /// Makes [`CommandFingerprint`]s. They stand on Redis, and a bare hash of a login code could be guessed: the key

@@ -5,9 +5,9 @@
 //! account's lane (`account.rs`, `account/lane.rs`), unless it is a copy of one that is under way
 //! (`copies.rs`). Before a command is run or refused, the ledger is asked (`answer.rs`). The lane
 //! runs the command's row (`commands/<area>.rs`), which asks TDLib and shapes the result
-//! (`normalize/<domain>.rs`); the answer goes to the log through [`EventSink`], and once it is there
+//! (`normalize/<domain>.rs`); the answer goes to the log through [`AccountLog`](log_port::AccountLog), and once it is there
 //! [`Outcome`] goes back to whoever submitted. What a slow lane holds is parked
-//! (`account/parking.rs`). Updates take the other way: `account.rs` → `updates.rs` → [`EventSink`].
+//! (`account/parking.rs`). Updates take the other way: `account.rs` → `updates.rs` → `account/outbox.rs` → the log.
 //!
 //! Invariants: every submitted request gets exactly one [`Outcome`], or is dropped undone and left to
 //! redelivery; a command is handed to TDLib only after the ledger has let it; its answer settles it
@@ -28,7 +28,7 @@ mod worker;
 
 pub use commands::{Description, catalog};
 pub use intake::Request;
-pub use ports::{EventSink, NotStored, OnOutcome, OnParked, OnStored, Outcome, Ports, Replies};
+pub use ports::{OnOutcome, Outcome, Ports, Replies};
 pub use updates::{Class, class_of, event_of};
 pub use worker::{Config, Worker};
 

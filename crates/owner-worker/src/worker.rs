@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use contracts::{AccountId, Epoch, Shard, ShardCount};
-use log_port::{OwnerToken};
 use futures_util::future::{join_all, try_join_all};
+use log_port::{AccountLog, LogPort, NotStored, OwnerToken};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
 use settings::{Credentials, ExposeSecret, TelegramSettings};
 use tdlib::Tdlib;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::account::{Account, Handle, Takeover};
 use crate::copies::Copies;
 use crate::ledger::Fingerprinter;
-use crate::ports::{EventSink, NotStored, Ports, Replies};
+use crate::ports::{Ports, Replies};
 use crate::updates::Dropped;
 
 /// What the worker is made for.
@@ -44,7 +44,7 @@ pub struct Config {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) tdlib: Tdlib,
-    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) log: Arc<dyn LogPort>,
     pub(crate) replies: Arc<dyn Replies>,
     pub(crate) clock: Clock,
     pub(crate) fingerprinter: Fingerprinter,
@@ -79,9 +79,12 @@ impl Drop for Owned {
 }
 
 impl Owned {
-    /// Who writes for an account of this shard.
-    pub(crate) fn owner(&self, account: AccountId) -> OwnerToken {
-        OwnerToken { account, epoch: self.epoch, served: self.accounts.contains_key(&account) }
+    /// The log of an account of this shard.
+    pub(crate) fn log(&self, account: AccountId, shared: &Shared) -> Arc<dyn AccountLog> {
+        match self.accounts.get(&account) {
+            Some(handle) => Arc::clone(&handle.log),
+            None => shared.log.unserved(account, self.epoch),
+        }
     }
 }
 
@@ -91,12 +94,12 @@ impl Worker {
         let [opening, closing] =
             std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
         let dropped = Dropped::default();
-        let Ports { sink, replies } = ports;
+        let Ports { log, replies } = ports;
         let fingerprinter = Fingerprinter::new(config.credentials.master_key.expose_secret());
         let shared = Arc::new(Shared {
             config,
             tdlib,
-            sink,
+            log,
             replies,
             clock,
             fingerprinter,
@@ -127,14 +130,14 @@ impl Worker {
         let ours = ours.filter(|account| count.shard_of(*account) == shard);
         let claims = ours.map(|account| {
             let owner = OwnerToken { account, epoch, served: true };
-            async move { Ok((owner, self.shared.sink.claim(owner).await?)) }
+            async move { Ok((account, self.shared.log.claim(owner).await?)) }
         });
         let claims = try_join_all(claims).await?;
-        let claims = claims.into_iter().map(|(owner, claimed)| {
-            let takeover = Takeover { owner, claimed, clean };
-            let (account, handle) = Account::new(takeover, Arc::clone(&self.shared));
-            self.stage.spawn("account", OnFailure::Log, account.run());
-            (owner.account, handle)
+        let claims = claims.into_iter().map(|(account, (log, claimed))| {
+            let takeover = Takeover { log, claimed, clean };
+            let (task, handle) = Account::new(takeover, Arc::clone(&self.shared));
+            self.stage.spawn("account", OnFailure::Log, task.run());
+            (account, handle)
         });
         let accounts = claims.collect();
         let strangers = Copies::new(Arc::clone(&self.shared.replies));

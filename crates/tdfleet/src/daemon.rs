@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::wire::{Intake, Log, Replies};
+use crate::wire::{Intake, Replies};
 use custody::{Custody, Hands};
 
 /// What settles and is stored after the accounts have closed may take this long on top.
@@ -90,7 +90,7 @@ impl Daemon {
         let tdlib = Tdlib::start(Arc::new(library), failed.clone())
             .context("cannot start TDLib's reader")?;
         let replies = Arc::new(Replies::default());
-        let ports = Ports { sink: Arc::new(Log(log.clone())), replies: Arc::clone(&replies) as _ };
+        let ports = Ports { log: Arc::new(log.clone()), replies: Arc::clone(&replies) as _ };
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
         let guard = ownership.guard();

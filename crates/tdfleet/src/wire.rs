@@ -4,14 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use broker::{Bus, Delivery, Execute, Settlement};
 use bytes::Bytes;
-use contracts::{CommandId, Event, Properties, RoutingKey, ShardCount};
-use log_port::{Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, OwnerToken, PendingCommand, PendingPosition};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use owner_worker::{EventSink, NotStored, OnParked, OnStored, Outcome, Request, Worker};
+use contracts::{Properties, RoutingKey, ShardCount};
+use owner_worker::{Outcome, Request, Worker};
 use ownership::Guard;
-use publisher::{ClaimError, EventLog, Stored};
-use tokio::sync::watch;
 
 /// The broker's deliveries go to the worker.
 pub(crate) struct Intake {
@@ -67,77 +62,5 @@ impl owner_worker::Replies for Replies {
         if let Some(bus) = self.0.get() {
             bus.reply(command, event);
         }
-    }
-}
-
-/// So many events of all accounts together wait in a log that is far behind.
-const FAR_BEHIND: usize = 20_000;
-
-/// The worker's events go to the log.
-pub(crate) struct Log(pub(crate) EventLog);
-
-impl EventSink for Log {
-    fn append(
-        &self,
-        claimant: OwnerToken,
-        event: Event,
-        settle: Option<CommandCompletion>,
-        stored: Option<OnStored>,
-    ) {
-        let stored = stored.map(|stored| -> publisher::OnStored {
-            Box::new(move |result: Result<Stored, publisher::NotStored>| {
-                stored(result.map(|event| event.json).map_err(not_stored));
-            })
-        });
-        self.0.append(claimant, event, settle, stored);
-    }
-
-    fn claim(&self, claimant: OwnerToken) -> BoxFuture<'_, Result<LogHead, NotStored>> {
-        async move {
-            self.0.claim(claimant).await.map_err(|reason| match reason {
-                ClaimError::Fenced { .. } => NotStored::Fenced,
-                ClaimError::Closed => NotStored::Closed,
-            })
-        }
-        .boxed()
-    }
-
-    fn begin(
-        &self,
-        claimant: OwnerToken,
-        begin: Admission,
-    ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
-        self.0.begin(claimant, begin).map(|begun| begun.map_err(not_stored)).boxed()
-    }
-
-    fn leave(&self, claimant: OwnerToken, command: CommandId) {
-        self.0.leave(claimant, command);
-    }
-
-    fn park(&self, claimant: OwnerToken, parked: Vec<PendingCommand>, stored: OnParked) {
-        self.0.park(claimant, parked, Box::new(move |parked| stored(parked.map_err(not_stored))));
-    }
-
-    fn unpark(&self, claimant: OwnerToken, place: PendingPosition) {
-        self.0.unpark(claimant, place);
-    }
-
-    fn note(&self, claimant: OwnerToken, note: HeadField) {
-        self.0.note(claimant, note);
-    }
-
-    fn pressed(&self) -> bool {
-        self.0.counters().queued > FAR_BEHIND
-    }
-
-    fn up(&self) -> watch::Receiver<bool> {
-        self.0.connected()
-    }
-}
-
-fn not_stored(reason: publisher::NotStored) -> NotStored {
-    match reason {
-        publisher::NotStored::Fenced { .. } => NotStored::Fenced,
-        publisher::NotStored::Closed => NotStored::Closed,
     }
 }

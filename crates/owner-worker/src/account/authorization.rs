@@ -1,7 +1,7 @@
 //! What TDLib says of the account: its authorization becomes the account's state, the rest events.
 
 use contracts::{Body, Event, EventMeta};
-use log_port::{HeadField};
+use log_port::HeadField;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -177,7 +177,7 @@ impl Account {
             _ => return,
         };
         if std::mem::replace(&mut self.history.logged_in, logged_in) != logged_in {
-            self.shared.sink.note(self.common.owner, HeadField::LoggedIn(logged_in));
+            self.common.log.set_head_field(HeadField::LoggedIn(logged_in));
         }
     }
 
@@ -188,8 +188,8 @@ impl Account {
         }
         self.shared.dropped.end();
         if self.session.is_some() {
-            self.shared.sink.note(self.common.owner, HeadField::Opened);
-            self.shared.sink.note(self.common.owner, HeadField::LoggedIn(self.history.logged_in));
+            self.common.log.set_head_field(HeadField::Opened);
+            self.common.log.set_head_field(HeadField::LoggedIn(self.history.logged_in));
         }
     }
 

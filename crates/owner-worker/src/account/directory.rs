@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use contracts::{AccountId, Epoch};
-use log_port::{LogHead};
+use log_port::LogHead;
 use rustix::fs::{FlockOperation, flock};
 
 /// An account's directory under its exclusive lock, `<data_dir>/accounts/<userbot_id>/`.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use contracts::Flow;
-use log_port::{Intent};
+use log_port::Intent;
 
 use crate::answer::{Case, Failure};
 use crate::commands::{Entry, Prepared};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
+use log_port::AccountLog;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Errand;
@@ -19,6 +20,8 @@ pub(super) enum Message {
 /// The way to an account's task.
 pub(crate) struct Handle {
     pub(super) mailbox: mpsc::UnboundedSender<Message>,
+    /// The account's log.
+    pub(crate) log: Arc<dyn AccountLog>,
     /// The account's commands that are under way.
     pub(crate) copies: Arc<Copies>,
     pub(super) ended: Shared<oneshot::Receiver<Infallible>>,

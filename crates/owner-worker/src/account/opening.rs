@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::AccountId;
-use log_port::{HeadField, OwnerToken};
 use hkdf::Hkdf;
+use log_port::{AccountLog, HeadField, OwnerToken};
 use runtime::CancellationToken;
 use settings::ExposeSecret;
 use sha2::Sha256;
@@ -89,7 +89,7 @@ impl OpenError {
 /// An opening that is under way.
 pub(super) struct Opening {
     pub(super) shared: Arc<Shared>,
-    pub(super) owner: OwnerToken,
+    pub(super) log: Arc<dyn AccountLog>,
     pub(super) history: History,
     /// Cancelled when the account is closed before it is open.
     pub(super) given_up: CancellationToken,
@@ -108,7 +108,7 @@ impl Opening {
                 Err(error) if error.passes() => runtime::chain(&error),
                 done => return done,
             };
-            let account = self.owner.account;
+            let account = self.log.token().account;
             if begun.elapsed() >= LONG && !std::mem::replace(&mut told, true) {
                 warn!(account.id = %account, error, "the account waits to be opened");
             } else {
@@ -122,7 +122,7 @@ impl Opening {
         let mut places = self.places(1).await?;
         let directory = self.lock().await?;
         let (trace, spool) = self.read(&directory).await?;
-        let account = self.owner.account;
+        let account = self.log.token().account;
         let deaths = match &trace {
             Trace::None => None,
             Trace::Died { deaths } => Some(*deaths),
@@ -137,7 +137,7 @@ impl Opening {
         let (path, now) = (directory.path().to_owned(), self.shared.clock.unix_seconds());
         let set = move || Mark::set(&path, now, &trace).map_err(OpenError::Mark);
         let starting = Starting { _mark: blocking(set).await?, _places: places };
-        self.shared.sink.note(self.owner, HeadField::Opened);
+        self.log.set_head_field(HeadField::Opened);
         if let Some(deaths) = deaths {
             warn!(account.id = %account, deaths, "a process died opening the account: opening it alone");
         }
@@ -146,7 +146,7 @@ impl Opening {
     }
 
     async fn lock(&self) -> Result<Directory, OpenError> {
-        let OwnerToken { account, epoch, .. } = self.owner;
+        let OwnerToken { account, epoch, .. } = self.log.token();
         let (data_dir, history) = (self.shared.config.data_dir.clone(), self.history);
         blocking(move || Ok(Directory::lock(&data_dir, account, epoch, history)?)).await
     }

@@ -1,15 +1,14 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use contracts::{Body, Event, EventMeta};
-use log_port::{OwnerToken};
+use contracts::{AccountId, Body, Event, EventMeta};
+use log_port::{AccountLog, NotStored};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use super::spool::Spool;
-use crate::ports::NotStored;
 use crate::worker::Shared;
 
 /// What `resync` tells.
@@ -37,7 +36,8 @@ pub(super) enum Gap {
 /// they go straight to the log.
 pub(super) struct Outbox {
     shared: Arc<Shared>,
-    owner: OwnerToken,
+    account: AccountId,
+    log: Arc<dyn AccountLog>,
     log_up: watch::Receiver<bool>,
     way: Way,
     /// A part of the spool is on its way into the log.
@@ -58,10 +58,11 @@ enum Way {
 pub(super) type Sent = oneshot::Receiver<Result<(), NotStored>>;
 
 impl Outbox {
-    pub(super) fn new(shared: Arc<Shared>, owner: OwnerToken) -> Self {
-        let log_up = shared.sink.up();
+    pub(super) fn new(shared: Arc<Shared>, log: Arc<dyn AccountLog>) -> Self {
+        let log_up = shared.log.up();
+        let account = log.token().account;
         let way = Way::Held(Vec::new());
-        Self { shared, owner, log_up, way, sending: false, lost: 0 }
+        Self { shared, account, log, log_up, way, sending: false, lost: 0 }
     }
 
     /// Tells an event.
@@ -83,7 +84,7 @@ impl Outbox {
 
     /// Tells what is true for a moment only, if the log takes it at once; whether it does.
     pub(super) fn tell_passing(&self, event: Event) -> bool {
-        let takes = self.is_straight() && !self.shared.sink.pressed();
+        let takes = self.is_straight() && !self.shared.log.is_behind();
         if takes {
             self.append(event);
         }
@@ -94,7 +95,7 @@ impl Outbox {
     pub(super) fn resync(&self, reason: Gap) {
         let Ok(result) = serde_json::to_string(&Resync { reason }) else { return };
         self.append(Event {
-            account: self.owner.account,
+            account: self.account,
             kind: "resync".into(),
             body: Body::Result(result.into()),
             meta: EventMeta::at(self.shared.clock.now()),
@@ -145,7 +146,7 @@ impl Outbox {
             return None;
         }
         let Way::Open(spool) = &mut self.way else { return None };
-        let chunk = match spool.take(self.owner.account) {
+        let chunk = match spool.take(self.account) {
             Ok(Some(chunk)) => chunk,
             Ok(None) => {
                 self.own_up();
@@ -169,8 +170,11 @@ impl Outbox {
         for event in events {
             self.append(event);
         }
-        let stored = Box::new(move |stored: Result<_, _>| drop(told.send(stored.map(drop))));
-        self.shared.sink.append(self.owner, last, None, Some(stored));
+        let stored = Box::new(move |stored: Result<_, _>| {
+            // The account may have ended.
+            told.send(stored.map(drop)).ok();
+        });
+        self.log.append(last, None, Some(stored));
         Some(sent)
     }
 
@@ -186,7 +190,7 @@ impl Outbox {
     fn on_stored(&mut self) {
         let Way::Open(spool) = &mut self.way else { return };
         if let Err(error) = spool.stored() {
-            warn!(account.id = %self.owner.account, %error, "a spool cannot be deleted");
+            warn!(account.id = %self.account, %error, "a spool cannot be deleted");
         }
         if spool.is_empty() {
             self.own_up();
@@ -197,7 +201,7 @@ impl Outbox {
     fn own_up(&mut self) {
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
-            info!(account.id = %self.owner.account, lost, "telling that events were lost");
+            info!(account.id = %self.account, lost, "telling that events were lost");
             self.resync(Gap::SpoolOverflow);
         }
     }
@@ -213,7 +217,7 @@ impl Outbox {
     }
 
     fn append(&self, event: Event) {
-        self.shared.sink.append(self.owner, event, None, None);
+        self.log.append(event, None, None);
     }
 
     /// Gives up what is spooled: it cannot be read.
@@ -229,7 +233,7 @@ impl Outbox {
     fn lose(&mut self, count: u64, error: Option<&(dyn Error + 'static)>) {
         if self.lost == 0 {
             warn!(
-                account.id = %self.owner.account,
+                account.id = %self.account,
                 error = error.map(runtime::chain),
                 "events are lost: the spool is full or cannot be used"
             );

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use contracts::{Command, EventId, Flow};
-use log_port::{PendingCommand, PendingPosition};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use log_port::{PendingCommand, PendingPosition};
 use tokio::time::Instant;
 
 use super::lane::Lane;
@@ -21,21 +21,23 @@ const SLOW: SignedDuration = SignedDuration::from_secs(3);
 impl Account {
     /// Takes over what earlier owners left in the pending lists, before anything else comes.
     pub(super) fn restore(&mut self, pending: Vec<PendingCommand>) {
-        let (owner, at) = (self.common.owner, self.shared.clock.now());
+        let (token, at) = (self.common.log.token(), self.shared.clock.now());
         for parked in pending {
-            let PendingCommand { place, command, body, routing_key, properties } = parked;
-            if place.id.epoch == owner.epoch {
+            let PendingCommand { position: place, command, body, routing_key, properties } = parked;
+            if place.id.epoch == token.epoch {
                 self.last_place = self.last_place.max(place.id.n);
             }
             let letter = Letter { body, key: routing_key.parse().ok(), properties };
             let read = Command::read(&letter.body, &letter.properties, letter.key.as_ref());
             let id = Some(command.clone());
             let (redelivered, expired, flow) = (true, false, place.flow);
-            let known = Circumstances { owner, at, flow, redelivered, expired, id };
+            let log = Arc::clone(&self.common.log);
+            let known = Circumstances { log, at, flow, redelivered, expired, id };
             let order = self.shared.examine(read, &letter, known);
-            let entered = self.copies.enter((self.id, command), order.fingerprint, (letter, at), None);
+            let entered =
+                self.copies.enter((self.id, command), order.fingerprint, (letter, at), None);
             let Entered::First(ticket) = entered else {
-                self.shared.sink.unpark(owner, place);
+                self.common.log.remove_pending(place);
                 continue;
             };
             ticket.stand(place, true);
@@ -60,7 +62,7 @@ impl Account {
             return self.refuse(Refusal { case: job.case, failure: Failure::busy() });
         }
         self.last_place += 1;
-        let id = EventId { epoch: self.common.owner.epoch, n: self.last_place };
+        let id = EventId { epoch: self.common.log.token().epoch, n: self.last_place };
         job.case.ticket.stand(PendingPosition { flow: job.flow, id }, false);
         lane.parking &= !lane.is_still();
         let parked = if lane.parking { job.case.ticket.park() } else { None };
@@ -103,7 +105,7 @@ impl Account {
                 copies.stored(account, places);
             }
         };
-        self.shared.sink.park(self.common.owner, parked, Box::new(stored));
+        self.common.log.push_pending(parked, Box::new(stored));
     }
 
     /// Answers a command unrun.

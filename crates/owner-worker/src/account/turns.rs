@@ -2,8 +2,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use contracts::{ErrorCode, ErrorSource};
-use log_port::{Intent};
 use futures_util::FutureExt;
+use log_port::Intent;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -89,17 +89,17 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let admitted = ctx.unless_cut_short(case.admit(&shared, intent)).await;
     let Some(case) = admitted.flatten() else { return };
     if ctx.is_given_up() {
-        return case.leave(&shared);
+        return case.leave();
     }
     if case.deadline <= shared.clock.now() {
         return case.expire(&shared);
     }
-    let (begun, account) = (Instant::now(), case.address.owner.account);
+    let (begun, account) = (Instant::now(), case.address.account());
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
     if closed && ctx.is_given_up() && (entry.idempotent || !ctx.handed_over()) {
         debug!(account.id = %account, command.name = entry.name, "command left to redelivery");
-        return case.leave(&shared);
+        return case.leave();
     }
     let result = match run {
         Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.handed_over())),

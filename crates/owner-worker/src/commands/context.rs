@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::Event;
-use log_port::{OwnerToken};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use log_port::AccountLog;
 use runtime::CancellationToken;
 use serde_json::value::RawValue;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
@@ -25,7 +25,7 @@ use crate::worker::Shared;
 
 /// What an account's task and its running commands share.
 pub(crate) struct Common {
-    pub(crate) owner: OwnerToken,
+    pub(crate) log: Arc<dyn AccountLog>,
     pub(crate) first_reads: FirstReads,
     /// Cancelled when the account is given up: another owner will run what is not finished.
     pub(crate) given_up: CancellationToken,
@@ -35,9 +35,9 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(owner: OwnerToken) -> Self {
+    pub(crate) fn new(log: Arc<dyn AccountLog>) -> Self {
         Self {
-            owner,
+            log,
             first_reads: FirstReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
@@ -178,12 +178,12 @@ impl Context {
     pub(super) fn tell_privacy_rules(&self, setting: Setting, rules: &UserPrivacySettingRules) {
         if self.common.first_reads.tell(setting, rules) {
             let now = self.shared.clock.now();
-            self.tell(privacy_event(self.common.owner.account, setting, rules.clone(), now));
+            self.tell(privacy_event(self.common.log.token().account, setting, rules.clone(), now));
         }
     }
 
     fn tell(&self, event: Event) {
-        self.shared.sink.append(self.common.owner, event, None, None);
+        self.common.log.append(event, None, None);
     }
 
     /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.

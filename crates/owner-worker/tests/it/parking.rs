@@ -298,7 +298,7 @@ async fn what_this_build_cannot_run_is_answered_from_the_list() {
     let (count, account) = (ShardCount::new(64).unwrap(), contracts::AccountId::new(1).unwrap());
     let unknown = message("u-1", json!({"command": "from_the_future"}));
     let entry = |n: u64, id: &str, body: String| PendingCommand {
-        place: PendingPosition { flow: Flow::Lo, id: format!("41-{n}").parse().unwrap() },
+        position: PendingPosition { flow: Flow::Lo, id: format!("41-{n}").parse().unwrap() },
         command: contracts::CommandId::new(id).unwrap(),
         body: body.into(),
         routing_key: RoutingKey::new(Flow::Lo, count, account, "from_the_future").to_string(),

@@ -151,7 +151,7 @@ impl World {
                 .collect(),
         };
         let ports =
-            Ports { sink: Arc::<MemoryLog>::clone(&log), replies: Arc::<MemoryLog>::clone(&log) };
+            Ports { log: Arc::<MemoryLog>::clone(&log), replies: Arc::<MemoryLog>::clone(&log) };
         let clock = Clock::manual(NOW_MS);
         let stage = Stage::new("accounts", &failed);
         let worker = Worker::new(stage, config, tdlib, ports, clock.clone());

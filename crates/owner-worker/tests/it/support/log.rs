@@ -1,15 +1,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Event, EventId, Flow, Properties};
-use log_port::{Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead, MAX_DISPATCHES, OwnerToken, PendingCommand, PendingPosition};
+use contracts::{AccountId, CommandId, Epoch, Event, EventId, Flow, Properties};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use owner_worker::{EventSink, NotStored, OnParked, OnStored, Replies};
+use log_port::{
+    AccountLog, Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField,
+    Intent, LogHead, LogPort, MAX_DISPATCHES, NotStored, OnPending, OnStored, OwnerToken,
+    PendingCommand, PendingPosition,
+};
+use owner_worker::Replies;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,6 +23,7 @@ use super::PATIENCE;
 /// An event log in memory, with its ledger and its pending lists, and the replies that went out.
 /// Events are stored while it is away as well; questions wait until it is back.
 pub(crate) struct MemoryLog {
+    this: Weak<Self>,
     up: watch::Sender<bool>,
     length: watch::Sender<usize>,
     /// So many questions were put to the ledger.
@@ -63,7 +68,8 @@ impl MemoryLog {
     }
 
     fn over(state: Arc<Mutex<State>>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             up: watch::Sender::new(true),
             length: watch::Sender::new(0),
             asked: watch::Sender::new(0),
@@ -272,15 +278,25 @@ impl MemoryLog {
         }
     }
 
+    fn account_log(&self, token: OwnerToken) -> Arc<dyn AccountLog> {
+        let log = self.this.upgrade().unwrap();
+        Arc::new(MemoryAccountLog { token, log })
+    }
+
     fn is_dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
     }
 }
 
 impl State {
-    fn append(&mut self, owner: OwnerToken, event: &Event, completion: Option<CommandCompletion>) -> Stored {
+    fn append(
+        &mut self,
+        owner: OwnerToken,
+        event: &Event,
+        completion: Option<CommandCompletion>,
+    ) -> Stored {
         if self.fenced {
-            return Err(NotStored::Fenced);
+            return Err(FENCED);
         }
         let head = self.heads.entry(event.account).or_default();
         let prev = head.last;
@@ -294,7 +310,7 @@ impl State {
         if let Some(CommandCompletion { command, fingerprint, keep, pending }) = completion {
             let done = Entry::Done(fingerprint, json.clone(), keep);
             self.ledger.insert((owner.account, command), done);
-            self.unpark(owner.account, parked);
+            self.unpark(owner.account, pending);
         }
         Ok(json)
     }
@@ -344,70 +360,98 @@ impl State {
     }
 }
 
+/// Some newer epoch.
+const FENCED: NotStored = NotStored::Fenced { current: Epoch(u64::MAX) };
+
 type Stored = Result<Bytes, NotStored>;
 
-impl EventSink for MemoryLog {
-    fn append(
+impl LogPort for MemoryLog {
+    fn claim(
         &self,
-        owner: OwnerToken,
-        event: Event,
-        completion: Option<CommandCompletion>,
-        stored: Option<OnStored>,
-    ) {
-        if self.is_dead() {
-            return;
-        }
-        let result = self.lock().append(owner, &event, completion);
-        self.length.send_modify(|length| *length += 1);
-        if let Some(stored) = stored {
-            self.tell(Box::new(move || stored(result)));
-        }
-    }
-
-    fn claim(&self, owner: OwnerToken) -> BoxFuture<'_, Result<LogHead, NotStored>> {
+        token: OwnerToken,
+    ) -> BoxFuture<'_, Result<(Arc<dyn AccountLog>, LogHead), NotStored>> {
         let mut up = self.up.subscribe();
         async move {
             up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
             let state = self.lock();
-            let mut claimed = state.heads.get(&owner.account).cloned().unwrap_or_default();
+            let mut head = state.heads.get(&token.account).cloned().unwrap_or_default();
             for flow in Flow::ALL {
-                let list = state.pending.get(&(owner.account, flow));
-                claimed.pending.extend(list.into_iter().flat_map(|l| l.entries.values().cloned()));
+                let list = state.pending.get(&(token.account, flow));
+                head.pending.extend(list.into_iter().flat_map(|l| l.entries.values().cloned()));
             }
-            Ok(claimed)
+            Ok((self.account_log(token), head))
         }
         .boxed()
     }
 
-    fn begin(
+    fn unserved(&self, account: AccountId, epoch: Epoch) -> Arc<dyn AccountLog> {
+        self.account_log(OwnerToken { account, epoch, served: false })
+    }
+
+    fn is_behind(&self) -> bool {
+        self.pressed.load(Ordering::SeqCst)
+    }
+
+    fn up(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+}
+
+/// One account's part of a [`MemoryLog`].
+struct MemoryAccountLog {
+    token: OwnerToken,
+    log: Arc<MemoryLog>,
+}
+
+impl AccountLog for MemoryAccountLog {
+    fn token(&self) -> OwnerToken {
+        self.token
+    }
+
+    fn append(
         &self,
-        owner: OwnerToken,
-        begin: Admission,
+        event: Event,
+        completion: Option<CommandCompletion>,
+        on_stored: Option<OnStored>,
+    ) {
+        if self.log.is_dead() {
+            return;
+        }
+        let result = self.log.lock().append(self.token, &event, completion);
+        self.log.length.send_modify(|length| *length += 1);
+        if let Some(on_stored) = on_stored {
+            self.log.tell(Box::new(move || on_stored(result)));
+        }
+    }
+
+    fn admit(
+        &self,
+        admission: Admission,
     ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
-        if self.is_dead() {
+        if self.log.is_dead() {
             return std::future::pending().boxed();
         }
-        self.asked.send_modify(|asked| *asked += 1);
-        let (mut up, mut answers) = (self.up.subscribe(), self.answers.subscribe());
-        let state = Arc::clone(&self.state);
+        self.log.asked.send_modify(|asked| *asked += 1);
+        let (mut up, mut answers) = (self.log.up.subscribe(), self.log.answers.subscribe());
+        let (state, account) = (Arc::clone(&self.log.state), self.token.account);
         async move {
             up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
             answers.wait_for(|answers| *answers).await.map_err(|_| NotStored::Closed)?;
             let mut state = state.lock().unwrap();
             if state.fenced {
-                return Err(NotStored::Fenced);
+                return Err(FENCED);
             }
-            Ok(state.begin(owner.account, begin))
+            Ok(state.begin(account, admission))
         }
         .boxed()
     }
 
-    fn leave(&self, owner: OwnerToken, command: CommandId) {
-        if self.is_dead() {
+    fn undo_dispatch(&self, command: CommandId) {
+        if self.log.is_dead() {
             return;
         }
-        let mut state = self.lock();
-        let key = (owner.account, command);
+        let mut state = self.log.lock();
+        let key = (self.token.account, command);
         if let Some(Entry::HandedOver(_, count)) = state.ledger.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
@@ -416,42 +460,34 @@ impl EventSink for MemoryLog {
         }
     }
 
-    fn park(&self, owner: OwnerToken, parked: Vec<PendingCommand>, stored: OnParked) {
-        if self.is_dead() {
+    fn push_pending(&self, commands: Vec<PendingCommand>, on_pending: OnPending) {
+        if self.log.is_dead() {
             return;
         }
-        for parked in parked {
-            self.lock().park(owner.account, parked);
+        for command in commands {
+            self.log.lock().park(self.token.account, command);
         }
-        self.tell(Box::new(move || stored(Ok(()))));
-        self.length.send_modify(|length| *length += 1);
+        self.log.tell(Box::new(move || on_pending(Ok(()))));
+        self.log.length.send_modify(|length| *length += 1);
     }
 
-    fn unpark(&self, owner: OwnerToken, place: PendingPosition) {
-        if !self.is_dead() {
-            self.lock().unpark(owner.account, Some(place));
-            self.length.send_modify(|length| *length += 1);
+    fn remove_pending(&self, position: PendingPosition) {
+        if !self.log.is_dead() {
+            self.log.lock().unpark(self.token.account, Some(position));
+            self.log.length.send_modify(|length| *length += 1);
         }
     }
 
-    fn note(&self, owner: OwnerToken, note: HeadField) {
-        if self.is_dead() {
+    fn set_head_field(&self, field: HeadField) {
+        if self.log.is_dead() {
             return;
         }
-        let mut state = self.lock();
+        let mut state = self.log.lock();
         // A claim does not tell that the account was logged in: the script has made no database.
-        if note == HeadField::Opened {
-            state.heads.entry(owner.account).or_default().opened = Some(owner.epoch);
+        if field == HeadField::Opened {
+            state.heads.entry(self.token.account).or_default().opened = Some(self.token.epoch);
         }
-        state.notes.entry(owner.account).or_default().push(note);
-    }
-
-    fn pressed(&self) -> bool {
-        self.pressed.load(Ordering::SeqCst)
-    }
-
-    fn up(&self) -> watch::Receiver<bool> {
-        self.up.subscribe()
+        state.notes.entry(self.token.account).or_default().push(field);
     }
 }
 
