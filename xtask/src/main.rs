@@ -1,13 +1,17 @@
-//! The repository's own checks: `cargo xtask edges` and `cargo xtask tidy`.
+//! The repository's own checks and figures: `cargo xtask`.
 //!
-//! Each check returns its findings as lines; any finding is exit code 1. `manifests.rs` and
-//! `tree.rs` read, everything else judges.
+//! Each check returns its findings as lines; any finding is exit code 1. `manifests.rs`, `tree.rs`
+//! and `sources.rs` read, everything else judges.
 
+mod count;
 mod edges;
+mod inventory;
 mod manifests;
+mod sources;
 mod tidy;
 mod tree;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -15,9 +19,16 @@ use anyhow::bail;
 use manifests::Manifests;
 use tree::Tree;
 
+const USAGE: &str = "usage: cargo xtask TASK
+  edges              who imports whom, against the table in xtask/src/edges.rs
+  tidy               everything else that no compiler checks
+  count [DIRECTORY]  sizes and names of the sources, here or in another checkout
+  homonyms           type names that the crates of a request define more than once";
+
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1).unwrap_or_default();
-    match run(&task) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let task = arguments.first().map(String::as_str).unwrap_or_default();
+    match run(task, arguments.get(1).map(Path::new)) {
         Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,
         Ok(findings) => {
             say(&findings.join("\n"));
@@ -31,12 +42,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: &str) -> anyhow::Result<Vec<String>> {
+fn run(task: &str, directory: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let tree = || Tree::read(directory.unwrap_or_else(|| tree::root()));
     match task {
         "edges" => Ok(edges::check(&Manifests::read()?)),
-        "tidy" => tidy::check(&Tree::read()?, &Manifests::read()?),
-        _ => bail!("usage: cargo xtask edges|tidy"),
+        "tidy" => tidy::check(&tree()?, &Manifests::read()?),
+        "count" => {
+            let tree = tree()?;
+            print(&count::table(&tree, &sources::parse(&tree)?));
+            Ok(Vec::new())
+        }
+        "homonyms" => {
+            for (name, places) in tidy::names::homonyms(&sources::parse(&tree()?)?) {
+                print(&format!("{name}: {}\n", places.join(", ")));
+            }
+            Ok(Vec::new())
+        }
+        _ => bail!(USAGE),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn print(text: &str) {
+    print!("{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "the findings")]

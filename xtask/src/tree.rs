@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-/// Files that are in git or would be, with their text; what is no text is there with none.
+/// Files that git tracks or would track, with their text; a file that is not UTF-8 has none.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     /// By path from the root, `/` between its parts.
@@ -19,10 +19,10 @@ pub(crate) fn root() -> &'static Path {
 }
 
 impl Tree {
-    pub(crate) fn read() -> anyhow::Result<Self> {
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let output = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(root())
+            .current_dir(root)
             .output()
             .context("git cannot be run")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -30,7 +30,7 @@ impl Tree {
         let mut tree = Self::default();
         for name in names.split_terminator('\0') {
             // A file that was deleted but not yet committed is still listed.
-            if let Ok(bytes) = std::fs::read(root().join(name)) {
+            if let Ok(bytes) = std::fs::read(root.join(name)) {
                 tree.files.insert(name.to_owned(), String::from_utf8(bytes).ok());
             }
         }

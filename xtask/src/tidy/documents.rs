@@ -3,7 +3,8 @@
 use crate::tree::Tree;
 
 /// Folders whose paths are looked for wherever code is quoted.
-const FOLDERS: &[&str] = &["crates/", "docs/", "deploy/", "schemas/", "tests/", "xtask/", "scripts/", ".ci/"];
+const FOLDERS: &[&str] =
+    &["crates/", "docs/", "deploy/", "schemas/", "tests/", "xtask/", "scripts/", ".ci/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
