@@ -1,7 +1,5 @@
 //! `cargo xtask count`: how large the code is and how it names things, as a Markdown table.
 
-use std::fmt::Write as _;
-
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use crate::sources::SourceFile;
@@ -17,17 +15,14 @@ pub(crate) fn table(tree: &Tree, files: &[SourceFile]) -> String {
     let sources = tree.texts(".rs").filter_map(|(_, text)| text.parse().ok());
     let tests: usize = sources.map(tests_in).sum();
     rows.push(("`#[test]` and `#[tokio::test]` functions".to_owned(), tests.to_string()));
-    let mut table = "| | |\n| --- | --- |\n".to_owned();
-    for (name, value) in rows {
-        let _ = writeln!(table, "| {name} | {value} |");
-    }
-    table
+    let rows = rows.into_iter().map(|(name, value)| format!("| {name} | {value} |\n"));
+    "| | |\n| --- | --- |\n".to_owned() + &rows.collect::<String>()
 }
 
 type TableRow = (String, String);
 
-fn row(name: &str, value: impl ToString) -> TableRow {
-    (name.to_owned(), value.to_string())
+fn row(name: &str, value: impl Into<String>) -> TableRow {
+    (name.to_owned(), value.into())
 }
 
 fn sizes(files: &[SourceFile]) -> [TableRow; 5] {
@@ -37,11 +32,11 @@ fn sizes(files: &[SourceFile]) -> [TableRow; 5] {
     let total: usize = lines.iter().sum();
     let functions = functions().map(|function| function.lines).collect();
     [
-        row("files", files.len()),
-        row("production lines, without inline tests", total),
+        row("files", files.len().to_string()),
+        row("production lines, without inline tests", total.to_string()),
         row("lines of a file: median / p90 / p99 / max", spread(lines)),
         row("lines of a function: median / p90 / p99 / max", spread(functions)),
-        row("most parameters", parameters),
+        row("most parameters", parameters.to_string()),
     ]
 }
 
@@ -68,8 +63,11 @@ fn type_names(files: &[SourceFile]) -> Vec<TableRow> {
         let name = format!("one-word type names in `{package}`");
         rows.push((name, share(names::one_word_names(of_package))));
     }
-    rows.push(row("type names defined more than once", names::defined_twice(in_crates()).len()));
-    rows.push(row("the same in the crates of a request", names::homonyms(files).len()));
+    rows.push(row(
+        "type names defined more than once",
+        names::defined_twice(in_crates()).len().to_string(),
+    ));
+    rows.push(row("the same in the crates of a request", names::homonyms(files).len().to_string()));
     let impls = files.iter().map(|file| file.inventory.inherent_impls.len()).sum();
     let apart = impls::apart(files).len();
     rows.push(row("inherent `impl`s in another file than their type", share((apart, impls))));

@@ -82,7 +82,7 @@ fn module_of(file: &str) -> Option<Vec<String>> {
 #[derive(Default)]
 struct TestItems {
     lines: Vec<RangeInclusive<usize>>,
-    /// ModuleTree that are files of their own.
+    /// Modules that are files of their own.
     modules: Vec<Vec<String>>,
 }
 
