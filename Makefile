@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
+.PHONY: schemas drift examples help advisories compat tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
 
 target := $(or $(CARGO_TARGET_DIR),target)
 # Cargo subcommands that scripts/install-tool installs.
@@ -76,6 +76,10 @@ drift: toolchain
 deny: toolchain
 	@scripts/install-tool deny $(tools)
 	cargo deny --all-features check bans licenses sources
+
+advisories: toolchain ## Check the dependencies against the RustSec advisories (needs github.com)
+	@scripts/install-tool deny $(tools)
+	cargo deny --all-features check advisories
 
 bench: toolchain servers ## Run the benchmarks briefly
 	cargo bench --locked -p tdlib -p publisher --bench '*' --no-run
