@@ -37,7 +37,7 @@ test: toolchain tools tdlib servers ## Run every test, on private servers and th
 	scripts/isolated cargo test $(tested) --offline --doc --quiet
 	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo nextest run $(tested) --offline
 
-check: fmt tidy clippy doc drift deny ## Check format, edges, lints, documents and licences
+check: fmt tidy clippy doc drift compat deny ## Check format, imports, names, lints, documents, compatibility and licences
 
 fmt: toolchain
 	cargo fmt --all --check
@@ -76,6 +76,9 @@ drift: toolchain
 deny: toolchain
 	@scripts/install-tool deny $(tools)
 	cargo deny --all-features check bans licenses sources
+
+compat: toolchain ## Check the wire format against the schemas of the last release tag
+	cargo xtask compat
 
 advisories: toolchain ## Check the dependencies against the RustSec advisories (needs github.com)
 	@scripts/install-tool deny $(tools)
