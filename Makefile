@@ -78,7 +78,7 @@ deny: toolchain
 	cargo deny --all-features check bans licenses sources
 
 compat: toolchain ## Check the wire format against the schemas of the last release tag
-	cargo xtask compat
+	cargo run --quiet --locked -p xtask --features compat -- compat
 
 advisories: toolchain ## Check the dependencies against the RustSec advisories (needs github.com)
 	@scripts/install-tool deny $(tools)
