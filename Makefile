@@ -88,9 +88,10 @@ bench: toolchain servers ## Run the benchmarks briefly
 	cargo bench --locked -p tdlib -p publisher --bench '*' --no-run
 	scripts/isolated cargo bench --offline --locked -p tdlib -p publisher --bench '*' -- --warm-up-time 1 --measurement-time 3
 
-figures: toolchain tdlib servers ## Measure throughput and latency on real parts (release build)
+figures: toolchain tdlib servers ## Measure throughput and latency on real parts, and write docs/figures.md
 	cargo bench --locked -p tdfleet --all-features --bench figures --no-run
 	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo bench --offline --locked -p tdfleet --all-features --bench figures
+	cargo xtask figures
 
 # A debug build, so that an overflow or a failed assertion aborts the process.
 chaos: toolchain tdlib servers ## Inject faults into a fleet under load, and prove that nothing is lost (CHAOS='--seed 7')

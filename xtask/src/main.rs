@@ -7,6 +7,7 @@
 mod compat;
 mod count;
 mod edges;
+mod figures;
 mod inventory;
 mod manifests;
 mod sources;
@@ -16,7 +17,7 @@ mod tree;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use manifests::Manifests;
 use tree::Tree;
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   tidy               everything else that no compiler checks
   compat             the wire format, against the last release's schemas (see `make compat`)
   count [DIRECTORY]  sizes and names of the sources, here or in another checkout
+  figures            write docs/figures.md from the newest run in docs/figures
   homonyms           type names that the crates of a request define more than once";
 
 fn main() -> ExitCode {
@@ -61,6 +63,11 @@ fn run(task: &str, directory: Option<&Path>) -> anyhow::Result<Vec<String>> {
         "count" => {
             let tree = tree()?;
             print(&count::table(&tree, &sources::parse(&tree)?));
+            Ok(Vec::new())
+        }
+        "figures" => {
+            let page = figures::page(&tree()?)?.context("docs/figures has no data")?;
+            std::fs::write(tree::root().join(figures::PAGE), page)?;
             Ok(Vec::new())
         }
         "homonyms" => {

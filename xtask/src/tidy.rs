@@ -10,6 +10,7 @@ mod log_lines;
 pub(crate) mod names;
 mod settings;
 
+use crate::figures;
 use crate::manifests::Manifests;
 use crate::sources;
 use crate::tree::Tree;
@@ -22,6 +23,7 @@ pub(crate) fn check(tree: &Tree, manifests: &Manifests) -> anyhow::Result<Vec<St
     findings.extend(dependencies::check(tree, manifests));
     findings.extend(settings::check(tree));
     findings.extend(log_lines::check(tree));
+    findings.extend(figures::check(tree)?);
     let files = sources::parse(tree)?;
     findings.extend(circles::check(&files));
     findings.extend(names::check(&files));
