@@ -58,7 +58,7 @@ impl Measurement {
     }
 }
 
-/// A number with so many decimals at most.
+/// Rounds to a number of decimals.
 pub(crate) fn rounded(number: f64, decimals: i32) -> Value {
     let factor = 10_f64.powi(decimals);
     json!((number * factor).round() / factor)

@@ -18,7 +18,7 @@ pub(crate) struct Inventory {
     function_depth: usize,
 }
 
-/// The name of a type, and where it stands.
+/// The name of a type, and where it is defined.
 #[derive(Debug)]
 pub(crate) struct TypeName {
     pub(crate) name: String,
@@ -59,7 +59,7 @@ impl Inventory {
         }
     }
 
-    /// Types that a macro is given the definition of: `arguments! { struct Fields { … } }`.
+    /// Types that are defined in the arguments of a macro: `arguments! { struct Fields { … } }`.
     fn add_types_among(&mut self, tokens: TokenStream) {
         let mut defines = false;
         for token in tokens {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_found_wherever_they_stand() {
+    fn types_are_found_at_every_depth() {
         let found = inventory(
             "pub struct A;\nmod m {\n    enum B {}\n}\nfn f() {\n    struct C;\n}\n\
              type D = A;\ntrait E { type Assoc; }\narguments! { struct F; }\n",

@@ -1,7 +1,7 @@
 //! The repository's own checks and figures: `cargo xtask`.
 //!
-//! Each check returns its findings as lines; any finding is exit code 1. `manifests.rs`, `tree.rs`
-//! and `sources.rs` read, everything else judges.
+//! Each check returns its findings as lines; the exit code is 1 if there are any. `manifests.rs`,
+//! `tree.rs` and `sources.rs` read; everything else judges.
 
 #[cfg(feature = "compat")]
 mod compat;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,
         Ok(findings) => {
             say(&findings.join("\n"));
-            say(&format!("{task}: {} found", findings.len()));
+            say(&format!("{task}: {} findings", findings.len()));
             ExitCode::FAILURE
         }
         Err(error) => {

@@ -1,4 +1,5 @@
-//! What no compiler checks: files, documents, dependencies and settings that belong together.
+//! What no compiler checks: imports and names, and files, documents, dependencies and settings that
+//! have to agree.
 
 mod circles;
 mod dependencies;

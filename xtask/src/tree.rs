@@ -29,7 +29,7 @@ impl Tree {
         let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
         let mut tree = Self::default();
         for name in names.split_terminator('\0') {
-            // A file that was deleted but not yet committed is still listed.
+            // Git still lists a file that was deleted without a commit.
             if let Ok(bytes) = std::fs::read(root.join(name)) {
                 tree.files.insert(name.to_owned(), String::from_utf8(bytes).ok());
             }
@@ -37,7 +37,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Text files whose path ends so.
+    /// Text files whose path ends with `end`.
     pub(crate) fn texts<'a>(&'a self, end: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.files
             .iter()
@@ -50,7 +50,7 @@ impl Tree {
         self.files.get(path).and_then(Option::as_deref).unwrap_or_default()
     }
 
-    /// Whether there is such a file or folder, or one that begins so: `docs/adr/0001` is enough.
+    /// Whether the path, or one that begins with it, exists: `docs/adr/0001` is enough.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.files.range(path.to_owned()..).next().is_some_and(|(found, _)| found.starts_with(path))
     }

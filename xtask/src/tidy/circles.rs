@@ -1,5 +1,5 @@
-//! No circle of files inside a crate: a file never imports one that imports it back, however far
-//! round.
+//! No circle of files inside a crate: a file never imports one that imports it back, directly or
+//! through others.
 //!
 //! `mod x;` is no import, nor is a re-export of what a file's own submodule defines. What is imported
 //! through a re-export counts as an import of the file that defines it.
@@ -46,8 +46,8 @@ fn graph_of(files: &[&SourceFile]) -> FileGraph {
         for import in &imports.paths {
             let Some(to) = modules.file_of(&import.module, &import.path) else { continue };
             let below = files[to].module.starts_with(&file.module);
-            let only_passed_on = import.is_re_export && below && !imports.uses_name(import);
-            if to != from && !only_passed_on && seen.insert(to) {
+            let only_re_exported = import.is_re_export && below && !imports.uses_name(import);
+            if to != from && !only_re_exported && seen.insert(to) {
                 let path = import.path.join("::");
                 graph.add(ImportEdge { from, to, line: import.line, path });
             }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_told_with_its_lines() {
+    fn a_circle_is_listed_with_its_lines() {
         let findings = check_files(&[
             ("lib.rs", "mod a;\nmod b;\nmod c;\npub use a::A;\n"),
             ("a.rs", "use crate::b::B;\npub struct A(B);\n"),
@@ -86,10 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_may_declare_and_pass_on_what_imports_it() {
+    fn a_parent_may_re_export_a_child_that_imports_it() {
         let child = "use super::Config;\npub struct Part(Config);\n";
-        let passes_on = "mod part;\npub(crate) use part::Part;\npub struct Config;\n";
-        assert!(check_files(&[("lib.rs", passes_on), ("part.rs", child)]).is_empty());
+        let re_exports = "mod part;\npub(crate) use part::Part;\npub struct Config;\n";
+        assert!(check_files(&[("lib.rs", re_exports), ("part.rs", child)]).is_empty());
         let uses = "mod part;\npub(crate) use part::Part;\npub struct Config;\nfn f(_: Part) {}\n";
         assert_eq!(check_files(&[("lib.rs", uses), ("part.rs", child)]).len(), 1);
         let by_path = "mod part;\npub struct Config;\nfn f() { part::Part::new() }\n";

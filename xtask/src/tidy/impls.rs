@@ -1,4 +1,4 @@
-//! An inherent `impl` stands in the file of its type.
+//! An inherent `impl` is in the file of its type.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ mod tests {
     use crate::{sources, tree};
 
     #[test]
-    fn an_impl_stands_with_its_type() {
+    fn an_impl_is_in_the_file_of_its_type() {
         let files = sources::parse(&tree::of(&[
             ("crates/x/src/lib.rs", "struct A;\nimpl A {}\nimpl str {}\n"),
             ("crates/x/src/b.rs", "\nimpl super::A {}\nimpl Clone for super::A {}\n"),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::inventory::words_in;
 use crate::sources::SourceFile;
 
-/// The crates that a command and its answer pass.
+/// The crates that a command and its answer pass through.
 const CRATES_OF_A_REQUEST: &[&str] = &[
     "broker",
     "contracts",
@@ -104,7 +104,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_name_is_defined_once_on_a_requests_way() {
+    fn a_name_is_defined_once_among_the_crates_of_a_request() {
         let files = sources::parse(&tree::of(TWICE)).unwrap();
         assert_eq!(
             check_homonyms(&files, &[]),

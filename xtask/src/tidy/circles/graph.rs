@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-/// Files by their place in a list, and who imports whom.
+/// Files, as indexes into a list, and their imports of each other.
 pub(super) struct FileGraph {
     edges: Vec<Vec<ImportEdge>>,
 }
@@ -24,7 +24,7 @@ impl FileGraph {
         self.edges[edge.from].push(edge);
     }
 
-    /// Sets of more than one file that all reach one another.
+    /// Sets of two or more files that all import each other, directly or through others.
     pub(super) fn circles(&self) -> Vec<BTreeSet<usize>> {
         let reached: Vec<_> = (0..self.edges.len()).map(|from| self.reached_from(from)).collect();
         let circles: BTreeSet<BTreeSet<usize>> = (0..self.edges.len())

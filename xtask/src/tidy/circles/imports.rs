@@ -6,7 +6,7 @@ use syn::{UseTree, Visibility};
 
 use crate::sources::child;
 
-/// Every path in a file that may name something of another one.
+/// Every path in a file that may refer to another file.
 #[derive(Default)]
 pub(super) struct ImportList {
     pub(super) paths: Vec<ImportPath>,
@@ -17,10 +17,10 @@ pub(super) struct ImportList {
 }
 
 pub(super) struct ImportPath {
-    /// The module that the path is seen from.
+    /// The module that contains the path.
     pub(super) module: Vec<String>,
     pub(super) path: Vec<String>,
-    /// Its name here; `None` for a path in the code and for `*`.
+    /// Its name in this module; `None` for a path in the code and for `*`.
     name: Option<String>,
     pub(super) line: usize,
     /// `pub use` or `pub(…) use`.
@@ -41,14 +41,14 @@ impl ImportList {
 
     fn add_path(&mut self, path: Vec<String>, span: Span) {
         self.names.extend(path.first().cloned());
-        // A single name is this file's own, or one that a `use` has brought.
+        // A single name is defined here, or imported by a `use`.
         if path.len() > 1 {
             let (module, line) = (self.module.clone(), span.start().line);
             self.paths.push(ImportPath { module, path, name: None, line, is_re_export: false });
         }
     }
 
-    /// Paths among tokens that no syntax is known of, such as a macro's.
+    /// Paths in unparsed tokens, such as the arguments of a macro.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut span = Span::call_site();
@@ -116,10 +116,10 @@ impl<'ast> Visit<'ast> for ImportList {
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 }
 
-/// One name that a `use` brings.
+/// One name that a `use` imports.
 pub(super) struct UseLeaf {
     pub(super) path: Vec<String>,
-    /// The name it has from then on; `None` for `*`.
+    /// Its name in this module; `None` for `*`.
     pub(super) name: Option<String>,
     pub(super) span: Span,
 }

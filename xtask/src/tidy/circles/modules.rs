@@ -5,20 +5,20 @@ use syn::Item;
 use super::imports::leaves;
 use crate::sources::{SourceFile, child};
 
-/// Re-exports of re-exports that are followed; also the end of names that stand for themselves.
+/// Longest chain of re-exports that is followed; it also ends names that refer to themselves.
 const MOST_STEPS: usize = 8;
 
-/// The modules of one crate, by their paths from its root, and what is defined where.
+/// The modules of one crate, by their paths from its root, and what each defines.
 pub(super) struct ModuleTree {
     modules: BTreeMap<Vec<String>, ModuleNames>,
 }
 
 #[derive(Default)]
 struct ModuleNames {
-    /// Its place in the list of files; that of the file around it for an inline module.
+    /// Index of its file; for an inline module, of the file around it.
     file: usize,
     defined: BTreeSet<String>,
-    /// What each imported or re-exported name stands for, as its `use` says it.
+    /// The path of each imported or re-exported name, as its `use` has it.
     imported: BTreeMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
 }
@@ -71,7 +71,7 @@ impl ModuleTree {
         Some(self.modules.get(&module)?.file)
     }
 
-    /// The module that a path goes through last, where it ends in something that is not seen here,
+    /// The last module on a path that ends in something this scan does not see,
     /// such as an item that a macro defines.
     fn deepest_module(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
         let (start, rest) = begin(module, path);
@@ -123,7 +123,7 @@ impl ModuleTree {
     }
 }
 
-/// Where a path begins, and what is left of it: `super::a` in `x::y` is `a` in `x`.
+/// Where a path starts, and the rest of it: `super::a` in `x::y` is `a` in `x`.
 fn begin<'a>(module: &[String], path: &'a [String]) -> (Vec<String>, &'a [String]) {
     let (mut at, mut rest) = (module.to_vec(), path);
     while let Some((first, after)) = rest.split_first() {
