@@ -29,9 +29,11 @@ fn main() {
     if std::env::args().any(|argument| argument == bare::ARGUMENT) {
         return runtime.block_on(bare::run());
     }
-    report::write(&[
+    let load = report::load_average();
+    let tables = [
         updates::measure(),
         runtime.block_on(commands::measure()),
         runtime.block_on(costs::measure()),
-    ]);
+    ];
+    report::write(&tables, load);
 }

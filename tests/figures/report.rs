@@ -64,8 +64,14 @@ pub(crate) fn rounded(number: f64, decimals: i32) -> Value {
     json!((number * factor).round() / factor)
 }
 
-/// Writes `<date>-<commit>.json`, and says where.
-pub(crate) fn write(tables: &[Table]) {
+/// Runnable tasks over the last minute: above 1 before a run, other work disturbs it.
+pub(crate) fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Writes `<date>-<commit>.json` and prints its path. `load` is from before the run.
+pub(crate) fn write(tables: &[Table], load: f64) {
     let time = Clock::system().now();
     let commit = output("git", &["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]);
     let report = json!({
@@ -74,6 +80,7 @@ pub(crate) fn write(tables: &[Table]) {
         "cpu": field_of("/proc/cpuinfo", "model name", ':'),
         "cores": available_parallelism().unwrap().get(),
         "system": field_of("/etc/os-release", "PRETTY_NAME", '=').trim_matches('"'),
+        "load": load,
         "kernel": output("uname", &["-r"]),
         "redis": output("redis-server", &["--version"]).split(' ').find_map(|word| word.strip_prefix("v=")),
         "tables": tables,

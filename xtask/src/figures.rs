@@ -19,6 +19,8 @@ struct RunData {
     commit: String,
     cpu: String,
     cores: u32,
+    /// The load average before the run.
+    load: f64,
     system: String,
     kernel: String,
     redis: String,
@@ -57,7 +59,7 @@ pub(crate) fn check(tree: &Tree) -> anyhow::Result<Vec<String>> {
 }
 
 fn head(path: &str, run: &RunData) -> String {
-    let RunData { time, commit, cpu, cores, system, kernel, redis, .. } = run;
+    let RunData { time, commit, cpu, cores, load, system, kernel, redis, .. } = run;
     let date = time.split('T').next().unwrap_or_default();
     let link = path.trim_start_matches("docs/");
     format!(
@@ -67,7 +69,7 @@ fn head(path: &str, run: &RunData) -> String {
          Driver, servers, worker and sandbox share the machine's cores, so compare rows of this run \
          only.\n\n\
          Run of {date} at commit `{commit}` ([data]({link})): {cpu}, {cores} cores, {system}, kernel \
-         {kernel}, Redis {redis}.\n"
+         {kernel}, Redis {redis}; load average before the run {load}.\n"
     )
 }
 
@@ -113,7 +115,7 @@ mod tests {
 
     fn run(time: &str, figure: &str) -> String {
         format!(
-            r#"{{"time": "{time}", "commit": "abc", "cpu": "Z80", "cores": 1, "system": "CP/M",
+            r#"{{"time": "{time}", "commit": "abc", "cpu": "Z80", "cores": 1, "load": 0.1, "system": "CP/M",
             "kernel": "2.2", "redis": "7", "tables": [{{"question": "How fast?", "notes": ["Very."],
             "columns": ["command", "p50 (ms)"], "rows": [["start", {figure}]]}}]}}"#
         )
