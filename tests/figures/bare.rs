@@ -1,7 +1,7 @@
-//! The same worker without event log and ledger: what it is faster is what they cost.
+//! The same worker without event log and ledger, to measure what those cost.
 //!
-//! It runs as a process of its own, this very program with an argument, so that its CPU time can be
-//! told from the driver's. Answers go to `reply_to` alone.
+//! It runs in a separate process (this program with an argument), so that its CPU time can be
+//! distinguished from the driver's. Answers go only to `reply_to`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 /// The argument that makes this program the worker.
 pub(crate) const ARGUMENT: &str = "--bare-worker";
 
-/// Owns every shard, until it is killed.
+/// Owns every shard until it is killed.
 pub(crate) async fn run() {
     let settings = Settings::load(Sources { file: None, environment: None }).unwrap();
     settings.log.telemetry().install();
@@ -85,8 +85,7 @@ impl Replies for NoReplies {
     fn reply(&self, _: &Properties, _: Bytes) {}
 }
 
-/// Stores nothing, and takes every command for new. Events are encoded all the same: they are the
-/// replies.
+/// Stores nothing, and treats every command as new. It still encodes the events: they are the replies.
 struct Nothing {
     numbers: AtomicU64,
     up: watch::Sender<bool>,

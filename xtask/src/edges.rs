@@ -1,4 +1,4 @@
-//! Who may import whom. ARCHITECTURE.md tells why; here it is data.
+//! Which crate may import which, as data. ARCHITECTURE.md gives the reasons.
 
 use crate::manifests::{Dependency, Manifests, Package};
 
@@ -33,16 +33,16 @@ const CRATES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// An import that only this build of a crate has: by a cargo feature.
+/// Imports that a crate has only with a cargo feature.
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
-/// What tests may import beside what their crate does.
+/// What tests may import in addition to their crate's imports.
 const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "servers", "testkit"];
 
-/// And one crate's tests alone.
+/// What only one crate's tests may import in addition.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
 
-/// Libraries that only these crates may name: the rest does not know what is behind them.
+/// Libraries that only these crates may use, so that the others do not depend on what is behind them.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("lapin", &["broker", "example-client"]),
     ("deadpool-redis", &["publisher", "ownership"]),
@@ -53,7 +53,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["tdfleet", "example-client"]),
 ];
 
-/// The crate with the end-to-end tests, which speak to a worker as any client would.
+/// The crate with the end-to-end tests, which talk to a worker like any client.
 const END_TO_END: &str = "tdfleet";
 
 pub(crate) fn check(manifests: &Manifests) -> Vec<String> {
