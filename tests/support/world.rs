@@ -6,9 +6,9 @@ use std::time::Duration;
 use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Options, PatchedLibrary, Sandbox};
-use servers::rabbitmq::RabbitServer;
-use servers::redis::{Persistence, RedisServer};
 use tempfile::TempDir;
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 

@@ -26,8 +26,8 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sandbox", &["contracts"]),
-    ("testkit", &["contracts", "tdlib"]),
-    ("servers", &[]),
+    ("testkit", &["contracts", "runtime", "tdlib"]),
+    ("test-servers", &[]),
     ("example-client", &[]),
     ("xtask", &[]),
 ];
@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
 /// What tests may import beside what their crate does.
-const FOR_TESTS: &[&str] = &["contracts", "sandbox", "servers", "testkit"];
+const FOR_TESTS: &[&str] = &["contracts", "sandbox", "test-servers", "testkit"];
 
 /// And one crate's tests alone.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
@@ -121,8 +121,8 @@ mod tests {
 
     #[test]
     fn only_tests_import_what_is_for_tests() {
-        assert!(check_one("broker", "servers", Some(Kind::Dev), true).is_empty());
-        assert_eq!(check_one("broker", "servers", None, true).len(), 1);
+        assert!(check_one("broker", "test-servers", Some(Kind::Dev), true).is_empty());
+        assert_eq!(check_one("broker", "test-servers", None, true).len(), 1);
         assert_eq!(check_one("broker", "tdlib", Some(Kind::Dev), true).len(), 1);
         assert_eq!(check_one("tdfleet", "sandbox", None, true).len(), 1);
     }

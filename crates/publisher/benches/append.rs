@@ -11,8 +11,8 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use futures_util::future::join_all;
 use publisher::EventLog;
 use runtime::{CancellationToken, Stage};
-use servers::redis::RedisServer;
 use settings::PublisherSettings;
+use test_servers::redis::RedisServer;
 use tokio::runtime::Runtime;
 
 const EVENTS: u64 = 10_000;

@@ -23,7 +23,6 @@
 //! place to keep logs must be able to do), `redis` and `memory` (the two places), `follow`.
 
 mod backend;
-mod backoff;
 mod checks;
 mod error;
 mod follow;

@@ -138,7 +138,7 @@ impl Daemon {
                 change = self.ownership.next() => match change {
                     Ok(change) => self.on_change(change),
                     Err(error) => {
-                        error!(error = runtime::chain(&error), "the store cannot be used");
+                        error!(error = runtime::error_chain(&error), "the store cannot be used");
                         self.failed.cancel();
                     }
                 },

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_double, c_int};
 use std::mem::ManuallyDrop;
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use crate::error::LoadError;
@@ -120,7 +120,7 @@ impl Tdjson for Library {
     }
 
     fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
-        let _alone = RECEIVING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = runtime::lock(&RECEIVING);
         // SAFETY: the lock keeps every other thread out, and the text that the previous call
         // returned was copied while it was held.
         let text = unsafe { (self.receive)(timeout.as_secs_f64()) };
@@ -137,7 +137,7 @@ impl Tdjson for Library {
     }
 
     fn set_log_message_callback(&self, max_level: i32, callback: LogCallback) {
-        *LOG_CALLBACK.write().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+        *runtime::write_lock(&LOG_CALLBACK) = Some(callback);
         // SAFETY: the callback is a function of this program, never unloaded, and calls no TDLib.
         unsafe { (self.set_log_message_callback)(max_level, Some(on_log_message)) }
     }
@@ -151,7 +151,7 @@ extern "C" fn on_log_message(level: c_int, message: *const c_char) {
         }
         // SAFETY: TDLib passes a NUL-terminated string that lives until this function returns.
         let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-        if let Some(callback) = &*LOG_CALLBACK.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(callback) = &*runtime::read_lock(&LOG_CALLBACK) {
             callback(level, &message);
         }
     });

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -63,7 +63,7 @@ impl Waiting {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Update>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.0)
     }
 }
 
@@ -142,7 +142,7 @@ impl Routes {
         let waiting = Arc::new(Waiting::new());
         let remarks = Arc::new(Remarks::default());
         let route = Route { updates, waiting: Arc::clone(&waiting), remarks: Arc::clone(&remarks) };
-        match self.table.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        match runtime::write_lock(&self.table).as_mut() {
             Some(table) => drop(table.insert(client_id, route)),
             None => waiting.close(),
         }
@@ -153,7 +153,7 @@ impl Routes {
     pub(crate) fn log(&self, level: i32, line: &str) {
         log::on_line(level, line);
         if let Some((client_id, remark)) = Remark::read(line) {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            let table = runtime::read_lock(&self.table);
             if let Some(route) = table.as_ref().and_then(|table| table.get(&client_id)) {
                 route.remarks.note(&remark);
             }
@@ -195,7 +195,7 @@ impl Routes {
 
     /// `false` when there is no such client.
     fn hand_over(&self, client_id: i32, extra: Option<u64>, object: Update) -> bool {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = runtime::read_lock(&self.table);
         let Some(route) = table.as_ref().and_then(|table| table.get(&client_id)) else {
             return false;
         };
@@ -212,14 +212,14 @@ impl Routes {
 
     /// Ends the client's updates and all requests that wait.
     fn close(&self, client_id: i32) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = runtime::write_lock(&self.table);
         if let Some(route) = table.as_mut().and_then(|table| table.remove(&client_id)) {
             route.waiting.close();
         }
     }
 
     pub(crate) fn close_all(&self) {
-        let table = self.table.write().unwrap_or_else(PoisonError::into_inner).take();
+        let table = runtime::write_lock(&self.table).take();
         for route in table.into_iter().flat_map(HashMap::into_values) {
             route.waiting.close();
         }

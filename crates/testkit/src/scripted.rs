@@ -178,7 +178,7 @@ impl Scripted {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.state)
     }
 }
 

@@ -104,7 +104,7 @@ impl Opening {
         let (begun, mut told) = (Instant::now(), false);
         loop {
             let error = match self.attempt().await {
-                Err(error) if error.passes() => runtime::chain(&error),
+                Err(error) if error.passes() => runtime::error_chain(&error),
                 done => return done,
             };
             let account = self.claimant.account;

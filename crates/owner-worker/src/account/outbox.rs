@@ -229,7 +229,7 @@ impl Outbox {
         if self.lost == 0 {
             warn!(
                 account.id = %self.claimant.account,
-                error = error.map(runtime::chain),
+                error = error.map(runtime::error_chain),
                 "events are lost: the spool is full or cannot be used"
             );
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use contracts::{AccountId, Body, Claimant, Epoch, Event, EventId, EventMeta, Names};
 use publisher::{EventLog, Followed, Follower, NotStored, OnStored, Stored};
 use runtime::{CancellationToken, Stage};
-use servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
