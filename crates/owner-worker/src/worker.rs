@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::{AccountId, Claimant, Epoch, Shard, ShardCount};
 use futures_util::future::{join_all, try_join_all};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
-use settings::{Credentials, ExposeSecret, TelegramSettings};
+use settings::{ExposeSecret, TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
 use tokio::sync::Semaphore;
 
@@ -28,7 +28,7 @@ pub struct Config {
     /// How the accounts present themselves.
     pub telegram: TelegramSettings,
     /// The application's id and hash, and the databases' master key.
-    pub credentials: Credentials,
+    pub credentials: TelegramCredentials,
     /// Longest wait for one answer of TDLib; longer than the minute that TDLib waits in silence.
     pub timeout: Duration,
     /// Accounts that are opened at the same time, and that are closed at the same time.

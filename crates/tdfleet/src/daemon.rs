@@ -267,6 +267,6 @@ fn end_at_once(signal: &str) -> ! {
 }
 
 /// The accounts as ids; the settings have refused numbers that are none.
-pub(crate) fn account_ids(ranges: &settings::Ranges) -> BTreeSet<AccountId> {
+pub(crate) fn account_ids(ranges: &settings::NumberRanges) -> BTreeSet<AccountId> {
     ranges.iter().filter_map(|id| AccountId::new(i64::try_from(id).ok()?)).collect()
 }

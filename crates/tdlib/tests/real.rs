@@ -11,7 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tdlib::methods::{Close, GetAuthorizationState, GetMe, GetOption, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Counters, Library, LoadError, Tdjson, Tdlib, Updates, enums,
+    CallError, CancellationToken, Library, LoadError, ReaderCounters, Tdjson, Tdlib,
+    UpdateReceiver, enums,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ fn execute(library: &Library, request: &CStr) -> Value {
 }
 
 /// Takes updates until one has this text in it.
-async fn until(updates: &mut Updates, text: &str) {
+async fn until(updates: &mut UpdateReceiver, text: &str) {
     let found = async {
         loop {
             let mut batch = Vec::new();
@@ -81,7 +82,7 @@ async fn a_client_lives_from_its_first_request_to_closed() {
     until(&mut updates, "authorizationStateClosed").await;
     assert_eq!(updates.recv_many(&mut Vec::new(), 1).await, 0);
     assert_eq!(client.call(GetMe, LONG).await.unwrap_err(), CallError::Closed);
-    let strange = Counters { not_understood: 0, reshaped: 0, ..tdlib.counters() };
+    let strange = ReaderCounters { not_understood: 0, reshaped: 0, ..tdlib.counters() };
     assert_eq!(tdlib.counters(), strange);
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tdlib::methods::{Close, GetActiveSessions, GetMe, TerminateSession, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Client, Counters, HiddenWaits, LoadError, Tdlib, Update, Updates,
-    check_version,
+    CallError, CancellationToken, Client, HiddenWaits, LoadError, ReaderCounters, Tdlib, Update,
+    UpdateReceiver, check_version,
 };
 use testkit::{Reply, Scripted};
 
@@ -23,13 +23,13 @@ fn start() -> (Arc<Scripted>, Tdlib, CancellationToken) {
     (scripted, tdlib, failed)
 }
 
-fn open() -> (Arc<Scripted>, Tdlib, Client, Updates) {
+fn open() -> (Arc<Scripted>, Tdlib, Client, UpdateReceiver) {
     let (scripted, tdlib, _) = start();
     let (client, updates) = tdlib.client();
     (scripted, tdlib, client, updates)
 }
 
-async fn next(updates: &mut Updates) -> Update {
+async fn next(updates: &mut UpdateReceiver) -> Update {
     let mut batch = Vec::new();
     assert_eq!(updates.recv_many(&mut batch, 1).await, 1, "the updates have ended");
     batch.remove(0)
@@ -90,14 +90,17 @@ async fn a_late_answer_is_still_there_for_who_waits() {
     let mut pending = client.start(TerminateSession { session_id: 5 }).unwrap();
     assert_eq!(pending.wait(SOON).await, Err(CallError::Deadline));
     scripted.release("terminateSession");
-    assert!(pending.late().await.is_ok());
+    assert!(pending.wait_without_deadline().await.is_ok());
 
     let dropped = client.call(TerminateSession { session_id: 5 }, SOON).await;
     assert_eq!(dropped, Err(CallError::Deadline));
     scripted.release("terminateSession");
     scripted.answer("testSquareInt", square(1));
     client.call(TestSquareInt { x: 1 }, LONG).await.unwrap();
-    assert_eq!(tdlib.counters(), Counters { answers: 2, late: 1, ..Counters::default() });
+    assert_eq!(
+        tdlib.counters(),
+        ReaderCounters { answers: 2, late: 1, ..ReaderCounters::default() }
+    );
 }
 
 #[tokio::test]
@@ -107,7 +110,7 @@ async fn an_answer_is_given_once() {
     let mut pending = client.start(TestSquareInt { x: 1 }).unwrap();
     assert!(pending.wait(LONG).await.is_ok());
     assert_eq!(pending.wait(LONG).await, Err(CallError::Closed));
-    assert_eq!(pending.late().await, Err(CallError::Closed));
+    assert_eq!(pending.wait_without_deadline().await, Err(CallError::Closed));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use tdlib::enums::ProxyType;
 use tdlib::methods::{AddProxy, SetTdlibParameters};
 use tdlib::types::{Proxy, ProxyTypeMtproto};
-use tdlib::{CallError, Client, Updates};
+use tdlib::{CallError, Client, UpdateReceiver};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// An open account: its TDLib client, and the lock on its directory for as long as that lives.
 pub(super) struct Session {
     pub(super) client: Client,
-    pub(super) updates: Updates,
+    pub(super) updates: UpdateReceiver,
     /// Dropped when TDLib has opened the account, or cannot.
     pub(super) starting: Option<Starting>,
     directory: Directory,
@@ -238,8 +238,10 @@ impl Session {
     }
 }
 
-type Sent =
-    (Option<tdlib::Pending<tdlib::types::AddedProxy>>, tdlib::Pending<tdlib::methods::Done>);
+type Sent = (
+    Option<tdlib::PendingCall<tdlib::types::AddedProxy>>,
+    tdlib::PendingCall<tdlib::methods::OkAnswer>,
+);
 
 /// The key of one account's databases, 32 bytes derived from the master key (HKDF-SHA-256).
 fn database_key(master: &str, account: AccountId) -> [u8; 32] {

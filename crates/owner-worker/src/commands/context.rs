@@ -12,7 +12,7 @@ use runtime::CancellationToken;
 use serde_json::value::RawValue;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
 use tdlib::types::UserPrivacySettingRules;
-use tdlib::{CallError, Client, Method, Pending};
+use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::time::timeout;
 
@@ -210,11 +210,14 @@ impl Context {
         }
     }
 
-    async fn effect<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
+    async fn effect<A: Send + 'static>(
+        &self,
+        mut pending: PendingCall<A>,
+    ) -> Result<A, CommandError> {
         self.handed_over.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
-                let late = pending.late().map(drop).boxed();
+                let late = pending.wait_without_deadline().map(drop).boxed();
                 runtime::lock(&self.overdue).push(late);
                 Err(CommandError::Deadline)
             }

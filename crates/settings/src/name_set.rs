@@ -2,18 +2,18 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer};
 
-/// A set of words, written `getMe, getChats`, in TOML also as a list of strings.
+/// A set of names, written `getMe, getChats`; in TOML also a list of strings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words(BTreeSet<String>);
+pub struct NameSet(BTreeSet<String>);
 
-impl Words {
-    /// Every word, in alphabetical order.
+impl NameSet {
+    /// The names, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for NameSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "must be a list of words")]
@@ -26,8 +26,8 @@ impl<'de> Deserialize<'de> for Words {
             Form::Text(text) => vec![text],
             Form::List(list) => list,
         };
-        let words = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
-        Ok(Self(words.filter(|word| !word.is_empty()).map(str::to_owned).collect()))
+        let names = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+        Ok(Self(names.filter(|name| !name.is_empty()).map(str::to_owned).collect()))
     }
 }
 
@@ -36,11 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_a_list_or_one_text() {
+    fn names_are_a_list_or_one_text() {
         for json in [r#"["b", "a"]"#, r#""a, b""#, r#""b,a,,a""#] {
-            let words: Words = serde_json::from_str(json).unwrap();
-            assert_eq!(words.iter().collect::<Vec<_>>(), ["a", "b"], "{json}");
+            let names: NameSet = serde_json::from_str(json).unwrap();
+            assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "b"], "{json}");
         }
-        assert_eq!(serde_json::from_str::<Words>(r#""""#).unwrap(), Words::default());
+        assert_eq!(serde_json::from_str::<NameSet>(r#""""#).unwrap(), NameSet::default());
     }
 }
