@@ -7,13 +7,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::core::Core;
+use crate::core::SandboxCore;
+use crate::dispatch;
 use crate::model::{
-    Account, BlockList, Draft, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, SentCode,
-    UserId, World, digits,
+    Account, BlockList, GlobalPrivacy, MessageDraft, Peer, PrivacyKey, PrivacyRule, SrpPassword,
+    UserId, World, deliver,
 };
 use crate::rpc;
-use crate::sandbox::Sandbox;
 use crate::sync::lock;
 
 /// A session of an account, as its list has it.
@@ -40,7 +40,7 @@ pub struct SessionView {
 /// One account of a running sandbox; a clone is the same one.
 #[derive(Clone)]
 pub struct AccountHandle {
-    core: Arc<Core>,
+    core: Arc<SandboxCore>,
     user: UserId,
 }
 
@@ -50,33 +50,11 @@ impl fmt::Debug for AccountHandle {
     }
 }
 
-impl Sandbox {
-    /// The account with this phone number, however it is written; `None` when there is none (yet).
-    pub fn account(&self, phone: &str) -> Option<AccountHandle> {
-        let user = lock(&self.core().world).by_phone(phone)?.user;
-        Some(AccountHandle { core: Arc::clone(self.core()), user })
-    }
-
-    /// The code that is sent to a phone number nobody has an account with; the clients of accounts
-    /// that are there have [`Sandbox::code`].
-    pub fn code_of_new(&self, phone: &str) -> String {
-        rpc::code_of_new(phone)
-    }
-
-    /// Lets the code that was last sent to a phone number expire; whether there was one.
-    pub fn expire_code(&self, phone: &str) -> bool {
-        let mut world = lock(&self.core().world);
-        let code = world.codes.get_mut(&digits(phone));
-        code.map(SentCode::expire).is_some()
-    }
-
-    /// Makes a bot that can be logged in to; its token.
-    pub fn add_bot(&self, username: &str) -> String {
-        lock(&self.core().world).add_bot(username)
-    }
-}
-
 impl AccountHandle {
+    pub(crate) fn new(core: Arc<SandboxCore>, user: UserId) -> Self {
+        Self { core, user }
+    }
+
     /// The account's user.
     pub fn user(&self) -> UserId {
         self.user
@@ -153,7 +131,7 @@ impl AccountHandle {
     /// Sets the password that a login needs besides the code, or takes it off. It takes about a
     /// second: hashing a password has to be slow.
     pub fn set_password(&self, password: Option<(&str, &str)>) {
-        let password = password.map(|(password, hint)| Password::new(password, hint));
+        let password = password.map(|(password, hint)| SrpPassword::new(password, hint));
         self.change(|account| account.password = password);
     }
 
@@ -177,14 +155,20 @@ impl AccountHandle {
         let Ok(token) = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')) else { return false };
         let now = self.core.clock.now();
         let shown_by = lock(&self.core.world).login_tokens.accept(&token, self.user, now);
-        self.core.publish(shown_by.map(|key| rpc::scanned(key, now)).into_iter().collect());
+        dispatch::publish(
+            &self.core,
+            shown_by.map(|key| rpc::scanned(key, now)).into_iter().collect(),
+        );
         shown_by.is_some()
     }
 
     /// Ends a session, as another device of the account would; whether there was one.
     pub fn revoke(&self, session: i64) -> bool {
         let ended = lock(&self.core.world).revoke(self.user, |candidate| candidate.hash == session);
-        self.core.publish(ended.iter().flatten().map(|key| rpc::log_out(*key)).collect());
+        dispatch::publish(
+            &self.core,
+            ended.iter().flatten().map(|key| rpc::log_out(*key)).collect(),
+        );
         !ended.is_empty()
     }
 
@@ -201,12 +185,15 @@ impl AccountHandle {
     /// members' clients hear of it.
     pub fn receive(&self, from: UserId, to: Peer, text: &str) {
         let date = self.core.clock.now();
-        let draft = Draft { from, to, text: text.to_owned(), random_id: 0, date };
+        let draft = MessageDraft { from, to, text: text.to_owned(), random_id: 0, date };
         let mut world = lock(&self.core.world);
-        let places = world.deliver(&draft);
-        let pushes = places.into_iter().flat_map(|place| rpc::news(&world, place, date)).collect();
+        let deliveries = deliver(&mut world, &draft);
+        let pushes = deliveries
+            .into_iter()
+            .flat_map(|delivery| rpc::message_pushes(&world, delivery, date))
+            .collect();
         drop(world);
-        self.core.publish(pushes);
+        dispatch::publish(&self.core, pushes);
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Account) -> T) -> T {

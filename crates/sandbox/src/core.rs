@@ -6,35 +6,35 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call_log::CallLog;
 use crate::clock::Clock;
-use crate::connections::Connections;
+use crate::connection_table::ConnectionTable;
 use crate::crypto::{RsaKey, random};
-use crate::faults::Faults;
-use crate::handshake::Exchanges;
+use crate::faults::FaultInjector;
+use crate::handshake::PendingExchanges;
 use crate::keys::{KeyId, KeyStore};
-use crate::model::{Seed, SeedError, UserId, World};
-use crate::options::Options;
-use crate::record::Record;
-use crate::rpc::Client;
-use crate::session::Sessions;
-use crate::state::State;
+use crate::model::{SeedError, UserId, World, apply_seed, default_world, read_seed};
+use crate::options::SandboxOptions;
+use crate::rpc::ClientInfo;
+use crate::saved_state::SavedState;
+use crate::session::SessionTable;
 use crate::sync::lock;
-use crate::transport::Secret;
+use crate::transport::ProxySecret;
 
 /// What all connections of a sandbox share.
-pub(crate) struct Core {
+pub(crate) struct SandboxCore {
     pub(crate) clock: Clock,
     pub(crate) rsa: RsaKey,
-    pub(crate) secret: Secret,
+    pub(crate) secret: ProxySecret,
     pub(crate) keys: KeyStore,
-    pub(crate) exchanges: Exchanges,
-    pub(crate) sessions: Sessions,
+    pub(crate) exchanges: PendingExchanges,
+    pub(crate) sessions: SessionTable,
     /// What each key's client last said of itself.
-    pub(crate) clients: Mutex<HashMap<KeyId, Client>>,
+    pub(crate) clients: Mutex<HashMap<KeyId, ClientInfo>>,
     pub(crate) world: Mutex<World>,
-    pub(crate) faults: Faults,
-    pub(crate) record: Record,
-    pub(crate) connections: Connections,
+    pub(crate) faults: FaultInjector,
+    pub(crate) call_log: CallLog,
+    pub(crate) connections: ConnectionTable,
     pub(crate) connections_made: AtomicU64,
     /// Where accounts are at home, if not in the first data centre.
     pub(crate) homes: Mutex<HashMap<UserId, i32>>,
@@ -52,13 +52,16 @@ pub(crate) struct Core {
     runs: u32,
 }
 
-impl Core {
+impl SandboxCore {
     /// A data centre with what an earlier run left, if it left something.
-    pub(crate) fn new(options: &Options, state: Option<State>) -> Result<Self, SeedError> {
+    pub(crate) fn new(
+        options: &SandboxOptions,
+        state: Option<SavedState>,
+    ) -> Result<Self, SeedError> {
         let clock = Clock::default();
-        let mut world = World::with_accounts(options.accounts, clock.now());
+        let mut world = default_world(options.accounts, clock.now());
         if let Some(path) = &options.seed {
-            Seed::read(path)?.plant(&mut world, clock.now())?;
+            apply_seed(read_seed(path)?, &mut world, clock.now())?;
         }
         let runs = state.as_ref().map_or(0, |state| state.runs);
         world.settle(runs);
@@ -78,13 +81,13 @@ impl Core {
             rsa,
             secret,
             keys,
-            exchanges: Exchanges::default(),
-            sessions: Sessions::default(),
+            exchanges: PendingExchanges::default(),
+            sessions: SessionTable::default(),
             clients: Mutex::default(),
             world: Mutex::new(world),
-            faults: Faults::default(),
-            record: Record::new(options.recorded_calls, options.hot_loop),
-            connections: Connections::default(),
+            faults: FaultInjector::default(),
+            call_log: CallLog::new(options.recorded_calls, options.hot_loop),
+            connections: ConnectionTable::default(),
             connections_made: AtomicU64::new(0),
             homes: Mutex::new(homes),
             banned: Mutex::default(),
@@ -98,10 +101,10 @@ impl Core {
     }
 
     /// What the next run needs to know of this one.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> SavedState {
         let (keys, bindings) = self.keys.saved();
         let world = lock(&self.world);
-        State {
+        SavedState {
             runs: self.runs.saturating_add(1),
             rsa: self.rsa.clone(),
             secret: self.secret,

@@ -41,13 +41,13 @@ pub struct Fault {
     #[serde(default)]
     pub lasts_ms: Option<u64>,
     /// What goes wrong.
-    pub effect: Effect,
+    pub effect: FaultEffect,
 }
 
 /// What goes wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Effect {
+pub enum FaultEffect {
     /// It is not run; the answer is this error.
     Error {
         /// Telegram's code, such as 400.
@@ -77,38 +77,38 @@ pub enum Effect {
 
 impl Fault {
     /// A fault with this effect, for all calls.
-    pub fn new(effect: Effect) -> Self {
+    pub fn new(effect: FaultEffect) -> Self {
         Self { account: None, method: None, skip: 0, times: None, lasts_ms: None, effect }
     }
 
     /// The answer is this error.
     pub fn error(code: i32, message: &str) -> Self {
-        Self::new(Effect::Error { code, message: message.to_owned() })
+        Self::new(FaultEffect::Error { code, message: message.to_owned() })
     }
 
     /// The answer is a flood wait of so many seconds. TDLib waits out short ones by itself.
     pub fn flood_wait(seconds: u32) -> Self {
-        Self::new(Effect::FloodWait(seconds))
+        Self::new(FaultEffect::FloodWait(seconds))
     }
 
     /// The answer says that it is done, and it is not.
     pub fn pretend() -> Self {
-        Self::new(Effect::Pretend)
+        Self::new(FaultEffect::Pretend)
     }
 
     /// The answer comes so much later.
     pub fn delay(delay: Duration) -> Self {
-        Self::new(Effect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+        Self::new(FaultEffect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The method is not run and never answered.
     pub fn no_answer() -> Self {
-        Self::new(Effect::NoAnswer { runs: false })
+        Self::new(FaultEffect::NoAnswer { runs: false })
     }
 
     /// The method is not run, and the connection is closed.
     pub fn disconnect() -> Self {
-        Self::new(Effect::Disconnect { runs: false })
+        Self::new(FaultEffect::Disconnect { runs: false })
     }
 
     /// Only for this account of the fleet.
@@ -147,7 +147,7 @@ impl Fault {
     }
 }
 
-impl Effect {
+impl FaultEffect {
     /// Whether the method is run.
     pub(crate) fn runs(&self) -> bool {
         match self {
@@ -177,14 +177,14 @@ impl Effect {
 #[serde(transparent)]
 pub struct FaultId(pub u64);
 
-struct Armed {
+struct ActiveFault {
     id: FaultId,
     fault: Fault,
     since: Instant,
     seen: u32,
 }
 
-impl Armed {
+impl ActiveFault {
     fn is_over(&self) -> bool {
         let late =
             self.fault.lasts_ms.is_some_and(|ms| Duration::from_millis(ms) < self.since.elapsed());
@@ -195,15 +195,15 @@ impl Armed {
 
 /// All faults that were asked for and are not over.
 #[derive(Default)]
-pub(crate) struct Faults {
-    armed: Mutex<Vec<Armed>>,
+pub(crate) struct FaultInjector {
+    armed: Mutex<Vec<ActiveFault>>,
     last: AtomicU64,
 }
 
-impl Faults {
+impl FaultInjector {
     pub(crate) fn add(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        lock(&self.armed).push(Armed { id, fault, since: Instant::now(), seen: 0 });
+        lock(&self.armed).push(ActiveFault { id, fault, since: Instant::now(), seen: 0 });
         id
     }
 
@@ -227,7 +227,7 @@ impl Faults {
     }
 
     /// What happens to this call: the oldest fault that hits it decides.
-    pub(crate) fn strike(&self, account: Option<u32>, method: &str) -> Option<Effect> {
+    pub(crate) fn effect_for(&self, account: Option<u32>, method: &str) -> Option<FaultEffect> {
         let mut armed = lock(&self.armed);
         armed.retain(|armed| !armed.is_over());
         armed.iter_mut().filter(|armed| armed.fault.hits(account, method)).find_map(|armed| {
@@ -244,9 +244,12 @@ mod tests {
     const SEND: &str = "messages.sendMessage";
 
     fn check(fault: Fault, calls: &[(Option<u32>, &str)]) -> Vec<bool> {
-        let faults = Faults::default();
+        let faults = FaultInjector::default();
         faults.add(fault);
-        calls.iter().map(|(account, method)| faults.strike(*account, method).is_some()).collect()
+        calls
+            .iter()
+            .map(|(account, method)| faults.effect_for(*account, method).is_some())
+            .collect()
     }
 
     #[test]
@@ -264,23 +267,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_gone_after_its_time() {
-        let faults = Faults::default();
+        let faults = FaultInjector::default();
         let id = faults.add(Fault::no_answer().lasts(Duration::from_secs(1)));
-        assert!(faults.strike(None, SEND).is_some());
+        assert!(faults.effect_for(None, SEND).is_some());
         tokio::time::advance(Duration::from_millis(1001)).await;
-        assert!(faults.strike(None, SEND).is_none());
+        assert!(faults.effect_for(None, SEND).is_none());
         assert!(faults.all().is_empty() && !faults.remove(id));
     }
 
     #[test]
     fn the_oldest_of_two_decides_until_it_is_removed() {
-        let faults = Faults::default();
+        let faults = FaultInjector::default();
         let first = faults.add(Fault::flood_wait(1));
         faults.add(Fault::flood_wait(2));
-        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(1)));
+        assert_eq!(faults.effect_for(None, SEND), Some(FaultEffect::FloodWait(1)));
         assert!(faults.remove(first));
-        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(2)));
+        assert_eq!(faults.effect_for(None, SEND), Some(FaultEffect::FloodWait(2)));
         faults.clear();
-        assert!(faults.strike(None, SEND).is_none());
+        assert!(faults.effect_for(None, SEND).is_none());
     }
 }

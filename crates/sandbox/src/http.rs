@@ -15,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::call_log::{HotLoop, RecordedCall};
 use crate::faults::{Fault, FaultId};
 use crate::model::Peer;
-use crate::record::{Call, HotLoop};
 use crate::sandbox::Sandbox;
 
 /// Most calls one request gives.
@@ -57,7 +57,7 @@ fn router(sandbox: Sandbox) -> Router {
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct SandboxSummary {
     address: String,
     socks_address: Option<String>,
     secret: String,
@@ -68,8 +68,8 @@ struct Summary {
     unknown_methods: BTreeMap<&'static str, u64>,
 }
 
-async fn state(State(sandbox): State<Sandbox>) -> Json<Summary> {
-    Json(Summary {
+async fn state(State(sandbox): State<Sandbox>) -> Json<SandboxSummary> {
+    Json(SandboxSummary {
         address: sandbox.address().to_string(),
         socks_address: sandbox.socks_address().map(|address| address.to_string()),
         secret: sandbox.secret().to_owned(),
@@ -82,46 +82,52 @@ async fn state(State(sandbox): State<Sandbox>) -> Json<Summary> {
 }
 
 #[derive(Serialize)]
-struct Login {
+struct AccountLogin {
     account: u32,
     phone: String,
     code: String,
 }
 
-async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<Login>> {
-    let login =
-        |account| Login { account, phone: sandbox.phone(account), code: sandbox.code(account) };
+async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<AccountLogin>> {
+    let login = |account| AccountLogin {
+        account,
+        phone: sandbox.phone(account),
+        code: sandbox.code(account),
+    };
     Json((1..=sandbox.accounts()).map(login).collect())
 }
 
 /// Which calls, or whose connections and keys; all if it says nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
+struct CallFilter {
     account: Option<u32>,
     method: Option<String>,
 }
 
-async fn calls(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> Json<Vec<Call>> {
+async fn calls(
+    State(sandbox): State<Sandbox>,
+    Query(which): Query<CallFilter>,
+) -> Json<Vec<RecordedCall>> {
     let mut calls = sandbox.calls(which.account, which.method.as_deref());
     Json(calls.split_off(calls.len().saturating_sub(MAX_CALLS)))
 }
 
 #[derive(Serialize)]
-struct Numbered {
+struct NumberedFault {
     id: FaultId,
     #[serde(flatten)]
     fault: Fault,
 }
 
-async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<Numbered>> {
+async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<NumberedFault>> {
     let faults = sandbox.faults().into_iter();
-    Json(faults.map(|(id, fault)| Numbered { id, fault }).collect())
+    Json(faults.map(|(id, fault)| NumberedFault { id, fault }).collect())
 }
 
-async fn inject(State(sandbox): State<Sandbox>, Json(fault): Json<Fault>) -> Json<Numbered> {
+async fn inject(State(sandbox): State<Sandbox>, Json(fault): Json<Fault>) -> Json<NumberedFault> {
     let id = sandbox.inject(fault.clone());
-    Json(Numbered { id, fault })
+    Json(NumberedFault { id, fault })
 }
 
 async fn clear_faults(State(sandbox): State<Sandbox>) -> StatusCode {
@@ -134,15 +140,15 @@ async fn remove_fault(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> St
 }
 
 #[derive(Serialize)]
-struct Closed {
+struct ClosedConnections {
     closed: usize,
 }
 
 async fn drop_connections(
     State(sandbox): State<Sandbox>,
-    Query(which): Query<Which>,
-) -> Json<Closed> {
-    Json(Closed { closed: sandbox.drop_connections(which.account) })
+    Query(which): Query<CallFilter>,
+) -> Json<ClosedConnections> {
+    Json(ClosedConnections { closed: sandbox.drop_connections(which.account) })
 }
 
 async fn refuse(State(sandbox): State<Sandbox>) -> StatusCode {
@@ -157,42 +163,48 @@ async fn admit(State(sandbox): State<Sandbox>) -> StatusCode {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Away {
+struct RestartRequest {
     #[serde(default)]
     away_ms: u64,
 }
 
-async fn restart(State(sandbox): State<Sandbox>, Json(restart): Json<Away>) -> StatusCode {
+async fn restart(
+    State(sandbox): State<Sandbox>,
+    Json(restart): Json<RestartRequest>,
+) -> StatusCode {
     sandbox.restart(Duration::from_millis(restart.away_ms)).await;
     StatusCode::NO_CONTENT
 }
 
-async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> StatusCode {
+async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<CallFilter>) -> StatusCode {
     sandbox.lose_keys(which.account);
     StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Shift {
+struct ClockShiftRequest {
     seconds: i64,
 }
 
-async fn shift_clock(State(sandbox): State<Sandbox>, Json(shift): Json<Shift>) -> StatusCode {
+async fn shift_clock(
+    State(sandbox): State<Sandbox>,
+    Json(shift): Json<ClockShiftRequest>,
+) -> StatusCode {
     sandbox.shift_clock(shift.seconds);
     StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Home {
+struct HomeRequest {
     data_centre: i32,
 }
 
 async fn set_home(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(home): Json<Home>,
+    Json(home): Json<HomeRequest>,
 ) -> StatusCode {
     sandbox.set_home(account, home.data_centre);
     StatusCode::NO_CONTENT
@@ -220,7 +232,7 @@ async fn thaw(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> Statu
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct TextRequest {
     text: String,
 }
 
@@ -228,7 +240,7 @@ struct Text {
 async fn receive(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(message): Json<Text>,
+    Json(message): Json<TextRequest>,
 ) -> StatusCode {
     let handle = sandbox.account(&sandbox.phone(account));
     let from = handle.as_ref().and_then(|handle| handle.contacts().first().copied());
@@ -240,7 +252,7 @@ async fn receive(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Updates {
+struct PushRequest {
     /// The serialised object, in base64.
     updates: String,
 }
@@ -248,7 +260,7 @@ struct Updates {
 async fn push(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(push): Json<Updates>,
+    Json(push): Json<PushRequest>,
 ) -> StatusCode {
     match STANDARD.decode(&push.updates) {
         Ok(updates) if sandbox.push(account, &updates) => StatusCode::NO_CONTENT,
@@ -258,23 +270,23 @@ async fn push(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stream {
+struct StreamRequest {
     per_second: u32,
     lasts_ms: u64,
 }
 
 #[derive(Serialize)]
-struct Sent {
+struct SentMessages {
     sent: u64,
 }
 
 async fn stream(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(stream): Json<Stream>,
-) -> Json<Sent> {
+    Json(stream): Json<StreamRequest>,
+) -> Json<SentMessages> {
     let lasts = Duration::from_millis(stream.lasts_ms);
-    Json(Sent { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
+    Json(SentMessages { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
 }
 
 /// Ends all sessions of an account that clients hold.

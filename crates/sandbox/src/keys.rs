@@ -57,7 +57,7 @@ pub(crate) struct SavedKey {
 }
 
 /// A salt and the time it is accepted in, unix seconds.
-pub(crate) struct Salt {
+pub(crate) struct ServerSalt {
     pub(crate) since: i32,
     pub(crate) until: i32,
     pub(crate) value: i64,
@@ -92,7 +92,7 @@ impl AuthKey {
     }
 
     /// The salts that follow each other from `now` on.
-    pub(crate) fn salts(&self, now: i32) -> impl Iterator<Item = Salt> {
+    pub(crate) fn salts(&self, now: i32) -> impl Iterator<Item = ServerSalt> {
         (now / SALT_PERIOD..).map(|period| self.salt(period))
     }
 
@@ -109,16 +109,16 @@ impl AuthKey {
     }
 
     /// Salts are made of the key and the time, so that none has to be kept.
-    fn salt(&self, period: i32) -> Salt {
+    fn salt(&self, period: i32) -> ServerSalt {
         let hash = sha256(&[&self.bytes, &period.to_le_bytes()]);
         let since = period.saturating_mul(SALT_PERIOD);
         let until = since.saturating_add(2 * SALT_PERIOD);
-        Salt { since, until, value: i64::from_le_bytes(take(&hash, 0)) }
+        ServerSalt { since, until, value: i64::from_le_bytes(take(&hash, 0)) }
     }
 }
 
 #[derive(Default)]
-struct Store {
+struct KeyTable {
     keys: HashMap<KeyId, Arc<AuthKey>>,
     /// A temporary key stands for its permanent one, a key of another data centre for the one that
     /// its client logged in with.
@@ -129,7 +129,7 @@ struct Store {
 
 /// All keys of the data centres.
 #[derive(Default)]
-pub(crate) struct KeyStore(Mutex<Store>);
+pub(crate) struct KeyStore(Mutex<KeyTable>);
 
 impl KeyStore {
     /// The keys and bindings of an earlier run.
@@ -137,7 +137,7 @@ impl KeyStore {
         let keys = keys.iter().filter_map(AuthKey::restored);
         let keys = keys.map(|key| (key.id, Arc::new(key))).collect();
         let stands_for = bindings.iter().copied().collect();
-        Self(Mutex::new(Store { keys, stands_for, dead: HashMap::new() }))
+        Self(Mutex::new(KeyTable { keys, stands_for, dead: HashMap::new() }))
     }
 
     /// The keys and bindings, for the next run. Those that died are not kept.

@@ -7,21 +7,31 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::connection;
-use crate::core::Core;
-use crate::transport::Entry;
+use crate::core::SandboxCore;
+use crate::transport::ListenerKind;
 
 /// How long to wait before trying again what the operating system refused.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Takes clients on `address`, beginning with `listener`, except while they are not wanted: then
 /// the port is closed.
-pub(crate) async fn run(core: Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
+pub(crate) async fn run(
+    core: Arc<SandboxCore>,
+    entry: ListenerKind,
+    listener: TcpListener,
+    address: SocketAddr,
+) {
     let stop = core.stop.clone();
     let taking = take(&core, entry, listener, address);
     stop.run_until_cancelled(taking).await;
 }
 
-async fn take(core: &Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
+async fn take(
+    core: &Arc<SandboxCore>,
+    entry: ListenerKind,
+    listener: TcpListener,
+    address: SocketAddr,
+) {
     let mut wanted = core.connections.wanted();
     let mut open = Some(listener);
     core.connections.set_listening(true);

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SandboxOptions {
     /// Where clients connect. Anything but a loopback address is refused. Default: `127.0.0.1`, a
     /// free port.
     pub listen: SocketAddr,
@@ -28,7 +28,7 @@ pub struct Options {
     pub hot_loop: u32,
 }
 
-impl Default for Options {
+impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -1,18 +1,18 @@
 //! The methods of Telegram's API that the sandbox answers: one file per area, one table per file.
 //!
-//! A method is an `impl Handle for functions::<area>::<Method>` and a row in its area's `METHODS`.
+//! A method is an `impl MethodHandler for functions::<area>::<Method>` and a row in its area's `METHODS`.
 
-mod blank;
 mod blocks;
 mod bots;
 mod chats;
 mod contacts;
+mod defaults;
 mod describe;
 mod dialogs;
 mod help;
 mod login;
 mod messages;
-mod news;
+mod notify;
 mod online;
 mod password;
 mod peers;
@@ -30,19 +30,19 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use grammers_tl_types::{
-    Cursor, Deserializable, Identifiable, RemoteCall, Serializable, enums, name_for_id,
+    Cursor, Deserializable, Identifiable, RemoteCall, Serializable, enums, name_for_id, types,
 };
 
 use crate::keys::KeyId;
-use crate::model::{Account, Audience, UserId, World};
-use describe::View;
+use crate::model::{Account, PushTarget, UserId, World};
+use describe::WorldView;
 
 pub(crate) use login::code_of_new;
-pub(crate) use messages::news;
+pub(crate) use messages::message_pushes;
 pub(crate) use qr::scanned;
 pub(crate) use sessions::log_out;
 
-const AREAS: &[&[Entry]] = &[
+const AREAS: &[&[MethodEntry]] = &[
     blocks::METHODS,
     bots::METHODS,
     chats::METHODS,
@@ -64,7 +64,7 @@ const AREAS: &[&[Entry]] = &[
 ];
 
 /// The method with this constructor id.
-pub(crate) fn find(id: u32) -> Option<&'static Entry> {
+pub(crate) fn find(id: u32) -> Option<&'static MethodEntry> {
     AREAS.iter().copied().flatten().find(|entry| entry.id == id)
 }
 
@@ -98,11 +98,18 @@ impl RpcError {
     pub(crate) const fn unauthorized(message: &'static str) -> Self {
         Self { code: 401, message: Cow::Borrowed(message) }
     }
+
+    /// The error as the body of an answer.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let error =
+            types::RpcError { error_code: self.code, error_message: self.message.to_string() };
+        enums::RpcError::Error(error).to_bytes()
+    }
 }
 
 /// What a client says of itself in `initConnection`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Client {
+pub(crate) struct ClientInfo {
     pub(crate) api_id: i32,
     pub(crate) device_model: String,
     pub(crate) system_version: String,
@@ -115,7 +122,7 @@ pub(crate) struct Caller {
     /// The data centre the client believes to talk to.
     pub(crate) dc: i16,
     pub(crate) address: IpAddr,
-    pub(crate) client: Client,
+    pub(crate) client: ClientInfo,
 }
 
 impl Caller {
@@ -131,22 +138,22 @@ impl Caller {
 }
 
 /// Updates on their way.
-pub(crate) struct Push {
-    pub(crate) to: Audience,
+pub(crate) struct UpdatePush {
+    pub(crate) to: PushTarget,
     pub(crate) updates: enums::Updates,
 }
 
 /// What a handler works with.
-pub(crate) struct Ctx<'a> {
+pub(crate) struct CallContext<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) caller: &'a Caller,
     /// Unix seconds.
     pub(crate) now: i32,
     /// Sent after the answer.
-    pub(crate) pushes: Vec<Push>,
+    pub(crate) pushes: Vec<UpdatePush>,
 }
 
-impl Ctx<'_> {
+impl CallContext<'_> {
     /// The caller's own account.
     pub(crate) fn account(&mut self) -> Result<&mut Account, RpcError> {
         let key = self.caller.key;
@@ -159,31 +166,31 @@ impl Ctx<'_> {
     }
 
     /// The world as the caller may see it.
-    fn view(&mut self) -> Result<View<'_>, RpcError> {
+    fn view(&mut self) -> Result<WorldView<'_>, RpcError> {
         let viewer = self.me()?;
-        Ok(View { world: self.world, viewer })
+        Ok(WorldView { world: self.world, viewer })
     }
 }
 
 /// A method the sandbox answers.
-pub(crate) trait Handle: RemoteCall + Deserializable + Identifiable + Debug {
+pub(crate) trait MethodHandler: RemoteCall + Deserializable + Identifiable + Debug {
     /// Whether only a logged-in client may call it.
     const NEEDS_LOGIN: bool = true;
 
     /// Does it, and gives its answer.
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError>;
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError>;
 }
 
 /// A row of a table: one method.
-pub(crate) struct Entry {
+pub(crate) struct MethodEntry {
     id: u32,
     needs_login: bool,
-    run: fn(&mut Ctx<'_>, &[u8]) -> Result<Vec<u8>, RpcError>,
+    run: fn(&mut CallContext<'_>, &[u8]) -> Result<Vec<u8>, RpcError>,
     describe: fn(&[u8]) -> String,
 }
 
-impl Entry {
-    const fn of<M: Handle>() -> Self
+impl MethodEntry {
+    const fn of<M: MethodHandler>() -> Self
     where
         M::Return: Serializable,
     {
@@ -205,12 +212,12 @@ impl Entry {
     }
 
     /// Decodes the call in `body`, runs it, encodes the answer.
-    pub(crate) fn run(&self, ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
+    pub(crate) fn run(&self, ctx: &mut CallContext<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
         (self.run)(ctx, body)
     }
 }
 
-fn run<M: Handle>(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError>
+fn run<M: MethodHandler>(ctx: &mut CallContext<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError>
 where
     M::Return: Serializable,
 {
@@ -218,7 +225,7 @@ where
     Ok(method.handle(ctx)?.to_bytes())
 }
 
-fn describe<M: Handle>(body: &[u8]) -> String {
+fn describe<M: MethodHandler>(body: &[u8]) -> String {
     decode::<M>(body).map_or_else(String::new, |method| format!("{method:?}"))
 }
 
@@ -238,27 +245,29 @@ mod tests {
     use grammers_tl_types::{functions, types};
 
     use super::*;
-    use crate::model::{Chat, Device, Peer, PrivacyKey, PrivacyRule, fleet_user};
+    use crate::model::{
+        Chat, DeviceInfo, Peer, PrivacyKey, PrivacyRule, default_user, default_world,
+    };
 
     const KEY: KeyId = KeyId(1);
 
     /// Two accounts; [`KEY`] is logged in to the first.
     fn world() -> World {
-        let mut world = World::with_accounts(2, 0);
-        world.log_in(KEY, fleet_user(1), Device::default(), 0);
+        let mut world = default_world(2, 0);
+        world.log_in(KEY, default_user(1), DeviceInfo::default(), 0);
         world
     }
 
     /// The error that a call of the first account gets.
-    fn refusal<M: Handle>(world: &mut World, call: M) -> Option<Cow<'static, str>> {
-        let client = Client::default();
+    fn refusal<M: MethodHandler>(world: &mut World, call: M) -> Option<Cow<'static, str>> {
+        let client = ClientInfo::default();
         let caller = Caller { key: KEY, dc: 1, address: Ipv4Addr::LOCALHOST.into(), client };
-        let mut ctx = Ctx { world, caller: &caller, now: 0, pushes: Vec::new() };
+        let mut ctx = CallContext { world, caller: &caller, now: 0, pushes: Vec::new() };
         call.handle(&mut ctx).err().map(|error| error.message)
     }
 
     fn input_user(world: &World, user: UserId) -> types::InputUser {
-        let access_hash = world.person(user).unwrap().access_hash();
+        let access_hash = world.user(user).unwrap().access_hash();
         types::InputUser { user_id: user.0, access_hash }
     }
 
@@ -276,7 +285,7 @@ mod tests {
     #[test]
     fn who_is_named_with_another_access_hash_is_not_found() {
         let mut world = world();
-        let right = input_user(&world, fleet_user(2));
+        let right = input_user(&world, default_user(2));
         let wrong = types::InputUser { access_hash: 5, ..right.clone() };
         let full = |user| functions::users::GetFullUser { id: enums::InputUser::User(user) };
         assert_eq!(refusal(&mut world, full(right)), None);
@@ -289,7 +298,7 @@ mod tests {
         let block = |id| functions::contacts::Block { my_stories_from: false, id };
         let oneself = block(enums::InputPeer::PeerSelf);
         assert_eq!(refusal(&mut world, oneself).unwrap(), "CONTACT_ID_INVALID");
-        let theirs: Vec<Peer> = world.chats_of(fleet_user(2)).map(Chat::peer).collect();
+        let theirs: Vec<Peer> = world.chats_of(default_user(2)).map(Chat::peer).collect();
         let refusals = theirs.into_iter().map(|peer| {
             let peer = match peer {
                 Peer::Channel(chat) => enums::InputPeer::Channel(types::InputPeerChannel {
@@ -308,7 +317,7 @@ mod tests {
     #[test]
     fn rules_are_checked_as_telegram_does() {
         let mut world = world();
-        let group = world.chats_of(fleet_user(1)).next().unwrap().id.0;
+        let group = world.chats_of(default_user(1)).next().unwrap().id.0;
         let many = types::InputPrivacyValueAllowChatParticipants { chats: vec![group; 21] };
         let many = enums::InputPrivacyRule::InputPrivacyValueAllowChatParticipants(many);
         assert_eq!(refusal(&mut world, set_about(vec![many])).unwrap(), "PRIVACY_TOO_LONG");
@@ -319,7 +328,7 @@ mod tests {
     #[test]
     fn users_that_cannot_be_named_are_left_out_of_rules() {
         let mut world = world();
-        let known = enums::InputUser::User(input_user(&world, fleet_user(2)));
+        let known = enums::InputUser::User(input_user(&world, default_user(2)));
         let unknown = types::InputUser { user_id: 4, access_hash: 4 };
         let users = vec![known, enums::InputUser::User(unknown.clone())];
         let allow = types::InputPrivacyValueAllowUsers { users };
@@ -330,8 +339,8 @@ mod tests {
             enums::InputPrivacyRule::InputPrivacyValueAllowUsers(allow),
         ];
         assert_eq!(refusal(&mut world, set_about(rules)), None);
-        let kept = world.account(fleet_user(1)).unwrap().privacy.rules(PrivacyKey::About);
-        let allowed = PrivacyRule::AllowUsers(vec![fleet_user(2)]);
+        let kept = world.account(default_user(1)).unwrap().privacy.rules(PrivacyKey::About);
+        let allowed = PrivacyRule::AllowUsers(vec![default_user(2)]);
         assert_eq!(kept, [allowed, PrivacyRule::RestrictAll]);
     }
 }

@@ -22,29 +22,29 @@ pub(crate) struct SessionId {
 }
 
 /// A packet on its way to a client.
-pub(crate) type Outbox = UnboundedSender<Vec<u8>>;
+pub(crate) type PacketSender = UnboundedSender<Vec<u8>>;
 
 /// One connection of this data centre, by a number that is never used again.
 pub(crate) type ConnectionId = u64;
 
 /// How far a message of the client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum RequestProgress {
     /// It was taken; nothing answers it yet, or nothing ever will.
     Taken,
     /// The message with this id answers it.
     Answered(i64),
 }
 
-struct Session {
+struct ProtocolSession {
     key: Arc<AuthKey>,
     number: i64,
     contents: i32,
-    link: Option<(ConnectionId, Outbox)>,
+    link: Option<(ConnectionId, PacketSender)>,
     greeted: bool,
     /// What the client has not acknowledged, by message id.
     unacked: BTreeMap<i64, Message>,
-    taken: HashMap<i64, Progress>,
+    taken: HashMap<i64, RequestProgress>,
     order: VecDeque<i64>,
     /// Whose updates are sent here: the key that the accounts know the client by. `None` for
     /// sessions that only load files.
@@ -53,7 +53,7 @@ struct Session {
     main: bool,
 }
 
-impl Session {
+impl ProtocolSession {
     fn new(key: Arc<AuthKey>, number: i64) -> Self {
         Self {
             key,
@@ -96,22 +96,23 @@ impl Session {
 
 /// All sessions of the data centres.
 #[derive(Default)]
-pub(crate) struct Sessions {
-    all: Mutex<HashMap<SessionId, Session>>,
+pub(crate) struct SessionTable {
+    all: Mutex<HashMap<SessionId, ProtocolSession>>,
 }
 
-impl Sessions {
+impl SessionTable {
     /// Notes that packets of `id` now come and go on `connection`; what an earlier connection lost
     /// is sent again there.
     pub(crate) fn attach(
         &self,
         id: SessionId,
         key: &Arc<AuthKey>,
-        (connection, outbox): (ConnectionId, &Outbox),
+        (connection, outbox): (ConnectionId, &PacketSender),
         clock: &Clock,
     ) {
         let mut all = lock(&self.all);
-        let session = all.entry(id).or_insert_with(|| Session::new(Arc::clone(key), id.session));
+        let session =
+            all.entry(id).or_insert_with(|| ProtocolSession::new(Arc::clone(key), id.session));
         if session.link.as_ref().is_none_or(|(known, _)| *known != connection) {
             session.link = Some((connection, outbox.clone()));
             session.unacked.values().for_each(|message| session.write(clock, message));
@@ -149,7 +150,7 @@ impl Sessions {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             let answer = session.send(clock, MessageKind::Answer, content, body);
             if let Some(progress) = session.taken.get_mut(&request) {
-                *progress = Progress::Answered(answer);
+                *progress = RequestProgress::Answered(answer);
             }
         }
     }
@@ -163,7 +164,7 @@ impl Sessions {
             resend(session, clock, request);
             return false;
         }
-        session.taken.insert(request, Progress::Taken);
+        session.taken.insert(request, RequestProgress::Taken);
         session.order.push_back(request);
         if session.order.len() > REMEMBERED
             && let Some(oldest) = session.order.pop_front()
@@ -186,7 +187,7 @@ impl Sessions {
         id: SessionId,
         clock: &Clock,
         requests: &[i64],
-    ) -> Vec<Option<Progress>> {
+    ) -> Vec<Option<RequestProgress>> {
         let all = lock(&self.all);
         let Some(session) = all.get(&id) else { return vec![None; requests.len()] };
         requests
@@ -232,7 +233,11 @@ impl Sessions {
 
     /// Notes that `id` is its client's main session, and finds other such sessions that are
     /// connected now and whose key `same` accepts: another client has the key too.
-    pub(crate) fn twins(&self, id: SessionId, same: impl Fn(KeyId) -> bool) -> Vec<SessionId> {
+    pub(crate) fn other_main_sessions(
+        &self,
+        id: SessionId,
+        same: impl Fn(KeyId) -> bool,
+    ) -> Vec<SessionId> {
         let mut all = lock(&self.all);
         if let Some(session) = all.get_mut(&id) {
             session.main = true;
@@ -257,8 +262,8 @@ impl Sessions {
     }
 }
 
-fn resend(session: &Session, clock: &Clock, request: i64) {
-    if let Some(Progress::Answered(answer)) = session.taken.get(&request)
+fn resend(session: &ProtocolSession, clock: &Clock, request: i64) {
+    if let Some(RequestProgress::Answered(answer)) = session.taken.get(&request)
         && let Some(message) = session.unacked.get(answer)
     {
         session.write(clock, message);

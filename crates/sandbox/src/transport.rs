@@ -15,7 +15,7 @@ pub(crate) use frame::{Frame, FrameReader, FrameWriter};
 use obfuscation::HEADER;
 
 /// The 16 bytes a proxy's clients have to know.
-pub(crate) type Secret = [u8; 16];
+pub(crate) type ProxySecret = [u8; 16];
 
 /// Why a stream is not, or no longer, MTProto's.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub(crate) enum TransportError {
 }
 
 /// A stream that has shown its header.
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedStream {
     pub(crate) reader: FrameReader,
     pub(crate) writer: FrameWriter,
     /// The data centre the client asks for: 1 to 5, 10,000 more for a test one, negative for media.
@@ -42,9 +42,9 @@ pub(crate) struct Accepted {
 
 /// What clients take a listener for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum ListenerKind {
     /// An MTProto proxy with this secret.
-    Proxy(Secret),
+    Proxy(ProxySecret),
     /// A SOCKS5 server, behind which the data centre is.
     Socks,
 }
@@ -52,12 +52,12 @@ pub(crate) enum Entry {
 /// Lets a client in and reads its obfuscation header; one that does not know the secret is refused.
 pub(crate) async fn accept(
     mut stream: TcpStream,
-    entry: Entry,
-) -> Result<Accepted, TransportError> {
+    entry: ListenerKind,
+) -> Result<AcceptedStream, TransportError> {
     stream.set_nodelay(true).map_err(TransportError::Read)?;
     let secret = match entry {
-        Entry::Proxy(secret) => Some(secret),
-        Entry::Socks => {
+        ListenerKind::Proxy(secret) => Some(secret),
+        ListenerKind::Socks => {
             socks::greet(&mut stream).await?;
             None
         }
@@ -66,7 +66,7 @@ pub(crate) async fn accept(
     stream.read_exact(&mut header).await.map_err(TransportError::Read)?;
     let keys = obfuscation::open(header, secret.as_ref()).ok_or(TransportError::Header)?;
     let (read, write) = stream.into_split();
-    Ok(Accepted {
+    Ok(AcceptedStream {
         reader: FrameReader::new(read, keys.from_client),
         writer: FrameWriter::new(write, keys.to_client, keys.padded),
         dc: keys.dc,

@@ -1,14 +1,16 @@
 //! The control API, as anybody without Rust has it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use sandbox::{Fault, Options, Sandbox};
+use sandbox::{Fault, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn start() -> Sandbox {
     let control = Some("127.0.0.1:0".parse().unwrap());
-    Sandbox::start(Options { accounts: 2, control, ..Options::default() }).await.unwrap()
+    sandbox::start(SandboxOptions { accounts: 2, control, ..SandboxOptions::default() })
+        .await
+        .unwrap()
 }
 
 /// One request: its status, and its answer if it is JSON.

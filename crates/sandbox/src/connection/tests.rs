@@ -17,7 +17,7 @@ use crate::crypto::{
 };
 use crate::handshake::NewKey;
 use crate::keys::AuthKey;
-use crate::{Options, Sandbox};
+use crate::{Sandbox, SandboxOptions};
 
 const QUICK_ACK: u32 = 1 << 31;
 
@@ -141,7 +141,7 @@ async fn connect(sandbox: &Sandbox) -> (TcpStream, Ctr128BE<Aes256>, Ctr128BE<Ae
 }
 
 async fn start() -> Sandbox {
-    Sandbox::start(Options::default()).await.unwrap()
+    crate::start::start(SandboxOptions::default()).await.unwrap()
 }
 
 fn get_config() -> Vec<u8> {

@@ -17,9 +17,9 @@ const SMALL_PRIMES: [u16; 29] = [
 
 /// The data centre's RSA key: made anew for each run, unless the run keeps its state.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(from = "Primes", into = "Primes")]
+#[serde(from = "RsaPrimes", into = "RsaPrimes")]
 pub(crate) struct RsaKey {
-    primes: Primes,
+    primes: RsaPrimes,
     modulus: BigUint,
     /// The private exponent, modulo each prime less one.
     exponents: [BigUint; 2],
@@ -30,15 +30,15 @@ pub(crate) struct RsaKey {
 /// What a key is made of.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Primes {
+struct RsaPrimes {
     #[serde(with = "hex")]
     p: BigUint,
     #[serde(with = "hex")]
     q: BigUint,
 }
 
-impl From<Primes> for RsaKey {
-    fn from(primes: Primes) -> Self {
+impl From<RsaPrimes> for RsaKey {
+    fn from(primes: RsaPrimes) -> Self {
         let one = BigUint::from(1u8);
         let exponent = BigUint::from_bytes_be(&EXPONENT);
         let inverse = |number: &BigUint, modulus: &BigUint| {
@@ -46,7 +46,7 @@ impl From<Primes> for RsaKey {
             // key decrypts nothing, and `generate` makes no such key.
             number.modinv(modulus).unwrap_or_default()
         };
-        let Primes { p, q } = &primes;
+        let RsaPrimes { p, q } = &primes;
         Self {
             modulus: p * q,
             exponents: [p, q].map(|prime| inverse(&exponent, &(prime - &one))),
@@ -56,7 +56,7 @@ impl From<Primes> for RsaKey {
     }
 }
 
-impl From<RsaKey> for Primes {
+impl From<RsaKey> for RsaPrimes {
     fn from(key: RsaKey) -> Self {
         key.primes
     }
@@ -82,7 +82,7 @@ impl RsaKey {
     /// Makes a 2048-bit key. It takes a fraction of a second of one core.
     pub(crate) fn generate() -> Self {
         loop {
-            let key = Self::from(Primes { p: prime(), q: prime() });
+            let key = Self::from(RsaPrimes { p: prime(), q: prime() });
             if key.modulus.bits() == 2048 && !key.exponents.contains(&BigUint::ZERO) {
                 return key;
             }
@@ -91,7 +91,7 @@ impl RsaKey {
 
     /// Raises `data` to the private exponent; 256 bytes, big endian.
     pub(crate) fn decrypt(&self, data: &[u8]) -> [u8; 256] {
-        let (Primes { p, q }, data) = (&self.primes, BigUint::from_bytes_be(data));
+        let (RsaPrimes { p, q }, data) = (&self.primes, BigUint::from_bytes_be(data));
         let [a, b] = [(p, &self.exponents[0]), (q, &self.exponents[1])]
             .map(|(prime, exponent)| (&data % prime).modpow(exponent, prime));
         // Garner: modulo q it is b, and the multiple of q is chosen so that modulo p it is a.

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Blocks, Device, GlobalPrivacy, LoginSession, Mailbox, NewsLog, Password, Privacy, UserId,
-    Website,
+    BlockLists, ChangeLog, DeviceInfo, GlobalPrivacy, LoginSession, Mailbox, PrivacyRules,
+    SrpPassword, UserId, Website,
 };
 use crate::keys::KeyId;
 
@@ -25,7 +25,7 @@ pub(crate) struct Account {
     pub(crate) user: UserId,
     /// The login code that is right.
     pub(crate) code: String,
-    pub(crate) password: Option<Password>,
+    pub(crate) password: Option<SrpPassword>,
     pub(crate) sessions: Vec<LoginSession>,
     /// Days after which a session that is not used ends.
     pub(crate) session_ttl_days: i32,
@@ -36,8 +36,8 @@ pub(crate) struct Account {
     /// Telegram does not let a session younger than this end others; seconds, 0 to let it.
     pub(crate) fresh_session_s: i32,
     pub(crate) contacts: BTreeMap<UserId, Contact>,
-    pub(crate) blocks: Blocks,
-    pub(crate) privacy: Privacy,
+    pub(crate) blocks: BlockLists,
+    pub(crate) privacy: PrivacyRules,
     pub(crate) global_privacy: GlobalPrivacy,
     /// Whether its app configuration says that it may restrict new chats and charge for messages.
     pub(crate) may_restrict_new_chats: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub(crate) frozen_since: Option<i32>,
     pub(crate) websites: Vec<Website>,
     pub(crate) mailbox: Mailbox,
-    pub(crate) news: NewsLog,
+    pub(crate) change_log: ChangeLog,
 }
 
 impl Account {
@@ -61,14 +61,14 @@ impl Account {
             history_ttl_s: 0,
             fresh_session_s: 0,
             contacts: BTreeMap::new(),
-            blocks: Blocks::default(),
-            privacy: Privacy::default(),
+            blocks: BlockLists::default(),
+            privacy: PrivacyRules::default(),
             global_privacy: GlobalPrivacy { show_gift_button: true, ..GlobalPrivacy::default() },
             may_restrict_new_chats: true,
             frozen_since: None,
             websites: Vec::new(),
             mailbox: Mailbox::default(),
-            news: NewsLog::default(),
+            change_log: ChangeLog::default(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Account {
     }
 
     /// Adds a session; it is unconfirmed when there are others to confirm it.
-    pub(crate) fn add_session(&mut self, key: Option<KeyId>, device: Device, now: i32) {
+    pub(crate) fn add_session(&mut self, key: Option<KeyId>, device: DeviceInfo, now: i32) {
         let mut session = LoginSession::new(key, device, now);
         session.unconfirmed = !self.sessions.is_empty();
         self.sessions.push(session);

@@ -11,12 +11,12 @@ pub enum BlockList {
 
 /// Whom an account has blocked, and when; the last one first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Blocks {
+pub(crate) struct BlockLists {
     main: Vec<(Peer, i32)>,
     stories: Vec<(Peer, i32)>,
 }
 
-impl Blocks {
+impl BlockLists {
     pub(crate) fn list(&self, list: BlockList) -> &[(Peer, i32)] {
         match list {
             BlockList::Main => &self.main,
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_lists_are_apart_and_the_last_blocked_comes_first() {
         let (one, two) = (Peer::User(UserId(1)), Peer::User(UserId(2)));
-        let mut blocks = Blocks::default();
+        let mut blocks = BlockLists::default();
         assert!(blocks.block(BlockList::Main, one, 5));
         assert!(blocks.block(BlockList::Main, two, 6));
         assert!(!blocks.block(BlockList::Main, one, 7));

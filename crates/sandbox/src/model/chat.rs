@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::person::access_hash;
-use super::{ChatId, Message, Peer, UserId};
+use super::user_profile::access_hash;
+use super::{ChatId, Peer, StoredMessage, UserId};
 
 /// What a group is, and what follows from it.
 #[derive(Clone, Debug)]
@@ -9,15 +9,15 @@ pub(crate) enum ChatKind {
     /// Each member keeps its own copy of the messages.
     Basic,
     /// A supergroup: the messages are the group's.
-    Super(ChannelBox),
+    Super(ChannelHistory),
 }
 
 /// The messages of a supergroup and how many changes it has seen.
 #[derive(Clone, Debug)]
-pub(crate) struct ChannelBox {
+pub(crate) struct ChannelHistory {
     pub(crate) pts: i32,
     last_id: i32,
-    pub(crate) messages: BTreeMap<i32, Message>,
+    pub(crate) messages: BTreeMap<i32, StoredMessage>,
     /// The messages that are news, by the supergroup's number after each.
     arrivals: BTreeMap<i32, i32>,
 }
@@ -52,14 +52,14 @@ impl Chat {
         access_hash(self.id.0)
     }
 
-    pub(crate) fn channel(&self) -> Option<&ChannelBox> {
+    pub(crate) fn channel(&self) -> Option<&ChannelHistory> {
         match &self.kind {
             ChatKind::Basic => None,
             ChatKind::Super(channel) => Some(channel),
         }
     }
 
-    pub(crate) fn channel_mut(&mut self) -> Option<&mut ChannelBox> {
+    pub(crate) fn channel_mut(&mut self) -> Option<&mut ChannelHistory> {
         match &mut self.kind {
             ChatKind::Basic => None,
             ChatKind::Super(channel) => Some(channel),
@@ -67,13 +67,13 @@ impl Chat {
     }
 }
 
-impl Default for ChannelBox {
+impl Default for ChannelHistory {
     fn default() -> Self {
         Self { pts: 1, last_id: 0, messages: BTreeMap::new(), arrivals: BTreeMap::new() }
     }
 }
 
-impl ChannelBox {
+impl ChannelHistory {
     /// What there is now has always been there: nobody is told of it. What comes is numbered from
     /// `later` on.
     pub(crate) fn settle(&mut self, later: i32) {
@@ -83,13 +83,13 @@ impl ChannelBox {
     }
 
     /// The messages that came after `pts`, each with the number after it.
-    pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &Message)> {
+    pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &StoredMessage)> {
         let arrivals = self.arrivals.range(pts.saturating_add(1)..);
         arrivals.filter_map(|(after, id)| Some((*after, self.messages.get(id)?)))
     }
 
     /// Adds a message, and gives its number.
-    pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> Message) -> i32 {
+    pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> StoredMessage) -> i32 {
         self.pts += 1;
         self.last_id += 1;
         self.messages.insert(self.last_id, message(self.last_id));

@@ -13,13 +13,13 @@ const TOKEN_LIFE: i32 = 30;
 
 /// The way a code is sent; each is tried once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CodeWay {
+pub(crate) enum CodeDelivery {
     App,
     Sms,
     Call,
 }
 
-impl CodeWay {
+impl CodeDelivery {
     pub(crate) fn next(self) -> Option<Self> {
         match self {
             Self::App => Some(Self::Sms),
@@ -34,14 +34,14 @@ impl CodeWay {
 pub(crate) struct SentCode {
     /// Ties the code to the request for it.
     pub(crate) hash: String,
-    pub(crate) way: CodeWay,
+    pub(crate) way: CodeDelivery,
     expires: i32,
     /// It was typed in, so that the number may be registered.
     pub(crate) verified: bool,
 }
 
 impl SentCode {
-    pub(crate) fn new(way: CodeWay, now: i32) -> Self {
+    pub(crate) fn new(way: CodeDelivery, now: i32) -> Self {
         let hash = format!("{:016x}", u64::from_le_bytes(random()));
         Self { hash, way, expires: now.saturating_add(CODE_LIFE), verified: false }
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_code_is_good_for_its_request_and_its_time() {
-        let mut code = SentCode::new(CodeWay::App, 0);
+        let mut code = SentCode::new(CodeDelivery::App, 0);
         let hash = code.hash.clone();
         assert!(code.is_good(&hash, CODE_LIFE - 1) && !code.is_good(&hash, CODE_LIFE));
         assert!(!code.is_good("other", 0));

@@ -7,7 +7,7 @@ const REMEMBERED: usize = 10_000;
 
 /// A text message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct StoredMessage {
     /// Its number: in the account's mailbox, or in the supergroup.
     pub(crate) id: i32,
     pub(crate) from: UserId,
@@ -21,7 +21,7 @@ pub(crate) struct Message {
 
 /// One thing that happened in a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum MailboxChange {
     Arrived(i32),
     Deleted(Vec<i32>),
 }
@@ -33,7 +33,7 @@ pub(crate) struct Mailbox {
     last_id: i32,
     pub(crate) dialogs: BTreeMap<Peer, Dialog>,
     /// Each with the mailbox's number after it.
-    changes: VecDeque<(i32, Change)>,
+    changes: VecDeque<(i32, MailboxChange)>,
     /// The mailbox's number after the last change that is remembered no longer.
     lost: i32,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Mailbox {
 /// The messages with one peer. Supergroups have one for its marks; the messages are theirs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dialog {
-    pub(crate) messages: BTreeMap<i32, Message>,
+    pub(crate) messages: BTreeMap<i32, StoredMessage>,
     /// The last message the account has read.
     pub(crate) read_inbox: i32,
     /// The account's last message that the other side has read.
@@ -56,30 +56,30 @@ impl Default for Mailbox {
 
 impl Mailbox {
     /// Puts a message into its dialog, and gives its number.
-    pub(crate) fn add(&mut self, mut message: Message) -> i32 {
+    pub(crate) fn add(&mut self, mut message: StoredMessage) -> i32 {
         self.last_id += 1;
         message.id = self.last_id;
         let (peer, id) = (message.peer, message.id);
         self.dialogs.entry(peer).or_default().messages.insert(id, message);
-        self.note(Change::Arrived(id), 1);
+        self.note(MailboxChange::Arrived(id), 1);
         id
     }
 
     /// Removes messages by number, whatever dialog they are in; those that were there.
-    pub(crate) fn remove(&mut self, wanted: impl Fn(&Message) -> bool) -> Vec<i32> {
+    pub(crate) fn remove(&mut self, wanted: impl Fn(&StoredMessage) -> bool) -> Vec<i32> {
         let mut removed = Vec::new();
         for dialog in self.dialogs.values_mut() {
             let gone = dialog.messages.extract_if(.., |_, message| wanted(message));
             removed.extend(gone.map(|(id, _)| id));
         }
         if !removed.is_empty() {
-            self.note(Change::Deleted(removed.clone()), count(removed.len()));
+            self.note(MailboxChange::Deleted(removed.clone()), count(removed.len()));
         }
         removed
     }
 
     /// The message with this number.
-    pub(crate) fn message(&self, id: i32) -> Option<&Message> {
+    pub(crate) fn message(&self, id: i32) -> Option<&StoredMessage> {
         self.dialogs.values().find_map(|dialog| dialog.messages.get(&id))
     }
 
@@ -98,11 +98,11 @@ impl Mailbox {
     }
 
     /// What happened after `pts`; `None` when that is too long ago to know.
-    pub(crate) fn since(&self, pts: i32) -> Option<impl Iterator<Item = &(i32, Change)>> {
+    pub(crate) fn since(&self, pts: i32) -> Option<impl Iterator<Item = &(i32, MailboxChange)>> {
         (self.lost <= pts).then(|| self.changes.iter().filter(move |(after, _)| pts < *after))
     }
 
-    fn note(&mut self, change: Change, size: i32) {
+    fn note(&mut self, change: MailboxChange, size: i32) {
         self.pts += size;
         self.changes.push_back((self.pts, change));
         if REMEMBERED < self.changes.len()
@@ -122,9 +122,9 @@ pub(crate) fn count(length: usize) -> i32 {
 mod tests {
     use super::*;
 
-    fn message(peer: Peer) -> Message {
+    fn message(peer: Peer) -> StoredMessage {
         let text = "hello".to_owned();
-        Message { id: 0, from: UserId(1), peer, date: 0, text, random_id: 0 }
+        StoredMessage { id: 0, from: UserId(1), peer, date: 0, text, random_id: 0 }
     }
 
     #[test]
@@ -136,8 +136,8 @@ mod tests {
         assert_eq!(mailbox.remove(|_| true), [1, 2]);
         assert_eq!(mailbox.pts, 5);
         let since = |pts| mailbox.since(pts).map(|changes| changes.cloned().collect::<Vec<_>>());
-        assert_eq!(since(2).unwrap()[0], (3, Change::Arrived(2)));
-        assert_eq!(since(3).unwrap(), [(5, Change::Deleted(vec![1, 2]))]);
+        assert_eq!(since(2).unwrap()[0], (3, MailboxChange::Arrived(2)));
+        assert_eq!(since(3).unwrap(), [(5, MailboxChange::Deleted(vec![1, 2]))]);
         assert!(since(5).unwrap().is_empty());
         mailbox.settle(100);
         assert_eq!(mailbox.add(message(peer)), 103);

@@ -13,17 +13,17 @@ const ROUNDS: u32 = 100_000;
 
 /// What a server keeps of a password: it cannot be had back from this.
 #[derive(Clone)]
-pub(crate) struct Password {
+pub(crate) struct SrpPassword {
     pub(crate) salt1: Vec<u8>,
     pub(crate) salt2: Vec<u8>,
     pub(crate) hint: String,
     verifier: BigUint,
-    challenge: Challenge,
+    challenge: SrpChallenge,
 }
 
 /// The server's secret of the check that is under way.
 #[derive(Clone)]
-struct Challenge {
+struct SrpChallenge {
     id: i64,
     secret: BigUint,
 }
@@ -37,24 +37,24 @@ pub(crate) enum PasswordError {
     Wrong,
 }
 
-impl fmt::Debug for Password {
+impl fmt::Debug for SrpPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
     }
 }
 
-impl Password {
+impl SrpPassword {
     /// Takes about a tenth of a second, as it has to.
     pub(crate) fn new(password: &str, hint: &str) -> Self {
         let (salt1, salt2) = (random::<16>().to_vec(), random::<16>().to_vec());
         let x = BigUint::from_bytes_be(&slow_hash(password.as_bytes(), &salt1, &salt2));
         let verifier = generator().modpow(&x, &prime());
-        Self { salt1, salt2, hint: hint.to_owned(), verifier, challenge: Challenge::new() }
+        Self { salt1, salt2, hint: hint.to_owned(), verifier, challenge: SrpChallenge::new() }
     }
 
     /// Begins a check: its number, and what the client has to work with (`srp_B`).
     pub(crate) fn challenge(&mut self) -> (i64, Vec<u8>) {
-        self.challenge = Challenge::new();
+        self.challenge = SrpChallenge::new();
         (self.challenge.id, padded(&self.public()))
     }
 
@@ -87,7 +87,7 @@ impl Password {
     }
 }
 
-impl Challenge {
+impl SrpChallenge {
     fn new() -> Self {
         let id = i64::from_le_bytes(random());
         Self { id, secret: BigUint::from_bytes_be(&random::<256>()) }
@@ -144,7 +144,7 @@ mod tests {
 
     /// The client's half: `A` and `M1` for a challenge.
     #[expect(clippy::many_single_char_names, reason = "they are the protocol's")]
-    fn prove(password: &Password, b: &[u8], typed: &str) -> (Vec<u8>, Vec<u8>) {
+    fn prove(password: &SrpPassword, b: &[u8], typed: &str) -> (Vec<u8>, Vec<u8>) {
         let (p, g) = (prime(), generator());
         let secret = BigUint::from_bytes_be(&random::<256>());
         let a = padded(&g.modpow(&secret, &p));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_password_is_taken_and_another_is_not() {
-        let mut password = Password::new("secret", "hint");
+        let mut password = SrpPassword::new("secret", "hint");
         let (id, b) = password.challenge();
         let (a, proof) = prove(&password, &b, "secret");
         assert_eq!(password.check(id, &a, &proof), Ok(()));

@@ -70,9 +70,9 @@ pub enum PrivacyRule {
 
 /// The rules an account has set.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Privacy(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
+pub(crate) struct PrivacyRules(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
 
-impl Privacy {
+impl PrivacyRules {
     /// The rules of `key`; the last one fits everybody.
     pub(crate) fn rules(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
         self.0.get(&key).cloned().unwrap_or_else(|| vec![usual(key)])
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn whom_no_rule_fits_is_restricted() {
-        let mut privacy = Privacy::default();
+        let mut privacy = PrivacyRules::default();
         assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::AllowAll]);
         privacy.set(PrivacyKey::About, Vec::new());
         assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::RestrictAll]);

@@ -5,7 +5,7 @@ use crate::keys::KeyId;
 
 /// What a session tells of the device it runs on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Device {
+pub(crate) struct DeviceInfo {
     pub(crate) model: String,
     pub(crate) platform: String,
     pub(crate) system_version: String,
@@ -24,7 +24,7 @@ pub(crate) struct LoginSession {
     pub(crate) hash: i64,
     /// The key it is held by; `None` for one that exists in the list only.
     pub(crate) key: Option<KeyId>,
-    pub(crate) device: Device,
+    pub(crate) device: DeviceInfo,
     pub(crate) created: i32,
     pub(crate) active: i32,
     /// Its code was right, its password has not come yet.
@@ -36,7 +36,7 @@ pub(crate) struct LoginSession {
 }
 
 impl LoginSession {
-    pub(crate) fn new(key: Option<KeyId>, device: Device, now: i32) -> Self {
+    pub(crate) fn new(key: Option<KeyId>, device: DeviceInfo, now: i32) -> Self {
         let hash = i64::from_le_bytes(random()) | 1;
         Self {
             hash,

@@ -4,20 +4,22 @@ use std::collections::BTreeSet;
 
 use grammers_tl_types::{enums, types};
 
-use super::blank;
-use crate::model::{Chat, ChatId, Message, Peer, Person, Reach, UserId, World, count};
+use super::defaults;
+use crate::model::{
+    Chat, ChatId, ContactRequirement, Peer, StoredMessage, UserId, UserProfile, World, count,
+};
 
 /// The world as one user sees it.
-pub(crate) struct View<'a> {
+pub(crate) struct WorldView<'a> {
     pub(crate) world: &'a World,
     pub(crate) viewer: UserId,
 }
 
-impl View<'_> {
+impl WorldView<'_> {
     /// A user; an empty one when there is none.
     pub(crate) fn user(&self, id: UserId) -> enums::User {
-        match self.world.person(id) {
-            Some(person) => enums::User::User(self.person(person)),
+        match self.world.user(id) {
+            Some(person) => enums::User::User(self.profile(person)),
             None => enums::User::Empty(types::UserEmpty { id: id.0 }),
         }
     }
@@ -34,12 +36,12 @@ impl View<'_> {
         ids.into_iter().filter_map(|id| self.world.chat(id)).map(|chat| self.chat(chat)).collect()
     }
 
-    fn person(&self, person: &Person) -> types::User {
+    fn profile(&self, person: &UserProfile) -> types::User {
         let own = person.id == self.viewer;
         let account = self.world.account(self.viewer);
         let contact = account.and_then(|account| account.contacts.get(&person.id));
         let shows_phone = (own || contact.is_some()) && !person.phone.is_empty();
-        let reach = if own { Reach::Anyone } else { self.world.reach(person.id) };
+        let reach = if own { ContactRequirement::Anyone } else { self.world.reach(person.id) };
         types::User {
             is_self: own,
             contact: contact.is_some(),
@@ -58,12 +60,12 @@ impl View<'_> {
             phone: shows_phone.then(|| person.phone.clone()),
             status: (!person.bot)
                 .then_some(enums::UserStatus::Recently(types::UserStatusRecently { by_me: false })),
-            contact_require_premium: reach == Reach::Premium,
+            contact_require_premium: reach == ContactRequirement::Premium,
             send_paid_messages_stars: match reach {
-                Reach::Paid(stars) => Some(stars),
-                Reach::Anyone | Reach::Premium => None,
+                ContactRequirement::Paid(stars) => Some(stars),
+                ContactRequirement::Anyone | ContactRequirement::Premium => None,
             },
-            ..blank::user(person.id.0)
+            ..defaults::user(person.id.0)
         }
     }
 
@@ -78,7 +80,7 @@ impl View<'_> {
                 participants_count: participants,
                 date: chat.created,
                 version: 1,
-                ..blank::chat(chat.id.0)
+                ..defaults::chat(chat.id.0)
             });
         }
         enums::Chat::Channel(types::Channel {
@@ -90,11 +92,11 @@ impl View<'_> {
             username: chat.username.clone(),
             date: chat.created,
             participants_count: Some(participants),
-            ..blank::channel(chat.id.0)
+            ..defaults::channel(chat.id.0)
         })
     }
 
-    pub(crate) fn message(&self, message: &Message) -> enums::Message {
+    pub(crate) fn message(&self, message: &StoredMessage) -> enums::Message {
         let own = message.from == self.viewer;
         enums::Message::Message(types::Message {
             out: own && message.peer != Peer::User(self.viewer),
@@ -104,7 +106,7 @@ impl View<'_> {
                 .then(|| peer(Peer::User(message.from))),
             date: message.date,
             message: message.text.clone(),
-            ..blank::message(message.id, peer(message.peer))
+            ..defaults::message(message.id, peer(message.peer))
         })
     }
 
@@ -132,8 +134,8 @@ pub(crate) fn peer(peer: Peer) -> enums::Peer {
 
 /// The users that messages name.
 pub(crate) fn users_in<'a>(
-    messages: impl IntoIterator<Item = &'a Message>,
+    messages: impl IntoIterator<Item = &'a StoredMessage>,
 ) -> impl Iterator<Item = UserId> {
-    let both = |message: &'a Message| [Some(message.from), message.peer.user()];
+    let both = |message: &'a StoredMessage| [Some(message.from), message.peer.user()];
     messages.into_iter().flat_map(both).flatten()
 }

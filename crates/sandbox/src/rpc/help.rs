@@ -1,12 +1,12 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::privacy::MAX_MESSAGE_PRICE;
-use super::{Ctx, Entry, Handle, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::help::GetAppConfig>(),
-    Entry::of::<functions::help::GetConfig>(),
-    Entry::of::<functions::help::GetNearestDc>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::help::GetAppConfig>(),
+    MethodEntry::of::<functions::help::GetConfig>(),
+    MethodEntry::of::<functions::help::GetNearestDc>(),
 ];
 
 /// How long an account is frozen before it is deleted, in seconds.
@@ -18,28 +18,28 @@ const CONFIG_LIFE: i32 = 3600;
 const DATA_CENTRES: [(i32, &str); 5] =
     [(1, "192.0.2.1"), (2, "192.0.2.2"), (3, "192.0.2.3"), (4, "192.0.2.4"), (5, "192.0.2.5")];
 
-impl Handle for functions::help::GetConfig {
+impl MethodHandler for functions::help::GetConfig {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::Config::Config(config(ctx)))
     }
 }
 
-impl Handle for functions::help::GetNearestDc {
+impl MethodHandler for functions::help::GetNearestDc {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let this_dc = ctx.caller.data_centre();
         let nearest = types::NearestDc { country: "IS".to_owned(), this_dc, nearest_dc: this_dc };
         Ok(enums::NearestDc::Dc(nearest))
     }
 }
 
-impl Handle for functions::help::GetAppConfig {
+impl MethodHandler for functions::help::GetAppConfig {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let account = ctx.account().ok();
         let frozen_since = account.as_ref().and_then(|account| account.frozen_since);
         let may_restrict = account.is_some_and(|account| account.may_restrict_new_chats);
@@ -97,7 +97,7 @@ fn data_centre((id, address): (i32, &str)) -> enums::DcOption {
     })
 }
 
-fn config(ctx: &Ctx<'_>) -> types::Config {
+fn config(ctx: &CallContext<'_>) -> types::Config {
     types::Config {
         default_p2p_contacts: false,
         preload_featured_stickers: false,

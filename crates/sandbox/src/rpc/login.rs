@@ -3,16 +3,18 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Caller, Ctx, Entry, Handle, RpcError};
-use crate::model::{Account, CodeWay, Device, News, Person, SentCode, UserId, digits};
+use super::{CallContext, Caller, MethodEntry, MethodHandler, RpcError, notify};
+use crate::model::{
+    Account, AccountChange, CodeDelivery, DeviceInfo, SentCode, UserId, UserProfile, digits,
+};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::auth::CancelCode>(),
-    Entry::of::<functions::auth::LogOut>(),
-    Entry::of::<functions::auth::ResendCode>(),
-    Entry::of::<functions::auth::SendCode>(),
-    Entry::of::<functions::auth::SignIn>(),
-    Entry::of::<functions::auth::SignUp>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::auth::CancelCode>(),
+    MethodEntry::of::<functions::auth::LogOut>(),
+    MethodEntry::of::<functions::auth::ResendCode>(),
+    MethodEntry::of::<functions::auth::SendCode>(),
+    MethodEntry::of::<functions::auth::SignIn>(),
+    MethodEntry::of::<functions::auth::SignUp>(),
 ];
 
 const PHONE_NUMBER_INVALID: RpcError = RpcError::bad_request("PHONE_NUMBER_INVALID");
@@ -22,10 +24,10 @@ const CODE_LENGTH: usize = 5;
 /// Digits of a phone number, from and to.
 const PHONE_LENGTH: (usize, usize) = (7, 15);
 
-impl Handle for functions::auth::SendCode {
+impl MethodHandler for functions::auth::SendCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         if !(PHONE_LENGTH.0..=PHONE_LENGTH.1).contains(&phone.len()) {
             return Err(PHONE_NUMBER_INVALID);
@@ -33,17 +35,18 @@ impl Handle for functions::auth::SendCode {
         // Whoever has no session that could show the code gets a text message.
         let account = ctx.world.by_phone(&phone);
         let by_app = account.is_some_and(|account| !account.sessions.is_empty());
-        let code = SentCode::new(if by_app { CodeWay::App } else { CodeWay::Sms }, ctx.now);
+        let code =
+            SentCode::new(if by_app { CodeDelivery::App } else { CodeDelivery::Sms }, ctx.now);
         let answer = describe(&code);
         ctx.world.codes.insert(phone, code);
         Ok(answer)
     }
 }
 
-impl Handle for functions::auth::ResendCode {
+impl MethodHandler for functions::auth::ResendCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let now = ctx.now;
         let code = sent(ctx, &self.phone_number, &self.phone_code_hash)?;
         if !code.send_again(now) {
@@ -53,19 +56,19 @@ impl Handle for functions::auth::ResendCode {
     }
 }
 
-impl Handle for functions::auth::CancelCode {
+impl MethodHandler for functions::auth::CancelCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         sent(ctx, &self.phone_number, &self.phone_code_hash)?.expire();
         Ok(true)
     }
 }
 
-impl Handle for functions::auth::SignIn {
+impl MethodHandler for functions::auth::SignIn {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         sent(ctx, &phone, &self.phone_code_hash)?;
         let Some(typed) = self.phone_code.filter(|code| !code.is_empty()) else {
@@ -86,10 +89,10 @@ impl Handle for functions::auth::SignIn {
     }
 }
 
-impl Handle for functions::auth::SignUp {
+impl MethodHandler for functions::auth::SignUp {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         if !sent(ctx, &phone, &self.phone_code_hash)?.verified {
             return Err(RpcError::bad_request("PHONE_CODE_INVALID"));
@@ -98,24 +101,28 @@ impl Handle for functions::auth::SignUp {
             return Err(RpcError::bad_request("FIRSTNAME_INVALID"));
         }
         let user = ctx.world.next_user();
-        let mut person = Person::new(user, self.first_name.trim(), self.last_name.trim());
+        let mut person = UserProfile::new(user, self.first_name.trim(), self.last_name.trim());
         person.phone.clone_from(&phone);
-        ctx.world.add_person(person);
+        ctx.world.add_user(person);
         ctx.world.add_account(Account::new(user, code_of_new(&phone)));
         ctx.world.codes.remove(&phone);
         admit(ctx, user)
     }
 }
 
-impl Handle for functions::auth::LogOut {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::auth::LogOut {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         ctx.world.forget_key(ctx.caller.key);
         Ok(enums::auth::LoggedOut::Out(types::auth::LoggedOut { future_auth_token: None }))
     }
 }
 
 /// The code that is on its way to a number, if it may still be used.
-fn sent<'a>(ctx: &'a mut Ctx<'_>, phone: &str, hash: &str) -> Result<&'a mut SentCode, RpcError> {
+fn sent<'a>(
+    ctx: &'a mut CallContext<'_>,
+    phone: &str,
+    hash: &str,
+) -> Result<&'a mut SentCode, RpcError> {
     let now = ctx.now;
     let code = ctx.world.codes.get_mut(&digits(phone));
     code.filter(|code| code.is_good(hash, now)).ok_or(PHONE_CODE_EXPIRED)
@@ -131,13 +138,13 @@ fn describe(code: &SentCode) -> enums::auth::SentCode {
     use enums::auth::{CodeType, SentCodeType};
     let length = i32::try_from(CODE_LENGTH).unwrap_or_default();
     let r#type = match code.way {
-        CodeWay::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
-        CodeWay::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
-        CodeWay::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
+        CodeDelivery::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
+        CodeDelivery::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
+        CodeDelivery::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
     };
     let next_type = code.way.next().map(|way| match way {
-        CodeWay::App | CodeWay::Sms => CodeType::Sms,
-        CodeWay::Call => CodeType::Call,
+        CodeDelivery::App | CodeDelivery::Sms => CodeType::Sms,
+        CodeDelivery::Call => CodeType::Call,
     });
     enums::auth::SentCode::Code(types::auth::SentCode {
         r#type,
@@ -149,7 +156,7 @@ fn describe(code: &SentCode) -> enums::auth::SentCode {
 
 /// Lets the caller in, unless the account has a password: that has to come first.
 pub(super) fn admit(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {
     let account = ctx.world.account(user).ok_or(PHONE_NUMBER_INVALID)?;
@@ -163,14 +170,14 @@ pub(super) fn admit(
 
 /// Logs the caller in, and tells the account's other sessions.
 pub(super) fn welcome(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {
     let key = ctx.caller.key;
     ctx.world.log_in(key, user, device(ctx.caller), ctx.now);
     let session = ctx.account()?.session_of(key).filter(|session| session.unconfirmed);
     if let Some(hash) = session.map(|session| session.hash) {
-        ctx.tell(News::Session(hash))?;
+        notify::record_change(ctx, AccountChange::Session(hash))?;
     }
     let user = ctx.view()?.user(user);
     Ok(enums::auth::Authorization::Authorization(types::auth::Authorization {
@@ -183,9 +190,9 @@ pub(super) fn welcome(
 }
 
 /// The session list's entry for a client, as Telegram makes it of `initConnection`.
-fn device(caller: &Caller) -> Device {
+fn device(caller: &Caller) -> DeviceInfo {
     let client = caller.client.clone();
-    Device {
+    DeviceInfo {
         model: client.device_model,
         platform: "Desktop".to_owned(),
         system_version: client.system_version,

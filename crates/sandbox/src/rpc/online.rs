@@ -3,17 +3,17 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 
 /// Methods whose answer is always the same, and the table of them.
 macro_rules! constant {
     ($($method:ty => $answer:expr,)+) => {
-        pub(super) const METHODS: &[Entry] = &[
-            Entry::of::<functions::payments::GetStarsTransactions>(),
-            $(Entry::of::<$method>()),+
+        pub(super) const METHODS: &[MethodEntry] = &[
+            MethodEntry::of::<functions::payments::GetStarsTransactions>(),
+            $(MethodEntry::of::<$method>()),+
         ];
-        $(impl Handle for $method {
-            fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        $(impl MethodHandler for $method {
+            fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
                 Ok($answer)
             }
         })+
@@ -135,8 +135,8 @@ fn auto_save() -> enums::account::AutoSaveSettings {
     })
 }
 
-impl Handle for functions::payments::GetStarsTransactions {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::payments::GetStarsTransactions {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let balance = if self.ton {
             enums::StarsAmount::StarsTonAmount(types::StarsTonAmount { amount: 0 })
         } else {

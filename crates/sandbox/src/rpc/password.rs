@@ -2,20 +2,20 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, login};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, login};
 use crate::crypto::{PRIME_GENERATOR, prime_bytes, random};
 use crate::model::{Account, PasswordError};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetPassword>(),
-    Entry::of::<functions::auth::CheckPassword>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetPassword>(),
+    MethodEntry::of::<functions::auth::CheckPassword>(),
 ];
 
-impl Handle for functions::account::GetPassword {
+impl MethodHandler for functions::account::GetPassword {
     /// Also for a client that owes the password, which is not logged in yet.
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let password = subject(ctx)?.password.as_mut();
         let challenge = password.map(|password| (password.challenge(), password.clone()));
         let (id, b, password) = match challenge {
@@ -45,10 +45,10 @@ impl Handle for functions::account::GetPassword {
     }
 }
 
-impl Handle for functions::auth::CheckPassword {
+impl MethodHandler for functions::auth::CheckPassword {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = ctx.caller.key;
         let account = ctx.world.awaiting_password(key);
         let account = account.ok_or(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))?;
@@ -69,7 +69,7 @@ impl Handle for functions::auth::CheckPassword {
 }
 
 /// The account whose password is meant: the caller's own, or the one it wants to log in to.
-fn subject<'a>(ctx: &'a mut Ctx<'_>) -> Result<&'a mut Account, RpcError> {
+fn subject<'a>(ctx: &'a mut CallContext<'_>) -> Result<&'a mut Account, RpcError> {
     let key = ctx.caller.key;
     if ctx.world.awaiting_password(key).is_some() {
         let account = ctx.world.awaiting_password(key);

@@ -2,16 +2,16 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, View};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, WorldView, notify, peers};
 use crate::model::{
-    Account, Chat, ChatId, GlobalPrivacy, News, Peer, PrivacyKey, PrivacyRule, UserId,
+    Account, AccountChange, Chat, ChatId, GlobalPrivacy, Peer, PrivacyKey, PrivacyRule, UserId,
 };
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetGlobalPrivacySettings>(),
-    Entry::of::<functions::account::GetPrivacy>(),
-    Entry::of::<functions::account::SetGlobalPrivacySettings>(),
-    Entry::of::<functions::account::SetPrivacy>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetGlobalPrivacySettings>(),
+    MethodEntry::of::<functions::account::GetPrivacy>(),
+    MethodEntry::of::<functions::account::SetGlobalPrivacySettings>(),
+    MethodEntry::of::<functions::account::SetPrivacy>(),
 ];
 
 /// The most users that the rules of one key name.
@@ -42,16 +42,16 @@ const KEYS: [(enums::InputPrivacyKey, PrivacyKey, enums::PrivacyKey); 14] = {
     ]
 };
 
-impl Handle for functions::account::GetPrivacy {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetPrivacy {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = find(&self.key)?;
         let rules = ctx.account()?.privacy.rules(key);
         describe(ctx, &rules)
     }
 }
 
-impl Handle for functions::account::SetPrivacy {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::SetPrivacy {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = find(&self.key)?;
         let mut rules = Vec::new();
         for rule in &self.rules {
@@ -65,19 +65,19 @@ impl Handle for functions::account::SetPrivacy {
         let privacy = &mut ctx.account()?.privacy;
         privacy.set(key, rules);
         let rules = privacy.rules(key);
-        ctx.tell(News::Privacy(key))?;
+        notify::record_change(ctx, AccountChange::Privacy(key))?;
         describe(ctx, &rules)
     }
 }
 
-impl Handle for functions::account::GetGlobalPrivacySettings {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(global(ctx.account()?.global_privacy))
     }
 }
 
-impl Handle for functions::account::SetGlobalPrivacySettings {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::SetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let enums::GlobalPrivacySettings::Settings(wanted) = self.settings;
         let price = wanted.noncontact_peers_paid_stars.unwrap_or(0);
         if !(0..=MAX_MESSAGE_PRICE).contains(&price) {
@@ -111,7 +111,7 @@ fn find(wanted: &enums::InputPrivacyKey) -> Result<PrivacyKey, RpcError> {
 
 /// The news of a key's rules, with whom they name.
 pub(super) fn update(
-    view: &View<'_>,
+    view: &WorldView<'_>,
     account: &Account,
     key: PrivacyKey,
 ) -> (enums::Update, Vec<Peer>) {
@@ -128,7 +128,7 @@ pub(super) fn update(
 /// A rule as the model has it. Users and groups that the caller cannot name are left out, as
 /// Telegram does, and a rule that is left without any with them.
 fn understand(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut CallContext<'_>,
     rule: &enums::InputPrivacyRule,
 ) -> Result<Option<PrivacyRule>, RpcError> {
     use enums::InputPrivacyRule as Input;
@@ -160,11 +160,11 @@ fn understand(
     })
 }
 
-fn known_users(ctx: &mut Ctx<'_>, users: &[enums::InputUser]) -> Vec<UserId> {
-    users.iter().filter_map(|user| ctx.user(user).ok()).collect()
+fn known_users(ctx: &mut CallContext<'_>, users: &[enums::InputUser]) -> Vec<UserId> {
+    users.iter().filter_map(|user| peers::user(ctx, user).ok()).collect()
 }
 
-fn known_chats(ctx: &mut Ctx<'_>, chats: &[i64]) -> Result<Vec<ChatId>, RpcError> {
+fn known_chats(ctx: &mut CallContext<'_>, chats: &[i64]) -> Result<Vec<ChatId>, RpcError> {
     let me = ctx.me()?;
     let known = |id: &ChatId| ctx.world.chat(*id).is_some_and(|chat| chat.has(me));
     Ok(chats.iter().map(|id| ChatId(*id)).filter(known).collect())
@@ -185,7 +185,7 @@ fn chats_of(rule: &PrivacyRule) -> &[ChatId] {
 }
 
 fn describe(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut CallContext<'_>,
     rules: &[PrivacyRule],
 ) -> Result<enums::account::PrivacyRules, RpcError> {
     let view = ctx.view()?;

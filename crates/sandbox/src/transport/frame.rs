@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::TransportError;
-use super::obfuscation::Cipher;
+use super::obfuscation::DirectionCipher;
 use crate::crypto::random;
 
 /// Longest frame taken from a client.
@@ -23,12 +23,12 @@ pub(crate) struct Frame {
 /// The client's side of a stream.
 pub(crate) struct FrameReader {
     stream: OwnedReadHalf,
-    cipher: Cipher,
+    cipher: DirectionCipher,
     plain: BytesMut,
 }
 
 impl FrameReader {
-    pub(super) fn new(stream: OwnedReadHalf, cipher: Cipher) -> Self {
+    pub(super) fn new(stream: OwnedReadHalf, cipher: DirectionCipher) -> Self {
         Self { stream, cipher, plain: BytesMut::new() }
     }
 
@@ -70,12 +70,12 @@ impl FrameReader {
 /// The server's side of a stream.
 pub(crate) struct FrameWriter {
     stream: OwnedWriteHalf,
-    cipher: Cipher,
+    cipher: DirectionCipher,
     padded: bool,
 }
 
 impl FrameWriter {
-    pub(super) fn new(stream: OwnedWriteHalf, cipher: Cipher, padded: bool) -> Self {
+    pub(super) fn new(stream: OwnedWriteHalf, cipher: DirectionCipher, padded: bool) -> Self {
         Self { stream, cipher, padded }
     }
 

@@ -9,7 +9,7 @@ mod support;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use sandbox::{BlockList, Fault, Options, Peer};
+use sandbox::{BlockList, Fault, Peer, SandboxOptions};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -49,7 +49,7 @@ async fn a_client_that_logs_in_and_works_has_nothing_to_complain_about() {
     // TDLib's warnings, level 2 of its log, come as `info`.
     let subscriber = tracing_subscriber::fmt().with_env_filter("tdlib=info").with_ansi(false);
     subscriber.with_writer(log.clone()).init();
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     while user.call("loadChats", json!({"limit": 20})).await.is_ok() {}

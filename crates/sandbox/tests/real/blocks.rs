@@ -1,12 +1,12 @@
 //! Block lists, seen from two sessions of the account.
 
-use sandbox::{AccountHandle, BlockList, Options, Peer, UserId};
+use sandbox::{AccountHandle, BlockList, Peer, SandboxOptions, UserId};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();

@@ -1,12 +1,12 @@
 //! What libtdjson does that whoever calls it has to know, each shown by what Telegram gets.
 
-use sandbox::{AccountHandle, BlockList, Fault, Options, Peer};
+use sandbox::{AccountHandle, BlockList, Fault, Peer, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();
@@ -107,7 +107,7 @@ async fn global_settings_that_are_set_at_once_lose_one_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_whom_one_may_write_to_are_asked_together() {
-    let rig = Rig::start(Options { accounts: 3, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 3, ..SandboxOptions::default() }).await;
     for account in [2, 3] {
         let other = rig.log_in(account).await;
         let settings = json!({

@@ -1,13 +1,13 @@
 //! Users and groups that an account knows.
 
-use sandbox::{Options, Peer};
+use sandbox::{Peer, SandboxOptions};
 use serde_json::json;
 
 use crate::support::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contacts_strangers_and_groups_have_their_details() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let contacts = user.call("getContacts", json!({})).await.unwrap();
@@ -28,7 +28,7 @@ async fn contacts_strangers_and_groups_have_their_details() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chat_list_has_what_the_account_has() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let mut loaded = Ok(json!({}));

@@ -1,6 +1,6 @@
 //! Privacy rules, global privacy settings and close friends, seen from two sessions.
 
-use sandbox::{AccountHandle, Options, Peer, PrivacyKey, PrivacyRule};
+use sandbox::{AccountHandle, Peer, PrivacyKey, PrivacyRule, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
@@ -24,7 +24,7 @@ const SETTINGS: [(&str, PrivacyKey); 14] = [
 ];
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();
@@ -138,7 +138,7 @@ async fn global_settings_are_one_object_that_setters_keep_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_options_of_new_chats_come_from_the_app_configuration() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(2)).unwrap();
     account.let_restrict_new_chats(false);
     for (number, allowed) in [(1, true), (2, false)] {
@@ -181,7 +181,7 @@ async fn close_friends_are_contacts_and_the_other_session_sees_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_for_premium_or_stars_cannot_be_written_to() {
-    let rig = Rig::start(Options { accounts: 3, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 3, ..SandboxOptions::default() }).await;
     for (account, allow, stars) in [(2, false, 0), (3, true, 7)] {
         let user = rig.log_in(account).await;
         let settings = json!({

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sandbox::{AccountHandle, Options};
+use sandbox::{AccountHandle, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
 /// A sandbox with one account, logged in to twice: the first client and the second.
 async fn two_sessions() -> (Rig, AccountHandle, User, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let first = rig.log_in(1).await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;
@@ -94,7 +94,7 @@ async fn a_session_takes_no_calls_and_no_secret_chats_when_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn times_to_live_are_kept() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let days = json!({"inactive_session_ttl_days": 30});
@@ -114,7 +114,7 @@ async fn times_to_live_are_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_websites_are_listed_and_disconnected() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let answer = user.call("getConnectedWebsites", json!({})).await.unwrap();

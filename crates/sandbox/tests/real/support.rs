@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Options, PatchedLibrary, Sandbox};
+use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, Updates};
+use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, UpdateReceiver};
 use tempfile::TempDir;
 
 /// The longest that anything here may take.
@@ -23,11 +23,11 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: SandboxOptions) -> Self {
         let subscriber = tracing_subscriber::fmt().with_env_filter("warn,sandbox=debug");
         // Another test of this process may have been first.
         subscriber.with_test_writer().try_init().ok();
-        let sandbox = Sandbox::start(options).await.unwrap();
+        let sandbox = sandbox::start(options).await.unwrap();
         let patched = sandbox.patch_library(&stock_library()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let library = Library::load(patched.path(), 2, directory.path()).unwrap();
@@ -92,7 +92,7 @@ impl Rig {
 /// One TDLib client.
 pub(crate) struct User {
     client: Client,
-    updates: Updates,
+    updates: UpdateReceiver,
     seen: Vec<Update>,
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::{PrivacyKey, Reach};
+use super::super::{ContactRequirement, PrivacyKey};
 
 /// A file, read but not put into a world yet.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Seed {
-    pub(super) person: Vec<PersonSeed>,
+pub(crate) struct SeedFile {
+    pub(super) person: Vec<UserSeed>,
     pub(super) account: Vec<AccountSeed>,
     pub(super) group: Vec<GroupSeed>,
     pub(super) message: Vec<MessageSeed>,
@@ -19,7 +19,7 @@ pub(crate) struct Seed {
 /// A user that nobody logs in to.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PersonSeed {
+pub(super) struct UserSeed {
     pub(super) username: String,
     pub(super) first_name: String,
     #[serde(default)]
@@ -33,7 +33,7 @@ pub(super) struct PersonSeed {
     #[serde(default)]
     pub(super) deleted: bool,
     #[serde(default)]
-    pub(super) strangers_need: Reach,
+    pub(super) strangers_need: ContactRequirement,
 }
 
 /// An account: one of the default fleet, that gets what is said here, or a further one.
@@ -58,7 +58,7 @@ pub(super) struct AccountSeed {
     #[serde(default)]
     pub(super) blocked_from_stories: Vec<String>,
     #[serde(default)]
-    pub(super) strangers_need: Reach,
+    pub(super) strangers_need: ContactRequirement,
     #[serde(default)]
     pub(super) privacy: BTreeMap<PrivacyKey, Vec<RuleSeed>>,
 }
@@ -79,13 +79,13 @@ pub(super) struct GroupSeed {
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageSeed {
     pub(super) from: String,
-    pub(super) to: ToSeed,
+    pub(super) to: TargetSeed,
     pub(super) text: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ToSeed {
+pub(super) enum TargetSeed {
     User(String),
     Group(String),
 }

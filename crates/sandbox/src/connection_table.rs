@@ -10,21 +10,21 @@ use crate::keys::KeyId;
 use crate::session::ConnectionId;
 use crate::sync::lock;
 
-struct Open {
+struct OpenConnection {
     close: CancellationToken,
     keys: HashSet<KeyId>,
 }
 
 /// All open connections, and whether new ones are taken.
-pub(crate) struct Connections {
-    open: Mutex<HashMap<ConnectionId, Open>>,
+pub(crate) struct ConnectionTable {
+    open: Mutex<HashMap<ConnectionId, OpenConnection>>,
     /// Whether clients shall be let in.
     wanted: watch::Sender<bool>,
     /// Whether the listeners are there.
     listening: watch::Sender<usize>,
 }
 
-impl Default for Connections {
+impl Default for ConnectionTable {
     fn default() -> Self {
         Self {
             open: Mutex::default(),
@@ -34,11 +34,11 @@ impl Default for Connections {
     }
 }
 
-impl Connections {
+impl ConnectionTable {
     /// A new connection; it has to end when the token is cancelled.
     pub(crate) fn add(&self, id: ConnectionId, stop: &CancellationToken) -> CancellationToken {
         let close = stop.child_token();
-        let open = Open { close: close.clone(), keys: HashSet::new() };
+        let open = OpenConnection { close: close.clone(), keys: HashSet::new() };
         lock(&self.open).insert(id, open);
         close
     }

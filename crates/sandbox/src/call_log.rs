@@ -18,7 +18,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 
 /// One call of a method.
 #[derive(Clone, Debug, Serialize)]
-pub struct Call {
+pub struct RecordedCall {
     /// Unix time at which it came, in milliseconds.
     pub at_ms: u64,
     /// The account of the fleet that called; absent before login, and for users beyond the fleet.
@@ -43,7 +43,7 @@ pub struct HotLoop {
 }
 
 /// A call as it is kept: decoded only when somebody looks.
-pub(crate) struct Entry {
+pub(crate) struct CallEntry {
     pub(crate) key: KeyId,
     pub(crate) account: Option<u32>,
     pub(crate) method: u32,
@@ -52,23 +52,23 @@ pub(crate) struct Entry {
 }
 
 #[derive(Default)]
-struct Window {
+struct CallWindow {
     times: VecDeque<Instant>,
     most: u32,
     account: Option<u32>,
 }
 
 /// The record of all calls.
-pub(crate) struct Record {
-    calls: Mutex<VecDeque<(u64, Entry)>>,
-    windows: Mutex<HashMap<(KeyId, u32), Window>>,
+pub(crate) struct CallLog {
+    calls: Mutex<VecDeque<(u64, CallEntry)>>,
+    windows: Mutex<HashMap<(KeyId, u32), CallWindow>>,
     unknown: Mutex<BTreeMap<&'static str, u64>>,
     total: watch::Sender<u64>,
     limit: usize,
     hot: u32,
 }
 
-impl Record {
+impl CallLog {
     /// A record of the last `limit` calls, which takes `hot` calls in five seconds for a loop.
     pub(crate) fn new(limit: usize, hot: u32) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn add(&self, entry: Entry) {
+    pub(crate) fn add(&self, entry: CallEntry) {
         self.watch_rate(&entry);
         let mut calls = lock(&self.calls);
         calls.push_back((Clock::unix_ms(), entry));
@@ -100,7 +100,7 @@ impl Record {
         lock(&self.unknown).clone()
     }
 
-    fn watch_rate(&self, entry: &Entry) {
+    fn watch_rate(&self, entry: &CallEntry) {
         let mut windows = lock(&self.windows);
         let window = windows.entry((entry.key, entry.method)).or_default();
         let now = Instant::now();
@@ -133,11 +133,11 @@ impl Record {
     }
 
     /// The calls that `wanted` chooses, oldest first.
-    pub(crate) fn calls(&self, account: Option<u32>, method: Option<&str>) -> Vec<Call> {
+    pub(crate) fn calls(&self, account: Option<u32>, method: Option<&str>) -> Vec<RecordedCall> {
         let calls = lock(&self.calls);
         let chosen = calls.iter().filter(|(_, entry)| matches(entry, account, method));
         chosen
-            .map(|(at_ms, entry)| Call {
+            .map(|(at_ms, entry)| RecordedCall {
                 at_ms: *at_ms,
                 account: entry.account,
                 method: rpc::name(entry.method),
@@ -148,7 +148,7 @@ impl Record {
             .collect()
     }
 
-    /// How many calls [`Record::calls`] would give.
+    /// How many calls [`CallLog::calls`] would give.
     pub(crate) fn count(&self, account: Option<u32>, method: Option<&str>) -> usize {
         lock(&self.calls).iter().filter(|(_, entry)| matches(entry, account, method)).count()
     }
@@ -159,7 +159,7 @@ impl Record {
     }
 }
 
-fn matches(entry: &Entry, account: Option<u32>, method: Option<&str>) -> bool {
+fn matches(entry: &CallEntry, account: Option<u32>, method: Option<&str>) -> bool {
     (account.is_none() || entry.account == account)
         && method.is_none_or(|method| rpc::name(entry.method) == method)
 }
@@ -170,8 +170,8 @@ mod tests {
 
     use super::*;
 
-    fn config(account: u32) -> Entry {
-        Entry {
+    fn config(account: u32) -> CallEntry {
+        CallEntry {
             key: KeyId(u64::from(account)),
             account: Some(account),
             method: functions::help::GetConfig::CONSTRUCTOR_ID,
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_last_calls_are_kept_and_found_by_account_and_method() {
-        let record = Record::new(2, 100);
+        let record = CallLog::new(2, 100);
         for account in [1, 2, 2] {
             record.add(config(account));
         }
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_is_noticed_and_steady_calling_is_not() {
-        let record = Record::new(100, 10);
+        let record = CallLog::new(100, 10);
         for _ in 0..30 {
             record.add(config(1));
             tokio::time::advance(Duration::from_secs(1)).await;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::RsaKey;
 use crate::keys::{KeyId, SavedKey};
 use crate::model::LoginSession;
-use crate::transport::Secret;
+use crate::transport::ProxySecret;
 
 const FILE: &str = "sandbox.json";
 
@@ -35,11 +35,11 @@ pub enum StateError {
 /// All of it, as the file has it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct State {
+pub(crate) struct SavedState {
     /// How often the sandbox has run.
     pub(crate) runs: u32,
     pub(crate) rsa: RsaKey,
-    pub(crate) secret: Secret,
+    pub(crate) secret: ProxySecret,
     pub(crate) keys: Vec<SavedKey>,
     /// Which key stands for which other.
     pub(crate) bindings: Vec<(KeyId, KeyId)>,
@@ -49,7 +49,7 @@ pub(crate) struct State {
 }
 
 /// Reads what an earlier run left in `directory`; `None` when there was none.
-pub(crate) fn load(directory: &Path) -> Result<Option<State>, StateError> {
+pub(crate) fn load(directory: &Path) -> Result<Option<SavedState>, StateError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -66,7 +66,7 @@ pub(crate) fn load(directory: &Path) -> Result<Option<State>, StateError> {
 }
 
 /// Writes `state` into `directory`, whole or not at all, for nobody else to read.
-pub(crate) fn save(directory: &Path, state: &State) -> Result<(), StateError> {
+pub(crate) fn save(directory: &Path, state: &SavedState) -> Result<(), StateError> {
     let (path, part) = (directory.join(FILE), directory.join("sandbox.json.part"));
     let write = || -> io::Result<()> {
         let mut options = fs::OpenOptions::new();

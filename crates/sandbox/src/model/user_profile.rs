@@ -5,7 +5,7 @@ use super::UserId;
 /// What a user asks of strangers who want to write to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reach {
+pub enum ContactRequirement {
     /// Nothing.
     #[default]
     Anyone,
@@ -17,7 +17,7 @@ pub enum Reach {
 
 /// A user, whether or not they have an account to log in to.
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct UserProfile {
     pub(crate) id: UserId,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
@@ -29,10 +29,10 @@ pub(crate) struct Person {
     pub(crate) deleted: bool,
     pub(crate) premium: bool,
     /// For a user without an account; else the account's global privacy settings tell.
-    pub(crate) reach: Reach,
+    pub(crate) reach: ContactRequirement,
 }
 
-impl Person {
+impl UserProfile {
     pub(crate) fn new(id: UserId, first_name: &str, last_name: &str) -> Self {
         Self {
             id,
@@ -44,7 +44,7 @@ impl Person {
             bot: false,
             deleted: false,
             premium: false,
-            reach: Reach::Anyone,
+            reach: ContactRequirement::Anyone,
         }
     }
 

@@ -7,7 +7,7 @@ const REMEMBERED: usize = 1000;
 
 /// Something of an account that has changed, and is looked up when it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum AccountChange {
     /// The rules of a privacy key.
     Privacy(PrivacyKey),
     /// Which block lists someone is on.
@@ -20,21 +20,21 @@ pub(crate) enum News {
 
 /// What has happened to an account, besides its messages.
 #[derive(Debug, Default)]
-pub(crate) struct NewsLog(VecDeque<(i32, News)>);
+pub(crate) struct ChangeLog(VecDeque<(i32, AccountChange)>);
 
-impl NewsLog {
+impl ChangeLog {
     /// Notes what has happened at `now`, unix seconds.
-    pub(crate) fn note(&mut self, news: News, now: i32) {
-        self.0.retain(|(_, known)| *known != news);
-        self.0.push_back((now, news));
+    pub(crate) fn record(&mut self, change: AccountChange, now: i32) {
+        self.0.retain(|(_, known)| *known != change);
+        self.0.push_back((now, change));
         if REMEMBERED < self.0.len() {
             self.0.pop_front();
         }
     }
 
     /// What has happened since `date`, that second included: telling it twice does no harm.
-    pub(crate) fn since(&self, date: i32) -> impl Iterator<Item = News> {
-        self.0.iter().filter(move |(then, _)| date <= *then).map(|(_, news)| *news)
+    pub(crate) fn since(&self, date: i32) -> impl Iterator<Item = AccountChange> {
+        self.0.iter().filter(move |(then, _)| date <= *then).map(|(_, change)| *change)
     }
 }
 
@@ -43,12 +43,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_of_equal_news_is_kept() {
-        let mut log = NewsLog::default();
-        log.note(News::Session(1), 5);
-        log.note(News::Session(2), 6);
-        log.note(News::Session(1), 7);
-        assert!(log.since(5).eq([News::Session(2), News::Session(1)]));
-        assert!(log.since(7).eq([News::Session(1)]));
+    fn only_the_last_of_equal_changes_is_kept() {
+        let mut log = ChangeLog::default();
+        log.record(AccountChange::Session(1), 5);
+        log.record(AccountChange::Session(2), 6);
+        log.record(AccountChange::Session(1), 7);
+        assert!(log.since(5).eq([AccountChange::Session(2), AccountChange::Session(1)]));
+        assert!(log.since(7).eq([AccountChange::Session(1)]));
     }
 }

@@ -1,0 +1,175 @@
+//! The default fleet: what account `n` is and whom it knows.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Account, ChannelHistory, Chat, ChatId, ChatKind, Contact, DeviceInfo, LoginSession,
+    MessageDraft, Peer, SERVICE_USER, UserId, UserProfile, Website, World, deliver, digits,
+};
+
+/// Number of a fleet account's user, less the account's own number.
+const ACCOUNTS: i64 = 1_000_000;
+/// Number of the first person that account 0 would know; each account has ten numbers.
+const PEOPLE: i64 = 20_000_000;
+/// Number of account 0's basic group.
+const GROUPS: i64 = 500_000;
+/// Number of account 0's supergroup.
+const SUPERGROUPS: i64 = 1_500_000_000;
+/// The bot through which the fleet is logged in to a site.
+const SITE_BOT: UserId = UserId(90_000_001);
+/// How long before the sandbox started the fleet's other session was made, in seconds.
+const OLD: i32 = 30 * 86_400;
+
+/// The contacts of each account, by their number among its people, and who is none.
+const CONTACTS: [(i64, &str); 3] = [(1, "Anna"), (2, "Boris"), (3, "Clara")];
+const STRANGER: (i64, &str) = (4, "Stranger");
+
+/// The user of account `number` of the default fleet.
+pub(crate) fn default_user(number: u32) -> UserId {
+    UserId(ACCOUNTS + i64::from(number))
+}
+
+/// The number of a default account's user; `None` for other users.
+pub(crate) fn default_number(user: UserId) -> Option<u32> {
+    u32::try_from(user.0 - ACCOUNTS).ok().filter(|number| 0 < *number)
+}
+
+/// The phone number of account `number` of the default fleet, such as `+15550000001`.
+pub(crate) fn default_phone(number: u32) -> String {
+    format!("+1555{number:07}")
+}
+
+/// The login code of account `number` of the default fleet: 12345 for the first, then counting.
+pub(crate) fn default_code(number: u32) -> String {
+    format!("{:05}", (12_344 + u64::from(number)) % 100_000)
+}
+
+/// A world with `count` default accounts, numbered from 1.
+pub(crate) fn default_world(count: u32, now: i32) -> World {
+    let mut world = World::default();
+    world.add_user(UserProfile::new(SERVICE_USER, "Telegram", ""));
+    (1..=count).for_each(|number| add_default_account(&mut world, number, now));
+    world
+}
+
+/// Adds account `number` of the default fleet and everyone it knows.
+fn add_default_account(world: &mut World, number: u32, now: i32) {
+    let user = default_user(number);
+    let mut owner = UserProfile::new(user, "Account", &number.to_string());
+    owner.phone = digits(&default_phone(number));
+    owner.username = Some(format!("account_{number}"));
+    world.add_user(owner);
+    let people = CONTACTS.iter().chain([&STRANGER]).map(|(place, name)| {
+        let mut person = UserProfile::new(person(number, *place), name, &format!("of {number}"));
+        person.username = Some(format!("{}_{number}", name.to_lowercase()));
+        person
+    });
+    people.for_each(|person| world.add_user(person));
+    if world.user(SITE_BOT).is_none() {
+        let mut bot = UserProfile::new(SITE_BOT, "Site Login", "");
+        (bot.bot, bot.username) = (true, Some("site_login_bot".to_owned()));
+        world.add_user(bot);
+    }
+    world.add_account(account(number, now));
+    add_groups(world, number, now);
+    add_messages(world, number, now);
+}
+
+fn add_groups(world: &mut World, number: u32, now: i32) {
+    let (user, created) = (default_user(number), now - OLD);
+    let members = [user, person(number, 1), person(number, 2), person(number, STRANGER.0)];
+    let members: BTreeMap<UserId, i32> = members.map(|member| (member, created)).into();
+    let basic = Chat {
+        id: ChatId(GROUPS + i64::from(number)),
+        kind: ChatKind::Basic,
+        title: format!("Group {number}"),
+        username: None,
+        created,
+        creator: user,
+        members: members.clone(),
+    };
+    let supergroup = Chat {
+        id: ChatId(SUPERGROUPS + i64::from(number)),
+        kind: ChatKind::Super(ChannelHistory::default()),
+        title: format!("Supergroup {number}"),
+        ..basic.clone()
+    };
+    world.add_chat(basic);
+    world.add_chat(supergroup);
+}
+
+fn add_messages(world: &mut World, number: u32, now: i32) {
+    let (user, contact) = (default_user(number), person(number, 1));
+    let number = i64::from(number);
+    let first = [
+        (user, Peer::User(user), "A note to myself"),
+        (contact, Peer::User(user), "Hello from a contact"),
+        (contact, Peer::Group(ChatId(GROUPS + number)), "Hello from the group"),
+        (contact, Peer::Channel(ChatId(SUPERGROUPS + number)), "Hello from the supergroup"),
+    ];
+    for (from, to, text) in first {
+        let draft = MessageDraft { from, to, text: text.to_owned(), random_id: 0, date: now - OLD };
+        deliver(world, &draft);
+    }
+}
+
+fn person(number: u32, place: i64) -> UserId {
+    UserId(PEOPLE + 10 * i64::from(number) + place)
+}
+
+/// The account itself, with one session on a phone that is not here.
+fn account(number: u32, now: i32) -> Account {
+    let mut account = Account::new(default_user(number), default_code(number));
+    account.sessions.push(LoginSession::new(None, old_phone(), now - OLD));
+    account.contacts = CONTACTS
+        .map(|(place, _)| (person(number, place), Contact { mutual: true, close_friend: false }))
+        .into();
+    account.websites.push(Website {
+        hash: 7_000_000_000_000 + i64::from(number),
+        bot: SITE_BOT,
+        domain: "site.example".to_owned(),
+        browser: "Firefox".to_owned(),
+        platform: "Linux".to_owned(),
+        created: now - OLD,
+        active: now - OLD,
+        ip: "203.0.113.8".to_owned(),
+        region: "Reykjavik, Iceland".to_owned(),
+    });
+    account
+}
+
+/// A device that is not here.
+pub(super) fn old_phone() -> DeviceInfo {
+    DeviceInfo {
+        model: "Old Phone".to_owned(),
+        platform: "Android".to_owned(),
+        system_version: "SDK 34".to_owned(),
+        api_id: 6,
+        app_name: "Telegram Android".to_owned(),
+        app_version: "11.4.2".to_owned(),
+        ip: "203.0.113.7".to_owned(),
+        country: "Iceland".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_code_is_the_usual_one_and_the_next_differ() {
+        assert_eq!(default_code(1), "12345");
+        assert_eq!(default_code(2), "12346");
+        assert_eq!(default_phone(1), "+15550000001");
+    }
+
+    #[test]
+    fn the_people_of_two_accounts_are_different_ones() {
+        let mut world = World::default();
+        add_default_account(&mut world, 1, OLD);
+        add_default_account(&mut world, 2, OLD);
+        let contacts = |n| &world.account(default_user(n)).unwrap().contacts;
+        assert!(contacts(1).keys().all(|user| !contacts(2).contains_key(user)));
+        assert_eq!(world.chats_of(default_user(1)).count(), 2);
+    }
+}
