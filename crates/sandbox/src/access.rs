@@ -13,9 +13,9 @@ use crate::rpc::{self, CallContext, Caller, MethodEntry, RpcError};
 use crate::sync::lock;
 use crate::{duplicates, key_binding};
 
-/// Where accounts are at home unless a test moves them.
+/// Home data centre of an account unless a test moves it.
 const FIRST_DATA_CENTRE: i32 = 1;
-/// What a frozen account may not call: all methods that begin so.
+/// Methods that a frozen account may not call, by prefix.
 const SHUT_BY_FREEZE: [&str; 12] = [
     "account.updateProfile",
     "account.updateUsername",
@@ -31,7 +31,7 @@ const SHUT_BY_FREEZE: [&str; 12] = [
     "messages.send",
 ];
 
-/// Runs one call: here, if it is about keys, or by the accounts.
+/// Runs one call, if its key and account may make it.
 pub(crate) fn authorize_and_run(
     core: &Arc<SandboxCore>,
     origin: &CallOrigin,
@@ -73,12 +73,12 @@ pub(crate) fn authorize_and_run(
     }
 }
 
-/// Where the account of a user is at home.
+/// The home data centre of a user's account.
 fn home(core: &SandboxCore, user: UserId) -> i32 {
     lock(&core.homes).get(&user).copied().unwrap_or(FIRST_DATA_CENTRE)
 }
 
-/// Nobody who is banned gets anything done, or logs in.
+/// Refuses all calls of a banned account, and its login.
 fn check_ban(core: &SandboxCore, caller: &Caller, body: &[u8]) -> Result<(), RpcError> {
     let banned = lock(&core.banned);
     if banned.is_empty() {
@@ -94,7 +94,7 @@ fn check_ban(core: &SandboxCore, caller: &Caller, body: &[u8]) -> Result<(), Rpc
     if banned { Err(RpcError::bad_request("PHONE_NUMBER_BANNED")) } else { Ok(()) }
 }
 
-/// A frozen account may look at everything and change nothing that others see.
+/// A frozen account may read everything, but change nothing that others see.
 fn check_freeze(core: &SandboxCore, caller: &Caller, method: u32) -> Result<(), RpcError> {
     let name = rpc::name(method);
     if !SHUT_BY_FREEZE.iter().any(|prefix| name.starts_with(prefix)) {
@@ -108,7 +108,7 @@ fn check_freeze(core: &SandboxCore, caller: &Caller, method: u32) -> Result<(), 
     Ok(())
 }
 
-/// A login begins where the account is at home.
+/// A login must start in the account's home data centre.
 fn check_home(core: &SandboxCore, caller: &Caller, body: &[u8]) -> Result<(), RpcError> {
     let phone = login_phone(body).unwrap_or_default();
     let user = lock(&core.world).by_phone(&phone).map(|account| account.user);

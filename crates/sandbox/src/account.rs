@@ -1,4 +1,4 @@
-//! What a test may ask of an account, and do to it, from outside Telegram's API.
+//! What a test can read from an account and do to it, outside Telegram's API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,28 +16,28 @@ use crate::model::{
 use crate::rpc;
 use crate::sync::lock;
 
-/// A session of an account, as its list has it.
+/// A session in an account's session list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 #[non_exhaustive]
 pub struct SessionView {
-    /// What clients name it by (`session.id` in `TDLib`, where the caller's own is 0).
+    /// Its id for clients (`session.id` in TDLib, where the caller's own session is 0).
     pub hash: i64,
     /// The device's model.
     pub device_model: String,
-    /// A client holds it; the fleet's other session is in the list only.
+    /// Whether a client holds it; the default account's "Old Phone" exists in the list only.
     pub is_client: bool,
-    /// It takes calls.
+    /// Whether it accepts calls.
     pub accepts_calls: bool,
-    /// It takes secret chats.
+    /// Whether it accepts secret chats.
     pub accepts_secret_chats: bool,
-    /// No other session has confirmed it.
+    /// Whether no other session has confirmed it.
     pub is_unconfirmed: bool,
-    /// Its code was right, its password has not come.
+    /// Whether its code was correct, but its password is still missing.
     pub is_password_pending: bool,
 }
 
-/// One account of a running sandbox; a clone is the same one.
+/// One account of a running sandbox; clones share it.
 #[derive(Clone)]
 pub struct AccountHandle {
     core: Arc<SandboxCore>,
@@ -60,7 +60,7 @@ impl AccountHandle {
         self.user
     }
 
-    /// Its sessions, the oldest first.
+    /// Its sessions, oldest first.
     pub fn sessions(&self) -> Vec<SessionView> {
         let describe = |session: &crate::model::LoginSession| SessionView {
             hash: session.hash,
@@ -74,7 +74,7 @@ impl AccountHandle {
         self.read(|account| account.sessions.iter().map(describe).collect())
     }
 
-    /// Days after which a session that is not used ends.
+    /// Days after which an unused session ends.
     pub fn session_ttl_days(&self) -> i32 {
         self.read(|account| account.session_ttl_days)
     }
@@ -89,12 +89,12 @@ impl AccountHandle {
         self.read(|account| account.history_ttl_s)
     }
 
-    /// Whom it has blocked, the last one first.
+    /// The users and chats it has blocked, most recent first.
     pub fn blocked(&self, list: BlockList) -> Vec<Peer> {
         self.read(|account| account.blocks.list(list).iter().map(|(peer, _)| *peer).collect())
     }
 
-    /// The rules of a privacy key, in order; the last one fits everybody.
+    /// The rules of a privacy key, in order; the last one matches everybody.
     pub fn privacy(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
         self.read(|account| account.privacy.rules(key))
     }
@@ -104,12 +104,12 @@ impl AccountHandle {
         self.read(|account| account.global_privacy)
     }
 
-    /// Its contacts, by number.
+    /// Its contacts, by id.
     pub fn contacts(&self) -> Vec<UserId> {
         self.read(|account| account.contacts.keys().copied().collect())
     }
 
-    /// Its close friends, by number.
+    /// Its close friends, by id.
     pub fn close_friends(&self) -> Vec<UserId> {
         let close = |account: &Account| {
             let contacts = account.contacts.iter().filter(|(_, contact)| contact.close_friend);
@@ -123,33 +123,34 @@ impl AccountHandle {
         lock(&self.core.world).chats_of(self.user).map(crate::model::Chat::peer).collect()
     }
 
-    /// The identifiers of the sites it is logged in to.
+    /// The ids of the websites it is logged in to.
     pub fn websites(&self) -> Vec<i64> {
         self.read(|account| account.websites.iter().map(|site| site.hash).collect())
     }
 
-    /// Sets the password that a login needs besides the code, or takes it off. It takes about a
-    /// second: hashing a password has to be slow.
+    /// Sets or removes the password of two-step verification. This takes about a second: password
+    /// hashing must be slow.
     pub fn set_password(&self, password: Option<(&str, &str)>) {
         let password = password.map(|(password, hint)| SrpPassword::new(password, hint));
         self.change(|account| account.password = password);
     }
 
-    /// From now on a session younger than this must not end others, as on Telegram, where it is a
-    /// day; zero, the default, lets it.
+    /// Forbids sessions younger than `age` to end others; on Telegram it is a day. The default is
+    /// zero.
     pub fn protect_from_fresh_sessions(&self, age: Duration) {
         let seconds = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
         self.change(|account| account.fresh_session_s = seconds);
     }
 
-    /// Whether the account may restrict new chats and charge for messages; it may by default. Its
-    /// clients learn it with their next app configuration.
+    /// Sets whether the account may restrict new chats and charge for messages; it may by default.
+    /// Clients learn it from their next app configuration.
     pub fn let_restrict_new_chats(&self, allowed: bool) {
         self.change(|account| account.may_restrict_new_chats = allowed);
     }
 
-    /// Scans a QR code with another device of the account, and lets its client in. `link` is what
-    /// the QR code says (`tg://login?token=…`); `false` when it is no such link or is too old.
+    /// Accepts a QR code login, as another device of the account would by scanning it. `link` is
+    /// the content of the QR code (`tg://login?token=…`); returns `false` when it is invalid or
+    /// expired.
     pub fn accept_login(&self, link: &str) -> bool {
         let token = link.split_once("token=").map_or(link, |(_, token)| token);
         let Ok(token) = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')) else { return false };
@@ -162,7 +163,8 @@ impl AccountHandle {
         shown_by.is_some()
     }
 
-    /// Ends a session, as another device of the account would; whether there was one.
+    /// Ends a session, as another device of the account would; `false` when there is no such
+    /// session.
     pub fn revoke(&self, session: i64) -> bool {
         let ended = lock(&self.core.world).revoke(self.user, |candidate| candidate.hash == session);
         dispatch::publish(
@@ -172,7 +174,7 @@ impl AccountHandle {
         !ended.is_empty()
     }
 
-    /// The texts of a dialog in the account's own mailbox, the oldest first.
+    /// The texts of a dialog in the account's mailbox, oldest first.
     pub fn messages(&self, peer: Peer) -> Vec<String> {
         let texts = |account: &Account| {
             let dialog = account.mailbox.dialogs.get(&peer)?;
@@ -181,8 +183,8 @@ impl AccountHandle {
         self.read(|account| texts(account).unwrap_or_default())
     }
 
-    /// A text message from `from`, to the account itself (`Peer::User` of it) or to a group; its
-    /// members' clients hear of it.
+    /// Delivers a text message from `from` to the account itself (its own `Peer::User`) or to a
+    /// group, and pushes it to the recipients' clients.
     pub fn receive(&self, from: UserId, to: Peer, text: &str) {
         let date = self.core.clock.now();
         let draft = MessageDraft { from, to, text: text.to_owned(), random_id: 0, date };

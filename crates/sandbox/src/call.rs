@@ -9,29 +9,29 @@ use crate::keys::KeyId;
 use crate::rpc::{ClientInfo, RpcError, UpdatePush};
 use crate::session::SessionId;
 
-/// Where a call came from.
+/// The origin of a call.
 pub(crate) struct CallOrigin {
-    /// The key the accounts know the client by; `None` for a temporary key that is not bound.
+    /// The client's permanent key; `None` for a temporary key that is not bound.
     pub(crate) key: Option<KeyId>,
-    /// The message that the call is, or is a part of.
+    /// Id of the message that contains the call.
     pub(crate) message: i64,
     pub(crate) session: SessionId,
-    /// The data centre the client believes to talk to.
+    /// The data centre that the client addresses.
     pub(crate) dc: i16,
     pub(crate) address: IpAddr,
 }
 
-/// A method's answer and what is pushed after it.
+/// A method's answer, and the updates pushed after it.
 pub(crate) type MethodResult = Result<(Vec<u8>, Vec<UpdatePush>), RpcError>;
 
-/// A call without its wrappers.
+/// A call without its wrappers (`invokeWithLayer`, `initConnection`, …).
 pub(crate) struct UnwrappedCall {
     pub(crate) client: Option<ClientInfo>,
     pub(crate) updates: bool,
     pub(crate) body: Vec<u8>,
 }
 
-/// The rest of a message, whatever it is.
+/// The remaining bytes of a message, not decoded.
 struct RawBody(Vec<u8>);
 
 impl Deserializable for RawBody {
@@ -42,7 +42,7 @@ impl Deserializable for RawBody {
     }
 }
 
-/// The phone number a login is for: before it, that is all there is to know a client by.
+/// The phone number of a login: before the login, it is all that identifies a client.
 pub(crate) fn login_phone(body: &[u8]) -> Option<String> {
     let mut cursor = Cursor::from_slice(body.get(4..)?);
     match constructor(body) {
@@ -59,7 +59,7 @@ pub(crate) fn login_phone(body: &[u8]) -> Option<String> {
     }
 }
 
-/// Takes the wrappers off a call: they come in any order and depth.
+/// Removes the wrappers of a call; they occur in any order and depth.
 pub(crate) fn unwrap(body: &[u8]) -> Result<UnwrappedCall, deserialize::Error> {
     let mut call = UnwrappedCall { client: None, updates: true, body: body.to_vec() };
     loop {

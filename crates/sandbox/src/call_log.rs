@@ -1,4 +1,4 @@
-//! What was called: to assert on, to read, and to notice a client that loops.
+//! A log of all calls: for assertions, for reading, and to detect clients that loop.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Mutex;
@@ -13,36 +13,36 @@ use crate::keys::KeyId;
 use crate::rpc;
 use crate::sync::lock;
 
-/// Time within which calls are counted to find a loop.
+/// Time window in which calls are counted to detect a loop.
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// One call of a method.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordedCall {
-    /// Unix time at which it came, in milliseconds.
+    /// Unix time of arrival, in milliseconds.
     pub at_ms: u64,
-    /// The account of the fleet that called; absent before login, and for users beyond the fleet.
+    /// The default account that called; absent before login, and for other users.
     pub account: Option<u32>,
     /// The method, as Telegram names it, such as `messages.sendMessage`.
     pub method: &'static str,
-    /// Its arguments, decoded, in Rust's debug form; empty for a method the sandbox does not know.
+    /// Its decoded arguments, in Rust's debug format; empty for a method unknown to the sandbox.
     pub arguments: String,
-    /// What became of it: `ok`, an error such as `420 FLOOD_WAIT_31`, or `no answer`.
+    /// Its result: `ok`, an error such as `420 FLOOD_WAIT_31`, or `no answer`.
     pub outcome: String,
 }
 
-/// A method that one client called more often than a sane one would.
+/// A method that one client called far too often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HotLoop {
-    /// The account of the fleet that called, if it is one.
+    /// The default account that called, if it is one.
     pub account: Option<u32>,
     /// The method.
     pub method: &'static str,
-    /// The most calls within five seconds.
+    /// The highest number of calls within five seconds.
     pub calls: u32,
 }
 
-/// A call as it is kept: decoded only when somebody looks.
+/// A logged call; decoded only when it is read.
 pub(crate) struct CallEntry {
     pub(crate) key: KeyId,
     pub(crate) account: Option<u32>,
@@ -58,7 +58,7 @@ struct CallWindow {
     account: Option<u32>,
 }
 
-/// The record of all calls.
+/// The log of the last calls.
 pub(crate) struct CallLog {
     calls: Mutex<VecDeque<(u64, CallEntry)>>,
     windows: Mutex<HashMap<(KeyId, u32), CallWindow>>,
@@ -69,7 +69,7 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
-    /// A record of the last `limit` calls, which takes `hot` calls in five seconds for a loop.
+    /// A log of the last `limit` calls that treats `hot` calls within five seconds as a loop.
     pub(crate) fn new(limit: usize, hot: u32) -> Self {
         Self {
             calls: Mutex::default(),
@@ -132,7 +132,7 @@ impl CallLog {
         .collect()
     }
 
-    /// The calls that `wanted` chooses, oldest first.
+    /// The calls of one account or all, of one method or all, oldest first.
     pub(crate) fn calls(&self, account: Option<u32>, method: Option<&str>) -> Vec<RecordedCall> {
         let calls = lock(&self.calls);
         let chosen = calls.iter().filter(|(_, entry)| matches(entry, account, method));
@@ -148,12 +148,12 @@ impl CallLog {
             .collect()
     }
 
-    /// How many calls [`CallLog::calls`] would give.
+    /// The number of calls that [`CallLog::calls`] would return.
     pub(crate) fn count(&self, account: Option<u32>, method: Option<&str>) -> usize {
         lock(&self.calls).iter().filter(|(_, entry)| matches(entry, account, method)).count()
     }
 
-    /// Changes whenever a call was added.
+    /// Changes whenever a call is added.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.total.subscribe()
     }

@@ -1,4 +1,4 @@
-//! One connection of a client, from its first byte to its end.
+//! One client connection, from its first byte to its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use crate::transport::{
 };
 
 const RPC_RESULT: u32 = 0xf35c_6d01;
-/// Sent instead of a packet: the key is not known here.
+/// Sent instead of a packet: unknown key.
 const UNKNOWN_KEY: i32 = -404;
-/// The salt of a message is not valid now.
+/// The salt of a message is not valid.
 const BAD_SALT: i32 = 48;
-/// The lowest bits of a message id say that no client made it.
+/// The two lowest bits of a message id are not those of a client.
 const BAD_ID: i32 = 18;
-/// How far a client's clock may be behind and ahead, in seconds, and the codes that tell it.
+/// How far a message id may be behind or ahead of the clock, in seconds, and the error codes.
 const BEHIND: (i64, i32) = (300, 16);
 const AHEAD: (i64, i32) = (30, 17);
 
-/// Why a connection ended, if the client did not end it.
+/// Why the sandbox closed a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
     #[error("the transport broke")]
@@ -55,7 +55,7 @@ struct Connection {
     outbox: UnboundedSender<Vec<u8>>,
 }
 
-/// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
+/// Serves `stream` until the client disconnects, violates the protocol, or the sandbox stops.
 pub(crate) async fn serve(
     core: Arc<SandboxCore>,
     entry: ListenerKind,
@@ -96,7 +96,7 @@ impl Connection {
         mut packets: UnboundedReceiver<Vec<u8>>,
     ) -> Result<(), ConnectionError> {
         loop {
-            // Neither side first: a stream of updates must not keep acknowledgements out.
+            // Not biased: a stream of updates must not starve acknowledgements.
             tokio::select! {
                 Some(packet) = packets.recv() => writer.send(&packet).await?,
                 frame = reader.next() => match frame? {
@@ -224,7 +224,7 @@ fn answer(core: &SandboxCore, session: SessionId, request: i64, body: &[u8]) {
     core.sessions.answer(session, &core.clock, request, (true, result));
 }
 
-/// What is said about a packet instead of taking it; `None` when there is nothing wrong with it.
+/// The error that answers an invalid packet; `None` for a valid one.
 fn refusal(key: &AuthKey, packet: &Packet, now: i32) -> Option<Vec<u8>> {
     let Message { id, seq, .. } = packet.message;
     let ahead = (id >> 32) - i64::from(now);

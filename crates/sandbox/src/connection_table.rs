@@ -1,4 +1,4 @@
-//! The connections there are now, to be closed from outside.
+//! The open connections, so that a test can close them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -15,12 +15,12 @@ struct OpenConnection {
     keys: HashSet<KeyId>,
 }
 
-/// All open connections, and whether new ones are taken.
+/// All open connections, and whether new ones are accepted.
 pub(crate) struct ConnectionTable {
     open: Mutex<HashMap<ConnectionId, OpenConnection>>,
-    /// Whether clients shall be let in.
+    /// Whether clients should be accepted.
     wanted: watch::Sender<bool>,
-    /// Whether the listeners are there.
+    /// Number of open listeners.
     listening: watch::Sender<usize>,
 }
 
@@ -35,7 +35,7 @@ impl Default for ConnectionTable {
 }
 
 impl ConnectionTable {
-    /// A new connection; it has to end when the token is cancelled.
+    /// Adds a connection; it must end when the returned token is cancelled.
     pub(crate) fn add(&self, id: ConnectionId, stop: &CancellationToken) -> CancellationToken {
         let close = stop.child_token();
         let open = OpenConnection { close: close.clone(), keys: HashSet::new() };
@@ -47,21 +47,21 @@ impl ConnectionTable {
         lock(&self.open).remove(&id);
     }
 
-    /// Notes that packets of `key` come on a connection.
+    /// Records that a connection carries packets of `key`.
     pub(crate) fn identify(&self, id: ConnectionId, key: KeyId) {
         if let Some(open) = lock(&self.open).get_mut(&id) {
             open.keys.insert(key);
         }
     }
 
-    /// Closes the connections that carry one of the keys `which` accepts; how many.
+    /// Closes the connections that carry a key accepted by `which`; returns their number.
     pub(crate) fn close(&self, which: impl Fn(KeyId) -> bool) -> usize {
         let open = lock(&self.open);
         let chosen = open.values().filter(|open| open.keys.iter().any(|key| which(*key)));
         chosen.map(|open| open.close.cancel()).count()
     }
 
-    /// Closes all connections; how many.
+    /// Closes all connections and returns their number.
     pub(crate) fn close_all(&self) -> usize {
         lock(&self.open).values().map(|open| open.close.cancel()).count()
     }
@@ -70,11 +70,11 @@ impl ConnectionTable {
         lock(&self.open).len()
     }
 
-    /// Lets clients in or not, from when this returns: the ports are then open or closed.
+    /// Starts or stops accepting clients; the ports are open or closed when this returns.
     pub(crate) async fn admit(&self, admit: bool) {
         self.wanted.send_replace(admit);
         let settled = |listening: &usize| (0 < *listening) == admit;
-        // The sender is ours, so it cannot be gone.
+        // The sender is part of `self`, so it cannot be closed.
         self.listening.subscribe().wait_for(settled).await.ok();
     }
 
@@ -82,7 +82,7 @@ impl ConnectionTable {
         self.wanted.subscribe()
     }
 
-    /// A listener was opened, or closed.
+    /// Counts a listener that was opened or closed.
     pub(crate) fn set_listening(&self, listening: bool) {
         self.listening.send_modify(|count| {
             *count = if listening { *count + 1 } else { count.saturating_sub(1) };

@@ -21,7 +21,7 @@ use crate::session::SessionTable;
 use crate::sync::lock;
 use crate::transport::ProxySecret;
 
-/// What all connections of a sandbox share.
+/// The state that all connections of a sandbox share.
 pub(crate) struct SandboxCore {
     pub(crate) clock: Clock,
     pub(crate) rsa: RsaKey,
@@ -29,31 +29,31 @@ pub(crate) struct SandboxCore {
     pub(crate) keys: KeyStore,
     pub(crate) exchanges: PendingExchanges,
     pub(crate) sessions: SessionTable,
-    /// What each key's client last said of itself.
+    /// What each key's client last sent in `initConnection`.
     pub(crate) clients: Mutex<HashMap<KeyId, ClientInfo>>,
     pub(crate) world: Mutex<World>,
     pub(crate) faults: FaultInjector,
     pub(crate) call_log: CallLog,
     pub(crate) connections: ConnectionTable,
     pub(crate) connections_made: AtomicU64,
-    /// Where accounts are at home, if not in the first data centre.
+    /// Home data centres of accounts that are not in the first one.
     pub(crate) homes: Mutex<HashMap<UserId, i32>>,
-    /// Users whom Telegram has banned.
+    /// Banned users.
     pub(crate) banned: Mutex<HashSet<UserId>>,
-    /// What `auth.exportAuthorization` gave out.
+    /// Tokens issued by `auth.exportAuthorization`.
     pub(crate) tickets: Mutex<HashMap<Vec<u8>, (KeyId, UserId)>>,
-    /// Accounts of the fleet whose key two clients had.
+    /// Default accounts whose key two clients used at once.
     pub(crate) duplicates: Mutex<Vec<Option<u32>>>,
-    /// Something has changed that is kept between two runs.
+    /// Notified when something has changed that is saved for the next run.
     pub(crate) changed: Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
-    /// How often this sandbox has run before, with the same state.
+    /// Number of earlier runs with the same state.
     runs: u32,
 }
 
 impl SandboxCore {
-    /// A data centre with what an earlier run left, if it left something.
+    /// A data centre, with the state of an earlier run if there is one.
     pub(crate) fn new(
         options: &SandboxOptions,
         state: Option<SavedState>,
@@ -100,7 +100,7 @@ impl SandboxCore {
         })
     }
 
-    /// What the next run needs to know of this one.
+    /// The state to save for the next run.
     pub(crate) fn state(&self) -> SavedState {
         let (keys, bindings) = self.keys.saved();
         let world = lock(&self.world);
@@ -115,7 +115,7 @@ impl SandboxCore {
         }
     }
 
-    /// Forgets a key: its client has to make another one and to log in again.
+    /// Forgets a key: its client has to create a new one and log in again.
     pub(crate) fn forget_key(&self, key: KeyId) {
         self.keys.remove(key);
         self.changed.notify_one();

@@ -1,4 +1,4 @@
-//! From the body of a call to its answer: wrappers, the method's handler, what is pushed after it.
+//! From the body of a call to its answer: faults, the method, the updates that follow it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::model::{KeyStatus, default_number};
 use crate::rpc::{self, Caller, ClientInfo, RpcError, UpdatePush};
 use crate::sync::lock;
 
-/// What happens to the client.
+/// What the client receives.
 pub(crate) enum CallReply {
     Now(Vec<u8>),
     Later(Duration, Vec<u8>),
     Never,
-    /// The connection ends; the answer, if it was run, waits for the next one.
+    /// The connection is closed; the answer, if the method was run, is sent on the next one.
     Disconnect(Option<Vec<u8>>),
 }
 
-/// A call's reply, and what other sessions hear of it.
+/// A call's reply, and the updates for other sessions.
 pub(crate) struct CallOutcome {
     pub(crate) reply: CallReply,
     pub(crate) pushes: Vec<UpdatePush>,
@@ -37,7 +37,7 @@ impl CallOutcome {
     }
 }
 
-/// Runs one call, unless a fault is in its way, and records it.
+/// Runs one call, unless a fault prevents it, and logs it.
 pub(crate) fn call(core: &Arc<SandboxCore>, origin: &CallOrigin, body: &[u8]) -> CallOutcome {
     let Ok(call) = call::unwrap(body) else {
         return CallOutcome::error(&RpcError::bad_request("INPUT_REQUEST_INVALID"));
@@ -58,7 +58,7 @@ pub(crate) fn call(core: &Arc<SandboxCore>, origin: &CallOrigin, body: &[u8]) ->
     let outcome = outcome(effect.as_ref(), result.as_ref());
     let entry = call_log::CallEntry { key: caller.key, account, method, body: call.body, outcome };
     core.call_log.add(entry);
-    // Logins, and what ends them, are all in here.
+    // All methods that log in or out are in these two areas.
     if matches!(rpc::name(method).split_once('.'), Some(("auth" | "account", _))) {
         core.changed.notify_one();
     }
@@ -70,7 +70,7 @@ pub(crate) fn call(core: &Arc<SandboxCore>, origin: &CallOrigin, body: &[u8]) ->
     CallOutcome { reply: reply(effect, answer), pushes }
 }
 
-/// The fleet's number of the account that calls, or that a login is for.
+/// The number of the default account that calls, or that a login is for.
 fn account_of(core: &SandboxCore, key: KeyId, body: &[u8]) -> Option<u32> {
     let world = lock(&core.world);
     let user = match world.key_status(key) {
@@ -92,7 +92,7 @@ fn caller(core: &SandboxCore, origin: &CallOrigin, client: Option<ClientInfo>) -
     Caller { key, dc: origin.dc, address: origin.address, client }
 }
 
-/// Sends updates to the sessions they are meant for.
+/// Sends updates to their target sessions.
 pub(crate) fn publish(core: &SandboxCore, pushes: Vec<UpdatePush>) {
     for push in pushes {
         let keys = lock(&core.world).keys_of(push.to);
@@ -101,7 +101,7 @@ pub(crate) fn publish(core: &SandboxCore, pushes: Vec<UpdatePush>) {
     }
 }
 
-/// What the record says of a call.
+/// The outcome of a call for the call log.
 fn outcome(effect: Option<&FaultEffect>, result: Option<&MethodResult>) -> String {
     match (effect, result) {
         (Some(FaultEffect::NoAnswer { .. } | FaultEffect::Disconnect { .. }), _) | (_, None) => {

@@ -11,10 +11,10 @@ use crate::model::{KeyStatus, default_number};
 use crate::session::SessionId;
 use crate::sync::lock;
 
-/// How long two clients may seem to have one key: a connection that has ended may be noticed late.
+/// How long two clients may appear to share a key: the end of a connection may be noticed late.
 const DISCONNECT_GRACE: Duration = Duration::from_millis(500);
 
-/// Finds out whether another client has the key of `session` too, and lets the key die if so.
+/// Checks whether another client also uses the key of `session`, and revokes the key if so.
 pub(crate) fn detect(core: &Arc<SandboxCore>, session: SessionId, key: KeyId) {
     let same = |other| core.keys.principal(other) == Some(key);
     let others = core.sessions.other_main_sessions(session, same);
@@ -35,7 +35,7 @@ pub(crate) fn detect(core: &Arc<SandboxCore>, session: SessionId, key: KeyId) {
     });
 }
 
-/// Does what Telegram does when one key is used by two clients: it is of no use to either.
+/// Revokes a key that two clients use, as Telegram does: neither can use it any more.
 fn revoke_key(core: &SandboxCore, key: KeyId) {
     let user = match lock(&core.world).key_status(key) {
         KeyStatus::LoggedIn(user) => Some(user),
@@ -46,7 +46,7 @@ fn revoke_key(core: &SandboxCore, key: KeyId) {
     lock(&core.duplicates).push(account);
     core.keys.kill(key);
     lock(&core.world).forget_key(key);
-    // Both ask what is new, and are told; from then on the key is not logged in.
+    // Both clients then request updates and get the error; the key is logged out from then on.
     let nudge = enums::Updates::TooLong.to_bytes();
     core.sessions.push(&core.clock, &nudge, |other| other == key);
 }

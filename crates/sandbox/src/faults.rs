@@ -1,4 +1,4 @@
-//! Faults on demand: what a test wants to go wrong, for whom, and how often.
+//! Fault injection: what goes wrong, for whom, and how often.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use crate::rpc::RpcError;
 use crate::sync::lock;
 
-/// Something that shall go wrong when a client calls a method.
+/// A fault in the calls of clients.
 ///
-/// It begins as "every call of every account, until it is removed"; each builder narrows it:
+/// By default it affects every call of every account until it is removed; each builder narrows it:
 ///
 /// ```
 /// use sandbox::Fault;
@@ -25,58 +25,58 @@ use crate::sync::lock;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The account of the fleet it strikes; every client if absent.
+    /// The default account it affects; every client if absent.
     #[serde(default)]
     pub account: Option<u32>,
-    /// The method it strikes, as Telegram names it, such as `messages.sendMessage`; all if absent.
+    /// The method it affects, by Telegram's name, such as `messages.sendMessage`; all if absent.
     #[serde(default)]
     pub method: Option<String>,
-    /// How many calls it lets pass first. Default: 0.
+    /// Number of calls that pass before it takes effect. Default: 0.
     #[serde(default)]
     pub skip: u32,
-    /// How many calls it strikes; until it is removed if absent.
+    /// Number of calls it affects; unlimited if absent.
     #[serde(default)]
     pub times: Option<u32>,
-    /// How many milliseconds it lasts; until it is removed if absent.
+    /// Its duration in milliseconds; unlimited if absent.
     #[serde(default)]
     pub lasts_ms: Option<u64>,
-    /// What goes wrong.
+    /// The effect.
     pub effect: FaultEffect,
 }
 
-/// What goes wrong with a call.
+/// The effect of a fault on a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultEffect {
-    /// It is not run; the answer is this error.
+    /// The method is not run; the answer is this error.
     Error {
         /// Telegram's code, such as 400.
         code: i32,
         /// Telegram's message, such as `CHAT_ID_INVALID`.
         message: String,
     },
-    /// It is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
+    /// The method is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
     FloodWait(u32),
-    /// It is not run; the answer says that it was (`boolTrue`, for methods that answer so).
+    /// The method is not run; the answer claims success (`boolTrue`, for methods that return it).
     Pretend,
-    /// It is run, and its answer is held back for so many milliseconds.
+    /// The method is run; its answer is delayed by this many milliseconds.
     DelayMs(u64),
-    /// No answer ever comes; the connection stays.
+    /// No answer is sent; the connection stays open.
     NoAnswer {
-        /// Whether it is run all the same. Default: not.
+        /// Whether the method is run. Default: false.
         #[serde(default)]
         runs: bool,
     },
     /// The connection is closed instead of an answer.
     Disconnect {
-        /// Whether it is run before that. Default: not.
+        /// Whether the method is run first. Default: false.
         #[serde(default)]
         runs: bool,
     },
 }
 
 impl Fault {
-    /// A fault with this effect, for all calls.
+    /// A fault with this effect on all calls.
     pub fn new(effect: FaultEffect) -> Self {
         Self { account: None, method: None, skip: 0, times: None, lasts_ms: None, effect }
     }
@@ -86,22 +86,22 @@ impl Fault {
         Self::new(FaultEffect::Error { code, message: message.to_owned() })
     }
 
-    /// The answer is a flood wait of so many seconds. TDLib waits out short ones by itself.
+    /// The answer is a flood wait of `seconds`. TDLib waits out short ones by itself.
     pub fn flood_wait(seconds: u32) -> Self {
         Self::new(FaultEffect::FloodWait(seconds))
     }
 
-    /// The answer says that it is done, and it is not.
+    /// The answer claims success, but the method is not run.
     pub fn pretend() -> Self {
         Self::new(FaultEffect::Pretend)
     }
 
-    /// The answer comes so much later.
+    /// The answer is delayed.
     pub fn delay(delay: Duration) -> Self {
         Self::new(FaultEffect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// The method is not run and never answered.
+    /// The method is neither run nor answered.
     pub fn no_answer() -> Self {
         Self::new(FaultEffect::NoAnswer { runs: false })
     }
@@ -111,7 +111,7 @@ impl Fault {
         Self::new(FaultEffect::Disconnect { runs: false })
     }
 
-    /// Only for this account of the fleet.
+    /// Only for this default account.
     #[must_use]
     pub fn account(self, account: u32) -> Self {
         Self { account: Some(account), ..self }
@@ -123,19 +123,19 @@ impl Fault {
         Self { method: Some(method.to_owned()), ..self }
     }
 
-    /// Lets so many calls pass first.
+    /// Lets `calls` calls pass first.
     #[must_use]
     pub fn skip(self, calls: u32) -> Self {
         Self { skip: calls, ..self }
     }
 
-    /// Strikes so many calls and is gone.
+    /// Ends after `calls` calls.
     #[must_use]
     pub fn times(self, calls: u32) -> Self {
         Self { times: Some(calls), ..self }
     }
 
-    /// Is gone after so long.
+    /// Ends after `time`.
     #[must_use]
     pub fn lasts(self, time: Duration) -> Self {
         Self { lasts_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), ..self }
@@ -157,7 +157,7 @@ impl FaultEffect {
         }
     }
 
-    /// What it answers with instead of the method.
+    /// The answer that replaces the method's.
     pub(crate) fn answer(&self) -> Option<Result<Vec<u8>, RpcError>> {
         match self {
             Self::Error { code, message } => {
@@ -172,7 +172,7 @@ impl FaultEffect {
     }
 }
 
-/// A fault that was asked for, to remove it by.
+/// Id of an injected fault, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultId(pub u64);
@@ -193,7 +193,7 @@ impl ActiveFault {
     }
 }
 
-/// All faults that were asked for and are not over.
+/// All active faults.
 #[derive(Default)]
 pub(crate) struct FaultInjector {
     armed: Mutex<Vec<ActiveFault>>,
@@ -207,7 +207,7 @@ impl FaultInjector {
         id
     }
 
-    /// Removes one; `false` when it is over already.
+    /// Removes a fault; `false` when it has already ended.
     pub(crate) fn remove(&self, id: FaultId) -> bool {
         let mut armed = lock(&self.armed);
         armed.retain(|armed| !armed.is_over());
@@ -226,7 +226,7 @@ impl FaultInjector {
         live.map(|armed| (armed.id, armed.fault.clone())).collect()
     }
 
-    /// What happens to this call: the oldest fault that hits it decides.
+    /// The effect on this call: that of the oldest fault that matches.
     pub(crate) fn effect_for(&self, account: Option<u32>, method: &str) -> Option<FaultEffect> {
         let mut armed = lock(&self.armed);
         armed.retain(|armed| !armed.is_over());

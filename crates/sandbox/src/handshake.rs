@@ -14,10 +14,10 @@ use crate::crypto::{
 };
 use crate::sync::lock;
 
-/// Product of two 32-bit primes, which the client has to find: any will do.
+/// Product of two 32-bit primes, which the client has to factorize; any will do.
 const PQ: u64 = 0x17ED_4894_1A08_F981;
 
-/// Why an exchange went no further.
+/// Why a key exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     #[error("an unencrypted message that is no part of a key exchange: {0:08x}")]
@@ -38,34 +38,34 @@ impl From<grammers_tl_types::deserialize::Error> for HandshakeError {
     }
 }
 
-/// A key both sides have.
+/// A key that both sides have derived.
 pub(crate) struct NewKey {
     pub(crate) bytes: AuthKeyBytes,
     /// The salt the client starts with.
     pub(crate) salt: i64,
-    /// Seconds it is good for, when it is a temporary key.
+    /// Lifetime in seconds of a temporary key.
     pub(crate) expires_in: Option<i32>,
 }
 
-/// How long an exchange is remembered.
+/// How long an unfinished exchange is kept.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// All exchanges that were begun, by the client's nonce.
+/// All exchanges in progress, by the client's nonce.
 ///
-/// They belong to no connection: a client that loses one goes on with the exchange on the next,
-/// and may repeat any step of it.
+/// They are not bound to a connection: a client may continue an exchange on a new connection, and
+/// may repeat any step.
 #[derive(Default)]
 pub(crate) struct PendingExchanges(Mutex<HashMap<[u8; 16], (Instant, KeyExchange)>>);
 
 impl PendingExchanges {
-    /// The exchange that `body` is a step of, if it is one that was begun.
+    /// The exchange that `body` continues, if any.
     pub(crate) fn find(&self, body: &[u8]) -> Option<KeyExchange> {
-        // All steps begin with it, after the constructor.
+        // In every step, the nonce follows the constructor.
         let nonce = body.get(4..)?.first_chunk()?;
         lock(&self.0).get(nonce).map(|(_, exchange)| exchange.clone())
     }
 
-    /// Keeps an exchange as it is now.
+    /// Stores the current state of an exchange.
     pub(crate) fn keep(&self, exchange: KeyExchange) {
         let mut all = lock(&self.0);
         all.retain(|_, (since, _)| since.elapsed() < PATIENCE);
@@ -83,15 +83,15 @@ pub(crate) struct KeyExchange {
     expires_in: Option<i32>,
 }
 
-/// What a step of the exchange gives back.
+/// The result of one step of an exchange.
 pub(crate) struct ExchangeStep {
     pub(crate) answer: Vec<u8>,
-    /// The exchange as it is now, if the step changed it.
+    /// The new state of the exchange, if the step changed it.
     pub(crate) exchange: Option<KeyExchange>,
     pub(crate) key: Option<NewKey>,
 }
 
-/// Answers one unencrypted message. It takes milliseconds of a core: run it where that is allowed.
+/// Answers one unencrypted message. It takes milliseconds of CPU time: run it on a blocking thread.
 pub(crate) fn step(
     exchange: Option<KeyExchange>,
     rsa: &RsaKey,
@@ -211,7 +211,8 @@ impl KeyExchange {
     }
 }
 
-/// Undoes `RSA_PAD`: 32 bytes of a masked AES key, then 192 bytes of reversed data and their hash.
+/// Reverses `RSA_PAD`: 32 bytes of a masked AES key, then 192 bytes of reversed data and their
+/// hash.
 fn unpad(block: &[u8; 256]) -> Option<Vec<u8>> {
     let mut key = sha256(&[&block[32..]]);
     key.iter_mut().zip(block).for_each(|(key, mask)| *key ^= mask);

@@ -1,7 +1,7 @@
-//! The control API over HTTP: what [`Sandbox`] offers to a test in Rust, for everybody else.
+//! The control API over HTTP: what [`Sandbox`] offers to tests in Rust, for other programs.
 //!
-//! It listens on loopback only and asks for no password: whoever may log in to this machine may
-//! do to the sandbox what they like. `docs/sandbox.md` lists the requests.
+//! It listens on loopback only and has no authentication: every user of this machine can control
+//! the sandbox. `docs/sandbox.md` lists the requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::faults::{Fault, FaultId};
 use crate::model::Peer;
 use crate::sandbox::Sandbox;
 
-/// Most calls one request gives.
+/// Maximum number of calls in one response.
 const MAX_CALLS: usize = 10_000;
 
 /// Serves the control API until the sandbox stops.
@@ -97,7 +97,7 @@ async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<AccountLogin>> {
     Json((1..=sandbox.accounts()).map(login).collect())
 }
 
-/// Which calls, or whose connections and keys; all if it says nothing.
+/// Selects calls, connections or keys; empty selects all.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CallFilter {
@@ -236,7 +236,7 @@ struct TextRequest {
     text: String,
 }
 
-/// A message from the account's first contact.
+/// Delivers a message from the account's first contact.
 async fn receive(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
@@ -253,7 +253,7 @@ async fn receive(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PushRequest {
-    /// The serialised object, in base64.
+    /// The serialised `Updates` object, in base64.
     updates: String,
 }
 
@@ -289,7 +289,7 @@ async fn stream(
     Json(SentMessages { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
 }
 
-/// Ends all sessions of an account that clients hold.
+/// Ends all sessions of an account that a client holds.
 async fn revoke(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
     let Some(handle) = sandbox.account(&sandbox.phone(account)) else {
         return StatusCode::NOT_FOUND;

@@ -10,11 +10,11 @@ use crate::model::KeyStatus;
 use crate::rpc::{Caller, RpcError};
 use crate::sync::lock;
 
-/// Length of what a temporary key's client proves its permanent key by.
+/// Length of the proof that a client has the permanent key.
 const BINDING: usize = 72;
 const INVALID_BINDING: RpcError = RpcError::bad_request("ENCRYPTED_MESSAGE_INVALID");
 
-/// Binds a temporary key to the permanent one that its client proves to have.
+/// Binds a temporary key to the permanent key that its client proves to have.
 pub(crate) fn bind(
     core: &SandboxCore,
     origin: &CallOrigin,
@@ -50,7 +50,7 @@ pub(crate) fn bind(
     Ok(true)
 }
 
-/// Gives a ticket that makes a key of another data centre the same client.
+/// Issues a token with which a key of another data centre becomes the same client.
 pub(crate) fn export(core: &SandboxCore, caller: &Caller) -> Result<Vec<u8>, RpcError> {
     let KeyStatus::LoggedIn(user) = lock(&core.world).key_status(caller.key) else {
         return Err(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"));
@@ -72,7 +72,7 @@ pub(crate) fn import(
         .ok_or(RpcError::bad_request("AUTH_BYTES_INVALID"))?;
     let own = origin.key.filter(|own| *own != key).ok_or(RpcError::bad_request("DC_ID_INVALID"))?;
     core.keys.bind(own, key);
-    // The client knows its own user; nothing but the identifier is looked at.
+    // The client knows its own user; it reads only the id.
     let user = enums::User::Empty(types::UserEmpty { id: user.0 });
     Ok(enums::auth::Authorization::Authorization(types::auth::Authorization {
         setup_password_required: false,

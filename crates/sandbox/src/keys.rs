@@ -1,4 +1,4 @@
-//! Authorization keys: what a client is known by.
+//! Authorization keys, which identify clients.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::crypto::{AuthKeyBytes, sha1, sha256, take};
 use crate::handshake::NewKey;
 use crate::sync::lock;
 
-/// Seconds after which a key's next salt begins; each is accepted for two of these.
+/// Seconds between two salts of a key; each salt is accepted for two periods.
 const SALT_PERIOD: i32 = 1800;
 
-/// The last 8 bytes of a key's SHA-1: how messages name it.
+/// The last 8 bytes of a key's SHA-1: its id in messages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct KeyId(pub(crate) u64);
@@ -36,15 +36,15 @@ impl fmt::Debug for KeyId {
 pub(crate) struct AuthKey {
     pub(crate) id: KeyId,
     pub(crate) bytes: AuthKeyBytes,
-    /// The data centre it was made with, as the client numbers it.
+    /// The data centre it was created in, as the client numbers it.
     dc: i16,
     first_salt: i64,
     created: i32,
-    /// Unix time at which a temporary key ends; permanent ones do not.
+    /// Unix time at which a temporary key expires; `None` for a permanent one.
     pub(crate) expires: Option<i32>,
 }
 
-/// A key as it is kept between two runs.
+/// A key as it is saved between two runs.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SavedKey {
@@ -56,7 +56,7 @@ pub(crate) struct SavedKey {
     expires: Option<i32>,
 }
 
-/// A salt and the time it is accepted in, unix seconds.
+/// A salt and its period of validity, in unix seconds.
 pub(crate) struct ServerSalt {
     pub(crate) since: i32,
     pub(crate) until: i32,
@@ -91,7 +91,7 @@ impl AuthKey {
         Some(Self { id: KeyId::of(&bytes), bytes, dc, first_salt, created, expires })
     }
 
-    /// The salts that follow each other from `now` on.
+    /// The consecutive salts from `now` on.
     pub(crate) fn salts(&self, now: i32) -> impl Iterator<Item = ServerSalt> {
         (now / SALT_PERIOD..).map(|period| self.salt(period))
     }
@@ -108,7 +108,7 @@ impl AuthKey {
         first || self.salt(period).value == salt || self.salt(period - 1).value == salt
     }
 
-    /// Salts are made of the key and the time, so that none has to be kept.
+    /// Salts are derived from the key and the time, so none has to be stored.
     fn salt(&self, period: i32) -> ServerSalt {
         let hash = sha256(&[&self.bytes, &period.to_le_bytes()]);
         let since = period.saturating_mul(SALT_PERIOD);
@@ -120,10 +120,10 @@ impl AuthKey {
 #[derive(Default)]
 struct KeyTable {
     keys: HashMap<KeyId, Arc<AuthKey>>,
-    /// A temporary key stands for its permanent one, a key of another data centre for the one that
-    /// its client logged in with.
+    /// From a temporary key to its permanent one, and from a key of another data centre to the key
+    /// that its client logged in with.
     stands_for: HashMap<KeyId, KeyId>,
-    /// Keys that two clients had at once, and the sessions that were told so.
+    /// Keys that two clients used at once, and the sessions that have received the error.
     dead: HashMap<KeyId, HashSet<i64>>,
 }
 
@@ -140,7 +140,7 @@ impl KeyStore {
         Self(Mutex::new(KeyTable { keys, stands_for, dead: HashMap::new() }))
     }
 
-    /// The keys and bindings, for the next run. Those that died are not kept.
+    /// The keys and bindings to save for the next run, without duplicated keys.
     pub(crate) fn saved(&self) -> (Vec<SavedKey>, Vec<(KeyId, KeyId)>) {
         let store = lock(&self.0);
         let living = store.keys.values().filter(|key| !store.dead.contains_key(&key.id));
@@ -152,10 +152,10 @@ impl KeyStore {
         lock(&self.0).keys.insert(key.id, Arc::new(key));
     }
 
-    /// The key, if it is known in data centre `dc` and its time is not over at `now`.
+    /// The key, if it is known in data centre `dc` and has not expired at `now`.
     pub(crate) fn get(&self, id: KeyId, dc: i16, now: i32) -> Option<Arc<AuthKey>> {
         let store = lock(&self.0);
-        // A data centre's media servers, with a negative number, know its keys.
+        // The media servers of a data centre, with a negative number, share its keys.
         let known = store.keys.get(&id).filter(|key| key.dc.abs() == dc.abs());
         known.filter(|key| key.expires.is_none_or(|expires| now < expires)).cloned()
     }
@@ -165,13 +165,14 @@ impl KeyStore {
         lock(&self.0).keys.get(&id).filter(|key| key.expires.is_none()).cloned()
     }
 
-    /// All keys there are.
+    /// All keys.
     pub(crate) fn all(&self) -> Vec<KeyId> {
         lock(&self.0).keys.keys().copied().collect()
     }
 
-    /// Forgets a key, and those that stand for it. One that two clients had stays known: the second
-    /// has to be told, too, and a client doubts for a minute that a new key can be unknown.
+    /// Forgets a key and those bound to it. A key that two clients used stays known: the second
+    /// client must get the error, too, and TDLib does not believe for a minute that a new key is
+    /// unknown.
     pub(crate) fn remove(&self, id: KeyId) {
         let mut store = lock(&self.0);
         if store.dead.contains_key(&id) {
@@ -190,12 +191,12 @@ impl KeyStore {
         }
     }
 
-    /// From now on `key` is `principal` to the accounts; `false` when it is another already.
+    /// Binds `key` to `principal`; `false` when it is already bound to another key.
     pub(crate) fn bind(&self, key: KeyId, principal: KeyId) -> bool {
         *lock(&self.0).stands_for.entry(key).or_insert(principal) == principal
     }
 
-    /// The key that the accounts know a client by; `None` for a temporary key that is not bound.
+    /// The client's principal key; `None` for a temporary key that is not bound.
     pub(crate) fn principal(&self, id: KeyId) -> Option<KeyId> {
         let store = lock(&self.0);
         let bound = store.stands_for.get(&id).copied();
@@ -204,7 +205,8 @@ impl KeyStore {
         Some(store.stands_for.get(&permanent).copied().unwrap_or(permanent))
     }
 
-    /// Whether clients get their updates by this key: not by one of another data centre.
+    /// Whether clients receive updates with this key; with a key of another data centre they do
+    /// not.
     pub(crate) fn takes_updates(&self, id: KeyId) -> bool {
         let store = lock(&self.0);
         let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
@@ -212,12 +214,13 @@ impl KeyStore {
         permanent.is_some_and(|permanent| !store.stands_for.contains_key(&permanent))
     }
 
-    /// Two clients had this key at once: it is of no more use.
+    /// Marks a key as used by two clients at once: it can no longer be used.
     pub(crate) fn kill(&self, id: KeyId) {
         lock(&self.0).dead.insert(id, HashSet::new());
     }
 
-    /// Whether the key died so, and its session `session` has to be told; once.
+    /// Whether the key is marked as duplicated and `session` has not yet received the error;
+    /// returns `true` once per session.
     pub(crate) fn died(&self, id: KeyId, session: i64) -> bool {
         lock(&self.0).dead.get_mut(&id).is_some_and(|told| told.insert(session))
     }

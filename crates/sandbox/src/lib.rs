@@ -1,12 +1,13 @@
 //! A local Telegram data centre: real MTProto on loopback, answered from memory.
 //!
-//! The real libtdjson enters, in a copy that trusts this sandbox's key ([`Sandbox::patch_library`]),
-//! through `addProxy` with [`Sandbox::address`] and [`Sandbox::secret`]; it leaves logged in.
-//! Tests and the demo start it; nothing in it reaches Telegram, and no client of it can.
+//! A copy of the real libtdjson that trusts this sandbox's key ([`Sandbox::patch_library`])
+//! connects through `addProxy` with [`Sandbox::address`] and [`Sandbox::secret`], and logs in.
+//! Tests and the demo start a sandbox; neither it nor its clients ever reach Telegram.
 //!
-//! Reading order: [`Sandbox`] accepts, `connection` serves one client, `transport` and `handshake`
-//! open it, `envelope` and `session` carry its messages, `dispatch` finds the method in `rpc`, and
-//! `model` holds the accounts that the methods work on. The model knows nothing of the wire.
+//! Reading order: [`start`] accepts clients, `connection` serves one of them, `transport` and
+//! `handshake` open its stream, `envelope` and `session` carry its messages, `dispatch` and
+//! `access` run a call, `rpc` holds the methods, and `model` the accounts that they work on. The
+//! model knows nothing about the protocol.
 
 mod access;
 mod account;

@@ -10,11 +10,11 @@ use crate::connection;
 use crate::core::SandboxCore;
 use crate::transport::ListenerKind;
 
-/// How long to wait before trying again what the operating system refused.
+/// Delay before retrying after an error of the operating system.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Takes clients on `address`, beginning with `listener`, except while they are not wanted: then
-/// the port is closed.
+/// Accepts clients on `address`, starting with `listener`. While clients are refused, the port is
+/// closed.
 pub(crate) async fn run(
     core: Arc<SandboxCore>,
     entry: ListenerKind,
@@ -52,7 +52,7 @@ async fn take(
                 Ok((stream, peer)) => {
                     core.tasks.spawn(connection::serve(Arc::clone(core), entry, stream, peer));
                 }
-                // The client has gone, or there are too many open files: others may still come.
+                // The client has disconnected, or too many files are open: keep accepting.
                 Err(error) => {
                     debug!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -67,7 +67,7 @@ async fn until(wanted: &mut watch::Receiver<bool>, state: bool) {
     drop(wanted.wait_for(|wanted| *wanted == state).await);
 }
 
-/// Opens the port again.
+/// Reopens the port.
 async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {

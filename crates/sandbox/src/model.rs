@@ -1,4 +1,4 @@
-//! The accounts of the sandbox: what Telegram would know, apart from how it is asked for.
+//! The accounts of the sandbox: what Telegram knows, independent of its API.
 
 mod account;
 mod blocks;

@@ -1,4 +1,4 @@
-//! The copy of libtdjson that trusts this data centre's key, and no other.
+//! The copy of libtdjson that trusts only this data centre's key.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use tempfile::TempDir;
 
-/// Telegram's two keys as the library holds them: each stands exactly once, between two NULs.
+/// Telegram's two keys as stored in the library: each occurs exactly once, between two NULs.
 const KEYS: [&str; 2] = [
     "-----BEGIN RSA PUBLIC KEY-----\nMIIBCgKCAQEA6LszBcC1LGzyr992NzE0",
     "-----BEGIN RSA PUBLIC KEY-----\nMIIBCgKCAQEAyMEdY1aR+sCR3ZSJrtzt",
 ];
 const KEY_END: &[u8] = b"-----END RSA PUBLIC KEY-----";
 
-/// Where the library looks for data centres when its own do not answer, proxy or not.
+/// Where the library looks for data centres when its own do not answer, with or without a proxy.
 ///
-/// They become loopback addresses, so that a silent sandbox never sends a client outside.
+/// They are replaced by loopback addresses, so that a client of a silent sandbox never goes
+/// outside.
 const RECOVERY: [(&str, &str); 7] = [
     ("", "dns.google/resolve"),
     ("", "mozilla.cloudflare-dns.com/dns-query"),
@@ -40,12 +41,12 @@ pub enum PatchError {
     /// The patched copy could not be written.
     #[error("cannot write the patched library")]
     Write(#[source] io::Error),
-    /// The library's bytes are not what the patch was made for.
+    /// The library does not contain the expected bytes.
     #[error("the library is none that can be patched: {0}")]
     Unexpected(&'static str),
 }
 
-/// A patched library in a private directory of its own; both are removed on drop.
+/// A patched library in a private directory; both are removed on drop.
 #[derive(Debug)]
 pub struct PatchedLibrary {
     path: PathBuf,
@@ -79,7 +80,7 @@ impl PatchedLibrary {
     }
 }
 
-/// Where `needle` stands, if it stands there once.
+/// The position of `needle`, if it occurs exactly once.
 fn only(haystack: &[u8], needle: &[u8], what: &'static str) -> Result<usize, PatchError> {
     let mut found = memmem::find_iter(haystack, needle);
     match (found.next(), found.next()) {
@@ -110,9 +111,9 @@ fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchE
     }
 }
 
-/// Puts loopback where the host of `url` stands; the text keeps its length.
+/// Replaces the host of `url` by loopback; the text keeps its length.
 fn redirect(bytes: &mut [u8], scheme: &str, url: &str) -> Result<(), PatchError> {
-    // What is a whole string in the library is also the tail of a longer one: the NUL decides.
+    // A whole string in the library is also the tail of a longer one: the NUL distinguishes them.
     let text = ["\0", scheme, url].concat();
     let at = only(bytes, text.as_bytes(), "a recovery address does not stand in it exactly once")?;
     let host_and_slash = url.find('/').map_or(url.len(), |slash| slash + 1);

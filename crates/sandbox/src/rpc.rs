@@ -1,4 +1,5 @@
-//! The methods of Telegram's API that the sandbox answers: one file per area, one table per file.
+//! The methods of Telegram's API that the sandbox implements: one file per area, one table per
+//! file.
 //!
 //! A method is an `impl MethodHandler for functions::<area>::<Method>` and a row in its area's `METHODS`.
 
@@ -68,10 +69,10 @@ pub(crate) fn find(id: u32) -> Option<&'static MethodEntry> {
     AREAS.iter().copied().flatten().find(|entry| entry.id == id)
 }
 
-/// What separates a test data centre's number from the ordinary one's.
+/// Offset of a test data centre's number.
 const TEST_DC: u16 = 10_000;
 
-/// An error of a call, as Telegram words it.
+/// An error of a call, with Telegram's code and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RpcError {
     pub(crate) code: i32,
@@ -79,22 +80,22 @@ pub(crate) struct RpcError {
 }
 
 impl RpcError {
-    /// 400: the arguments do not fit.
+    /// 400: the arguments are invalid.
     pub(crate) const fn bad_request(message: &'static str) -> Self {
         Self { code: 400, message: Cow::Borrowed(message) }
     }
 
-    /// 403: it is not for this account.
+    /// 403: not allowed for this account.
     pub(crate) const fn forbidden(message: Cow<'static, str>) -> Self {
         Self { code: 403, message }
     }
 
-    /// 406: the client must not show it.
+    /// 406: an error that the client must not display.
     pub(crate) const fn not_acceptable(message: &'static str) -> Self {
         Self { code: 406, message: Cow::Borrowed(message) }
     }
 
-    /// 401: the key is not, or no longer, logged in.
+    /// 401: the key is not logged in.
     pub(crate) const fn unauthorized(message: &'static str) -> Self {
         Self { code: 401, message: Cow::Borrowed(message) }
     }
@@ -107,7 +108,7 @@ impl RpcError {
     }
 }
 
-/// What a client says of itself in `initConnection`.
+/// The client information of `initConnection`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientInfo {
     pub(crate) api_id: i32,
@@ -116,34 +117,34 @@ pub(crate) struct ClientInfo {
     pub(crate) app_version: String,
 }
 
-/// Who calls.
+/// The client that calls.
 pub(crate) struct Caller {
     pub(crate) key: KeyId,
-    /// The data centre the client believes to talk to.
+    /// The data centre that the client addresses.
     pub(crate) dc: i16,
     pub(crate) address: IpAddr,
     pub(crate) client: ClientInfo,
 }
 
 impl Caller {
-    /// The number of the data centre, 1 to 5, whatever it is used for.
+    /// The number of the data centre, 1 to 5, for test and media servers too.
     pub(crate) fn data_centre(&self) -> i32 {
         i32::from(self.dc.unsigned_abs() % TEST_DC)
     }
 
-    /// Whether the client asks for a test data centre.
+    /// Whether the client addresses a test data centre.
     pub(crate) fn is_test(&self) -> bool {
         self.dc.unsigned_abs() > TEST_DC
     }
 }
 
-/// Updates on their way.
+/// Updates to push to clients.
 pub(crate) struct UpdatePush {
     pub(crate) to: PushTarget,
     pub(crate) updates: enums::Updates,
 }
 
-/// What a handler works with.
+/// The context of a method call.
 pub(crate) struct CallContext<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) caller: &'a Caller,
@@ -165,23 +166,23 @@ impl CallContext<'_> {
         Ok(self.account()?.user)
     }
 
-    /// The world as the caller may see it.
+    /// The world from the caller's view.
     fn view(&mut self) -> Result<WorldView<'_>, RpcError> {
         let viewer = self.me()?;
         Ok(WorldView { world: self.world, viewer })
     }
 }
 
-/// A method the sandbox answers.
+/// A method that the sandbox implements.
 pub(crate) trait MethodHandler: RemoteCall + Deserializable + Identifiable + Debug {
-    /// Whether only a logged-in client may call it.
+    /// Whether the method requires a login.
     const NEEDS_LOGIN: bool = true;
 
-    /// Does it, and gives its answer.
+    /// Runs the method and returns its answer.
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError>;
 }
 
-/// A row of a table: one method.
+/// One method in a table.
 pub(crate) struct MethodEntry {
     id: u32,
     needs_login: bool,
@@ -202,7 +203,7 @@ impl MethodEntry {
         }
     }
 
-    /// The arguments in `body`, for people.
+    /// The arguments in `body`, in Rust's debug format.
     pub(crate) fn describe(&self, body: &[u8]) -> String {
         (self.describe)(body)
     }

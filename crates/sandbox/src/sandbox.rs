@@ -65,31 +65,31 @@ impl Sandbox {
         self.addresses.control
     }
 
-    /// How many accounts the default fleet has.
+    /// The number of default accounts.
     pub fn accounts(&self) -> u32 {
         self.accounts
     }
 
-    /// What a client has to know, in hexadecimal, for `TDLib`'s `proxyTypeMtproto`.
+    /// The proxy secret for TDLib's `proxyTypeMtproto`, in hexadecimal.
     pub fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// Copies a libtdjson so that it trusts this sandbox, and nothing else; see [`PatchedLibrary`].
+    /// Copies a libtdjson so that it trusts only this sandbox; see [`PatchedLibrary`].
     ///
     /// # Errors
     ///
-    /// [`PatchError::Unexpected`] when `source` is no library the patch was made for.
+    /// [`PatchError::Unexpected`] when `source` is not a supported library.
     pub fn patch_library(&self, source: &Path) -> Result<PatchedLibrary, PatchError> {
         PatchedLibrary::write(source, &self.core.rsa.public_pem())
     }
 
-    /// The phone number of an account of the default fleet; they are numbered from 1.
+    /// The phone number of a default account; they are numbered from 1.
     pub fn phone(&self, account: u32) -> String {
         model::default_phone(account)
     }
 
-    /// The login code of an account of the default fleet: the only one that is right.
+    /// The login code of a default account.
     pub fn code(&self, account: u32) -> String {
         model::default_code(account)
     }
@@ -98,60 +98,60 @@ impl Sandbox {
         &self.core
     }
 
-    /// Closes all connections and waits for them to end.
+    /// Closes all connections and waits until all tasks have ended.
     pub async fn stop(self) {
         self.core.stop.cancel();
         self.core.tasks.close();
         self.core.tasks.wait().await;
     }
 
-    /// The account with this phone number, however it is written; `None` when there is none (yet).
+    /// The account with this phone number, in any notation; `None` when there is none (yet).
     pub fn account(&self, phone: &str) -> Option<AccountHandle> {
         let user = lock(&self.core.world).by_phone(phone)?.user;
         Some(AccountHandle::new(Arc::clone(&self.core), user))
     }
 
-    /// The code that is sent to a phone number nobody has an account with; the clients of accounts
-    /// that are there have [`Sandbox::code`].
+    /// The login code for a phone number without an account; for the default accounts see
+    /// [`Sandbox::code`].
     pub fn code_of_new(&self, phone: &str) -> String {
         rpc::code_of_new(phone)
     }
 
-    /// Lets the code that was last sent to a phone number expire; whether there was one.
+    /// Expires the code that was last sent to a phone number; `false` when there was none.
     pub fn expire_code(&self, phone: &str) -> bool {
         let mut world = lock(&self.core.world);
         let code = world.codes.get_mut(&digits(phone));
         code.map(SentCode::expire).is_some()
     }
 
-    /// Makes a bot that can be logged in to; its token.
+    /// Creates a bot and returns its token.
     pub fn add_bot(&self, username: &str) -> String {
         lock(&self.core.world).add_bot(username)
     }
 
-    /// Makes something go wrong from now on.
+    /// Injects a fault.
     pub fn inject(&self, fault: Fault) -> FaultId {
         self.core.faults.add(fault)
     }
 
-    /// Takes one fault back; `false` when it is over already.
+    /// Removes a fault; `false` when it has already ended.
     pub fn remove_fault(&self, fault: FaultId) -> bool {
         self.core.faults.remove(fault)
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.core.faults.clear();
     }
 
-    /// The faults that are not over.
+    /// The active faults.
     pub fn faults(&self) -> Vec<(FaultId, Fault)> {
         self.core.faults.all()
     }
 
-    /// Closes the connections of an account, or all of them; how many there were.
+    /// Closes the connections of an account, or all of them, and returns their number.
     ///
-    /// TDLib connects again at once.
+    /// TDLib reconnects immediately.
     pub fn drop_connections(&self, account: Option<u32>) -> usize {
         match account {
             None => self.core.connections.close_all(),
@@ -168,13 +168,13 @@ impl Sandbox {
         self.core.connections.close_all();
     }
 
-    /// Opens the port again after [`Sandbox::refuse_connections`].
+    /// Reopens the port after [`Sandbox::refuse_connections`].
     pub async fn admit_connections(&self) {
         self.core.connections.admit(true).await;
     }
 
-    /// Is away for so long, as a data centre that restarts: sessions and what was not acknowledged
-    /// are forgotten, keys and accounts are not.
+    /// Simulates a restart of the data centre that takes `away`: sessions and unacknowledged
+    /// messages are lost, keys and accounts are kept.
     pub async fn restart(&self, away: Duration) {
         self.refuse_connections().await;
         self.core.sessions.clear();
@@ -182,9 +182,9 @@ impl Sandbox {
         self.admit_connections().await;
     }
 
-    /// Forgets the keys of an account, or all of them: the clients that hold them are told that
-    /// they are unknown, and have to log in again. TDLib believes it of no key that is younger than
-    /// a minute (see [`Sandbox::shift_clock`]).
+    /// Forgets the keys of an account, or all of them: their clients get "unknown key" and have to
+    /// log in again. TDLib does not believe this for keys younger than a minute (see
+    /// [`Sandbox::shift_clock`]).
     pub fn lose_keys(&self, account: Option<u32>) {
         let core = &self.core;
         let lost = core.keys.all().into_iter().filter(|key| {
@@ -199,17 +199,17 @@ impl Sandbox {
         }
     }
 
-    /// Moves the sandbox's clock by so many seconds. TDLib follows it forwards, not backwards.
+    /// Shifts the sandbox's clock by `seconds`. TDLib follows it forwards, not backwards.
     pub fn shift_clock(&self, seconds: i64) {
         self.core.clock.shift(seconds);
     }
 
-    /// Moves an account to another data centre, 1 to 5: its logins are sent there.
+    /// Moves an account to another data centre, 1 to 5: its logins are redirected there.
     pub fn set_home(&self, account: u32, data_centre: i32) {
         lock(&self.core.homes).insert(default_user(account), data_centre);
     }
 
-    /// Bans an account, or takes that back. Its clients are told and log out; it cannot log in.
+    /// Bans an account, or lifts the ban. Its clients are logged out, and it cannot log in.
     pub fn ban(&self, account: u32, banned: bool) {
         let (core, user) = (&self.core, default_user(account));
         if banned {
@@ -221,8 +221,8 @@ impl Sandbox {
         }
     }
 
-    /// Freezes an account, or thaws it: what others would see of it is refused with 420
-    /// `FROZEN_METHOD_INVALID`, upon which TDLib asks for its configuration and finds out.
+    /// Freezes an account, or unfreezes it: methods whose effect others would see are refused with
+    /// 420 `FROZEN_METHOD_INVALID`. TDLib then fetches its app configuration, which says so.
     pub fn freeze(&self, account: u32, frozen: bool) {
         let since = frozen.then(|| self.core.clock.now());
         if let Some(own) = lock(&self.core.world).account_mut(default_user(account)) {
@@ -230,8 +230,8 @@ impl Sandbox {
         }
     }
 
-    /// Sends an account's clients any update: the bytes of an object of Telegram's type `Updates`,
-    /// layer 222; `false` when they are none.
+    /// Pushes updates to an account's clients: the bytes of an `Updates` object, layer 222; `false`
+    /// when they are not one.
     pub fn push(&self, account: u32, updates: &[u8]) -> bool {
         let known = enums::Updates::from_bytes(updates).is_ok();
         if known {
@@ -241,12 +241,12 @@ impl Sandbox {
         known
     }
 
-    /// Sends an account so many text messages a second from its first contact, as long as it
-    /// lasts; how many they were in the end.
+    /// Sends an account `per_second` text messages from its first contact for the time `lasts`;
+    /// returns their number.
     ///
     /// # Cancel safety
     ///
-    /// Safe: dropped, it sends no more.
+    /// Safe: when dropped, it stops sending.
     pub async fn stream_messages(&self, account: u32, per_second: u32, lasts: Duration) -> u64 {
         let Some(handle) = self.account(&self.phone(account)) else { return 0 };
         let Some(from) = handle.contacts().first().copied() else { return 0 };
@@ -276,12 +276,12 @@ impl Sandbox {
         self.core.call_log.calls(account, method)
     }
 
-    /// How many calls [`Sandbox::calls`] would give.
+    /// The number of calls that [`Sandbox::calls`] would return.
     pub fn count_calls(&self, account: Option<u32>, method: Option<&str>) -> usize {
         self.core.call_log.count(account, method)
     }
 
-    /// Waits until there are `times` such calls.
+    /// Waits until at least `times` such calls are recorded.
     ///
     /// # Cancel safety
     ///
@@ -294,24 +294,26 @@ impl Sandbox {
         }
     }
 
-    /// Clients that called a method in a loop; a test should find none.
+    /// Methods that a client called in a loop; a test should find none.
     pub fn hot_loops(&self) -> Vec<HotLoop> {
         self.core.call_log.hot_loops()
     }
 
-    /// Accounts whose key two clients had at once, once for each time; a test should find none.
+    /// Accounts whose key two clients used at once, one entry per incident; a test should find
+    /// none.
     ///
-    /// Such a key is dead: both clients get 406 `AUTH_KEY_DUPLICATED`, then 401, as from Telegram.
+    /// Such a key is revoked: both clients get 406 `AUTH_KEY_DUPLICATED`, then 401, as from
+    /// Telegram.
     pub fn duplicates(&self) -> Vec<Option<u32>> {
         lock(&self.core.duplicates).clone()
     }
 
-    /// Methods that were called and that the sandbox does not know, with their counts.
+    /// Unknown methods that were called, with their counts.
     pub fn unknown_methods(&self) -> BTreeMap<&'static str, u64> {
         self.core.call_log.unknown()
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.core.connections.count()
     }

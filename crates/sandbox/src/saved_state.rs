@@ -1,5 +1,5 @@
-//! What a sandbox keeps between two runs, so that it knows its clients again: its own key and
-//! secret, theirs, and who is logged in. What the accounts have done besides is not kept.
+//! The state saved between two runs, so that clients stay logged in: the sandbox's key and secret,
+//! the clients' keys, and the logins. Everything else about the accounts is not saved.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,16 +15,16 @@ use crate::transport::ProxySecret;
 
 const FILE: &str = "sandbox.json";
 
-/// Why the state of an earlier run was not read, or this run's not written.
+/// Why a state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The directory could not be made.
+    /// The directory could not be created.
     #[error("cannot make the directory {}", .0.display())]
     Directory(PathBuf, #[source] io::Error),
     /// The file could not be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// The file is not of this version's making.
+    /// The file does not have this version's format.
     #[error("cannot understand {}: remove it to begin anew", .0.display())]
     Format(PathBuf, #[source] serde_json::Error),
     /// The file could not be written.
@@ -32,23 +32,23 @@ pub enum StateError {
     Write(PathBuf, #[source] io::Error),
 }
 
-/// All of it, as the file has it.
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SavedState {
-    /// How often the sandbox has run.
+    /// Number of runs.
     pub(crate) runs: u32,
     pub(crate) rsa: RsaKey,
     pub(crate) secret: ProxySecret,
     pub(crate) keys: Vec<SavedKey>,
-    /// Which key stands for which other.
+    /// Bindings from one key to another.
     pub(crate) bindings: Vec<(KeyId, KeyId)>,
-    /// By the numbers of the users.
+    /// By user id.
     pub(crate) logins: Vec<(i64, LoginSession)>,
     pub(crate) homes: Vec<(i64, i32)>,
 }
 
-/// Reads what an earlier run left in `directory`; `None` when there was none.
+/// Reads the state of an earlier run from `directory`; `None` when there is none.
 pub(crate) fn load(directory: &Path) -> Result<Option<SavedState>, StateError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -65,7 +65,7 @@ pub(crate) fn load(directory: &Path) -> Result<Option<SavedState>, StateError> {
     }
 }
 
-/// Writes `state` into `directory`, whole or not at all, for nobody else to read.
+/// Writes `state` into `directory`, atomically and readable only by its owner.
 pub(crate) fn save(directory: &Path, state: &SavedState) -> Result<(), StateError> {
     let (path, part) = (directory.join(FILE), directory.join("sandbox.json.part"));
     let write = || -> io::Result<()> {

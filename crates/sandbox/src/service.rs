@@ -1,4 +1,4 @@
-//! Messages of the protocol itself: everything that is no method of Telegram's API.
+//! MTProto service messages: everything that is not a method of Telegram's API.
 
 use grammers_tl_types::{
     Cursor, Deserializable, Identifiable, Serializable, enums, functions, types,
@@ -9,23 +9,23 @@ use crate::envelope::{EnvelopeError, Message};
 use crate::keys::AuthKey;
 use crate::session::{RequestProgress, SessionId};
 
-/// Where a message came from.
+/// The origin of a message.
 pub(crate) struct MessageSource<'a> {
     pub(crate) core: &'a SandboxCore,
     pub(crate) key: &'a AuthKey,
     pub(crate) session: SessionId,
 }
 
-/// The most salts one request gets.
+/// Maximum number of salts per request.
 const MAX_SALTS: usize = 64;
-/// In a message's state: it was received.
+/// Message state: received.
 const RECEIVED: u8 = 4;
-/// In a message's state: an answer to it was made.
+/// Message state: answered.
 const ANSWERED: u8 = 64;
-/// In a message's state: nothing is known about it.
+/// Message state: unknown.
 const UNKNOWN: u8 = 1;
 
-/// Handles `message` if it is one of the protocol; `false` when it is a call of the API.
+/// Handles a service message; returns `false` for a method call.
 pub(crate) fn handle(from: &MessageSource<'_>, message: &Message) -> Result<bool, EnvelopeError> {
     let body = message.body.get(4..).unwrap_or_default();
     let MessageSource { core, session, .. } = *from;
@@ -94,7 +94,7 @@ fn future_salts(from: &MessageSource<'_>, request: i64, wanted: i32) -> Vec<u8> 
         valid_until: salt.until,
         salt: salt.value,
     });
-    // The vector and what is in it are bare in this type alone.
+    // Only in this type are the vector and its elements bare.
     let mut body = Vec::new();
     types::FutureSalts::CONSTRUCTOR_ID.serialize(&mut body);
     request.serialize(&mut body);

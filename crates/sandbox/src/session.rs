@@ -1,4 +1,4 @@
-//! Sessions of MTProto: what was sent to a client, what came from it, and where to reach it now.
+//! MTProto sessions: what was sent to a client, what it sent, and its current connection.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -10,29 +10,29 @@ use crate::envelope::{Message, seal};
 use crate::keys::{AuthKey, KeyId};
 use crate::sync::lock;
 
-/// Messages of a client that are remembered, to know a repetition.
+/// Number of client messages remembered to detect repetitions.
 const REMEMBERED: usize = 4096;
 
-/// A session as packets name it.
+/// The id of a session in packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId {
-    /// The key its packets are encrypted with, temporary or not.
+    /// The key that encrypts its packets, temporary or permanent.
     pub(crate) key: KeyId,
     pub(crate) session: i64,
 }
 
-/// A packet on its way to a client.
+/// Queue of packets to a client.
 pub(crate) type PacketSender = UnboundedSender<Vec<u8>>;
 
-/// One connection of this data centre, by a number that is never used again.
+/// Number of a connection; never reused.
 pub(crate) type ConnectionId = u64;
 
-/// How far a message of the client has come.
+/// Progress of a client message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestProgress {
-    /// It was taken; nothing answers it yet, or nothing ever will.
+    /// Received; not answered, yet or ever.
     Taken,
-    /// The message with this id answers it.
+    /// Answered by the message with this id.
     Answered(i64),
 }
 
@@ -42,14 +42,14 @@ struct ProtocolSession {
     contents: i32,
     link: Option<(ConnectionId, PacketSender)>,
     greeted: bool,
-    /// What the client has not acknowledged, by message id.
+    /// Messages that the client has not acknowledged, by id.
     unacked: BTreeMap<i64, Message>,
     taken: HashMap<i64, RequestProgress>,
     order: VecDeque<i64>,
-    /// Whose updates are sent here: the key that the accounts know the client by. `None` for
-    /// sessions that only load files.
+    /// The principal key of the client whose updates are sent here. `None` for sessions that only
+    /// load files.
     updates: Option<KeyId>,
-    /// The client has asked here what is new: only its main session does.
+    /// Whether the client has requested updates here: only its main session does.
     main: bool,
 }
 
@@ -69,7 +69,7 @@ impl ProtocolSession {
         }
     }
 
-    /// Sends `body`; what is content is kept until the client acknowledges it.
+    /// Sends `body`; a content message is kept until the client acknowledges it.
     fn send(&mut self, clock: &Clock, kind: MessageKind, content: bool, body: Vec<u8>) -> i64 {
         let message = Message {
             id: clock.message_id(kind),
@@ -88,21 +88,20 @@ impl ProtocolSession {
     fn write(&self, clock: &Clock, message: &Message) {
         if let Some((_, outbox)) = &self.link {
             let salt = self.key.current_salt(clock.now());
-            // A connection that has just ended: the message stays unacknowledged.
+            // If the connection has just ended, the message stays unacknowledged.
             outbox.send(seal(&self.key, salt, self.number, message)).ok();
         }
     }
 }
 
-/// All sessions of the data centres.
+/// All sessions.
 #[derive(Default)]
 pub(crate) struct SessionTable {
     all: Mutex<HashMap<SessionId, ProtocolSession>>,
 }
 
 impl SessionTable {
-    /// Notes that packets of `id` now come and go on `connection`; what an earlier connection lost
-    /// is sent again there.
+    /// Moves session `id` to `connection`, and resends there what is not acknowledged.
     pub(crate) fn attach(
         &self,
         id: SessionId,
@@ -119,20 +118,20 @@ impl SessionTable {
         }
     }
 
-    /// Whether the client is yet to be told that this session is new; told once.
+    /// Returns `true` once per session: the client must then be notified that it is new.
     pub(crate) fn greet(&self, id: SessionId) -> bool {
         let mut all = lock(&self.all);
         all.get_mut(&id).is_some_and(|session| !std::mem::replace(&mut session.greeted, true))
     }
 
-    /// Forgets a connection that has ended.
+    /// Removes a connection that has ended.
     pub(crate) fn detach(&self, connection: ConnectionId) {
         for session in lock(&self.all).values_mut() {
             session.link.take_if(|(known, _)| *known == connection);
         }
     }
 
-    /// Sends a message that belongs to no request.
+    /// Sends a message that does not answer a request.
     pub(crate) fn send(&self, id: SessionId, clock: &Clock, content: bool, body: Vec<u8>) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.send(clock, MessageKind::Push, content, body);
@@ -155,8 +154,8 @@ impl SessionTable {
         }
     }
 
-    /// Takes the client's message `request`; `false` when it had come before: its answer, if the
-    /// client has not got it, is then sent again.
+    /// Registers the client's message `request`; `false` when it is a repetition: its answer is
+    /// then resent unless acknowledged.
     pub(crate) fn take(&self, id: SessionId, clock: &Clock, request: i64) -> bool {
         let mut all = lock(&self.all);
         let Some(session) = all.get_mut(&id) else { return false };
@@ -174,14 +173,14 @@ impl SessionTable {
         true
     }
 
-    /// Has never seen the client's message `request`.
+    /// Forgets the client's message `request`, so that a repetition is handled as new.
     pub(crate) fn forget(&self, id: SessionId, request: i64) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.taken.remove(&request);
         }
     }
 
-    /// What became of the client's messages, in their order; answers not acknowledged go out again.
+    /// The progress of client messages, in order; answers that are not acknowledged are resent.
     pub(crate) fn progress(
         &self,
         id: SessionId,
@@ -199,7 +198,7 @@ impl SessionTable {
             .collect()
     }
 
-    /// Sends messages of the server again, if the client has not acknowledged them.
+    /// Resends server messages that the client has not acknowledged.
     pub(crate) fn resend(&self, id: SessionId, clock: &Clock, messages: &[i64]) {
         if let Some(session) = lock(&self.all).get(&id) {
             let lost = messages.iter().filter_map(|message| session.unacked.get(message));
@@ -207,14 +206,14 @@ impl SessionTable {
         }
     }
 
-    /// The client has these messages of the server.
+    /// Removes server messages that the client has acknowledged.
     pub(crate) fn acknowledge(&self, id: SessionId, messages: &[i64]) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.unacked.retain(|id, _| !messages.contains(id));
         }
     }
 
-    /// Forgets a session; whether it was known.
+    /// Forgets a session; `false` when it is unknown.
     pub(crate) fn destroy(&self, id: SessionId) -> bool {
         lock(&self.all).remove(&id).is_some()
     }
@@ -224,15 +223,15 @@ impl SessionTable {
         lock(&self.all).clear();
     }
 
-    /// Sends the updates of the client that is known by `principal` to this session from now on.
+    /// Sends the updates of the client with key `principal` to this session from now on.
     pub(crate) fn subscribe(&self, id: SessionId, principal: KeyId) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.updates = Some(principal);
         }
     }
 
-    /// Notes that `id` is its client's main session, and finds other such sessions that are
-    /// connected now and whose key `same` accepts: another client has the key too.
+    /// Marks `id` as a main session, and returns the other connected main sessions whose key `same`
+    /// accepts: those belong to another client with the same key.
     pub(crate) fn other_main_sessions(
         &self,
         id: SessionId,
@@ -247,12 +246,13 @@ impl SessionTable {
         live.map(|(other, _)| *other).collect()
     }
 
-    /// Whether a connection carries this session now.
+    /// Whether the session is connected.
     pub(crate) fn is_connected(&self, id: SessionId) -> bool {
         lock(&self.all).get(&id).is_some_and(|session| session.link.is_some())
     }
 
-    /// Sends `body` to every connected session that gets the updates of a client `wanted` accepts.
+    /// Sends `body` to every connected session that receives the updates of a key accepted by
+    /// `wanted`.
     pub(crate) fn push(&self, clock: &Clock, body: &[u8], wanted: impl Fn(KeyId) -> bool) {
         for session in lock(&self.all).values_mut() {
             if session.link.is_some() && session.updates.is_some_and(&wanted) {

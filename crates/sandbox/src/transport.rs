@@ -14,10 +14,10 @@ pub(crate) use frame::{Frame, FrameReader, FrameWriter};
 
 use obfuscation::HEADER;
 
-/// The 16 bytes a proxy's clients have to know.
+/// The 16 secret bytes of an MTProto proxy.
 pub(crate) type ProxySecret = [u8; 16];
 
-/// Why a stream is not, or no longer, MTProto's.
+/// Why a stream is not valid MTProto.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
     #[error("cannot read from the client")]
@@ -32,7 +32,7 @@ pub(crate) enum TransportError {
     Length(usize),
 }
 
-/// A stream that has shown its header.
+/// A stream whose header has been read.
 pub(crate) struct AcceptedStream {
     pub(crate) reader: FrameReader,
     pub(crate) writer: FrameWriter,
@@ -40,16 +40,16 @@ pub(crate) struct AcceptedStream {
     pub(crate) dc: i16,
 }
 
-/// What clients take a listener for.
+/// The kind of proxy that a listener offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListenerKind {
     /// An MTProto proxy with this secret.
     Proxy(ProxySecret),
-    /// A SOCKS5 server, behind which the data centre is.
+    /// A SOCKS5 server in front of the data centre.
     Socks,
 }
 
-/// Lets a client in and reads its obfuscation header; one that does not know the secret is refused.
+/// Accepts a client and reads its obfuscation header; a client without the secret is refused.
 pub(crate) async fn accept(
     mut stream: TcpStream,
     entry: ListenerKind,

@@ -1,15 +1,15 @@
 use super::Peer;
 
-/// Which of its two block lists an account means.
+/// One of an account's two block lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BlockList {
-    /// Who cannot write or call.
+    /// Users and chats that cannot write or call.
     Main,
-    /// Who does not see the account's stories.
+    /// Users that do not see the account's stories.
     Stories,
 }
 
-/// Whom an account has blocked, and when; the last one first.
+/// The users and chats an account has blocked, with the time; most recent first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockLists {
     main: Vec<(Peer, i32)>,
@@ -28,7 +28,7 @@ impl BlockLists {
         self.list(list).iter().any(|(blocked, _)| *blocked == peer)
     }
 
-    /// Puts `peer` on a list; whether it was not there before.
+    /// Adds `peer` to a list; `false` when it was already there.
     pub(crate) fn block(&mut self, list: BlockList, peer: Peer, now: i32) -> bool {
         let is_new = !self.has(list, peer);
         if is_new {
@@ -37,7 +37,7 @@ impl BlockLists {
         is_new
     }
 
-    /// Takes `peer` off a list; whether it was there.
+    /// Removes `peer` from a list; `false` when it was not there.
     pub(crate) fn unblock(&mut self, list: BlockList, peer: Peer) -> bool {
         let peers = self.list_mut(list);
         let before = peers.len();

@@ -2,28 +2,28 @@ use std::collections::VecDeque;
 
 use super::{Peer, PrivacyKey, UserId};
 
-/// News that are remembered, for clients that were away.
+/// Number of changes kept for clients that were offline.
 const REMEMBERED: usize = 1000;
 
-/// Something of an account that has changed, and is looked up when it is told.
+/// A change of an account, except for messages; the new value is looked up when it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AccountChange {
     /// The rules of a privacy key.
     Privacy(PrivacyKey),
-    /// Which block lists someone is on.
+    /// The block lists a user or chat is on.
     Blocked(Peer),
-    /// What the account makes of a user.
+    /// How the account sees a user.
     User(UserId),
-    /// Whether a session waits to be confirmed, by its hash.
+    /// Whether a session is unconfirmed, by its hash.
     Session(i64),
 }
 
-/// What has happened to an account, besides its messages.
+/// The changes of an account, except for messages.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeLog(VecDeque<(i32, AccountChange)>);
 
 impl ChangeLog {
-    /// Notes what has happened at `now`, unix seconds.
+    /// Records a change at `now`, unix seconds.
     pub(crate) fn record(&mut self, change: AccountChange, now: i32) {
         self.0.retain(|(_, known)| *known != change);
         self.0.push_back((now, change));
@@ -32,7 +32,7 @@ impl ChangeLog {
         }
     }
 
-    /// What has happened since `date`, that second included: telling it twice does no harm.
+    /// The changes since `date`, including that second: sending one twice does no harm.
     pub(crate) fn since(&self, date: i32) -> impl Iterator<Item = AccountChange> {
         self.0.iter().filter(move |(then, _)| date <= *then).map(|(_, change)| *change)
     }

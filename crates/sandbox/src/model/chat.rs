@@ -3,22 +3,22 @@ use std::collections::BTreeMap;
 use super::user_profile::access_hash;
 use super::{ChatId, Peer, StoredMessage, UserId};
 
-/// What a group is, and what follows from it.
+/// The kind of a group.
 #[derive(Clone, Debug)]
 pub(crate) enum ChatKind {
-    /// Each member keeps its own copy of the messages.
+    /// A basic group: each member has its own copy of the messages.
     Basic,
-    /// A supergroup: the messages are the group's.
+    /// A supergroup: the messages belong to the group.
     Super(ChannelHistory),
 }
 
-/// The messages of a supergroup and how many changes it has seen.
+/// The messages of a supergroup and its `pts`.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelHistory {
     pub(crate) pts: i32,
     last_id: i32,
     pub(crate) messages: BTreeMap<i32, StoredMessage>,
-    /// The messages that are news, by the supergroup's number after each.
+    /// The messages to send as updates, by the `pts` after each.
     arrivals: BTreeMap<i32, i32>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Chat {
     pub(crate) username: Option<String>,
     pub(crate) created: i32,
     pub(crate) creator: UserId,
-    /// The creator among them, each with the time it came.
+    /// Members with their time of joining, including the creator.
     pub(crate) members: BTreeMap<UserId, i32>,
 }
 
@@ -47,7 +47,7 @@ impl Chat {
         self.members.contains_key(&user)
     }
 
-    /// What clients have to show to name a supergroup.
+    /// The access hash of a supergroup.
     pub(crate) fn access_hash(&self) -> i64 {
         access_hash(self.id.0)
     }
@@ -74,21 +74,21 @@ impl Default for ChannelHistory {
 }
 
 impl ChannelHistory {
-    /// What there is now has always been there: nobody is told of it. What comes is numbered from
-    /// `later` on.
+    /// Turns all changes so far into history that is not sent as updates, and adds `later` to the
+    /// numbers of later messages.
     pub(crate) fn settle(&mut self, later: i32) {
         self.arrivals.clear();
         self.pts += later;
         self.last_id += later;
     }
 
-    /// The messages that came after `pts`, each with the number after it.
+    /// The messages after `pts`, each with the `pts` after it.
     pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &StoredMessage)> {
         let arrivals = self.arrivals.range(pts.saturating_add(1)..);
         arrivals.filter_map(|(after, id)| Some((*after, self.messages.get(id)?)))
     }
 
-    /// Adds a message, and gives its number.
+    /// Adds a message and returns its id.
     pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> StoredMessage) -> i32 {
         self.pts += 1;
         self.last_id += 1;

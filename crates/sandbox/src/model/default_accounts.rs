@@ -1,4 +1,4 @@
-//! The default fleet: what account `n` is and whom it knows.
+//! The default accounts: account `n`, its contacts and its groups.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use super::{
     MessageDraft, Peer, SERVICE_USER, UserId, UserProfile, Website, World, deliver, digits,
 };
 
-/// Number of a fleet account's user, less the account's own number.
+/// User id of account `n`, minus `n`.
 const ACCOUNTS: i64 = 1_000_000;
-/// Number of the first person that account 0 would know; each account has ten numbers.
+/// User id of the first contact of account 0; each account has a block of ten ids.
 const PEOPLE: i64 = 20_000_000;
-/// Number of account 0's basic group.
+/// Id of account 0's basic group.
 const GROUPS: i64 = 500_000;
-/// Number of account 0's supergroup.
+/// Id of account 0's supergroup.
 const SUPERGROUPS: i64 = 1_500_000_000;
-/// The bot through which the fleet is logged in to a site.
+/// The bot through which the default accounts are logged in to a website.
 const SITE_BOT: UserId = UserId(90_000_001);
-/// How long before the sandbox started the fleet's other session was made, in seconds.
+/// Age of the accounts' other session at the start of the sandbox, in seconds.
 const OLD: i32 = 30 * 86_400;
 
-/// The contacts of each account, by their number among its people, and who is none.
+/// The contacts of each account, by their number in its block, and a user who is no contact.
 const CONTACTS: [(i64, &str); 3] = [(1, "Anna"), (2, "Boris"), (3, "Clara")];
 const STRANGER: (i64, &str) = (4, "Stranger");
 
-/// The user of account `number` of the default fleet.
+/// The user of default account `number`.
 pub(crate) fn default_user(number: u32) -> UserId {
     UserId(ACCOUNTS + i64::from(number))
 }
@@ -34,12 +34,12 @@ pub(crate) fn default_number(user: UserId) -> Option<u32> {
     u32::try_from(user.0 - ACCOUNTS).ok().filter(|number| 0 < *number)
 }
 
-/// The phone number of account `number` of the default fleet, such as `+15550000001`.
+/// The phone number of default account `number`, such as `+15550000001`.
 pub(crate) fn default_phone(number: u32) -> String {
     format!("+1555{number:07}")
 }
 
-/// The login code of account `number` of the default fleet: 12345 for the first, then counting.
+/// The login code of default account `number`: 12345 for the first, then counting up.
 pub(crate) fn default_code(number: u32) -> String {
     format!("{:05}", (12_344 + u64::from(number)) % 100_000)
 }
@@ -52,7 +52,7 @@ pub(crate) fn default_world(count: u32, now: i32) -> World {
     world
 }
 
-/// Adds account `number` of the default fleet and everyone it knows.
+/// Adds default account `number`, its contacts and its groups.
 fn add_default_account(world: &mut World, number: u32, now: i32) {
     let user = default_user(number);
     let mut owner = UserProfile::new(user, "Account", &number.to_string());
@@ -117,7 +117,7 @@ fn person(number: u32, place: i64) -> UserId {
     UserId(PEOPLE + 10 * i64::from(number) + place)
 }
 
-/// The account itself, with one session on a phone that is not here.
+/// The account itself, with one session that no client holds.
 fn account(number: u32, now: i32) -> Account {
     let mut account = Account::new(default_user(number), default_code(number));
     account.sessions.push(LoginSession::new(None, old_phone(), now - OLD));
@@ -138,7 +138,7 @@ fn account(number: u32, now: i32) -> Account {
     account
 }
 
-/// A device that is not here.
+/// The device of a session that no client holds.
 pub(super) fn old_phone() -> DeviceInfo {
     DeviceInfo {
         model: "Old Phone".to_owned(),

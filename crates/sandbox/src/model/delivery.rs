@@ -1,4 +1,4 @@
-//! A message on its way into everyone's mailbox.
+//! Delivery of a message to the mailboxes of its recipients.
 
 use super::{BlockList, ChatId, Peer, StoredMessage, UserId, World};
 
@@ -9,19 +9,19 @@ pub(crate) struct MessageDraft {
     /// The dialog, as the sender sees it.
     pub(crate) to: Peer,
     pub(crate) text: String,
-    /// What the sender's client calls it; 0 when it has not been asked.
+    /// The `random_id` of the sender's client; 0 when no client sent it.
     pub(crate) random_id: i64,
     pub(crate) date: i32,
 }
 
-/// Where a message has come to, and its number there.
+/// A delivered message: its place, its id and the `pts` after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveredMessage {
     Mailbox { owner: UserId, id: i32, pts: i32 },
     Channel { chat: ChatId, id: i32, pts: i32 },
 }
 
-/// Delivers a message to everyone who has a mailbox, the sender first.
+/// Delivers a message to all recipients that have an account, the sender first.
 pub(crate) fn deliver(world: &mut World, draft: &MessageDraft) -> Vec<DeliveredMessage> {
     match draft.to {
         Peer::User(user) => {

@@ -1,4 +1,4 @@
-//! What is under way before anyone is logged in: codes that were sent, QR codes that are shown.
+//! Logins in progress: codes that were sent, QR codes that are shown.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use super::UserId;
 use crate::crypto::random;
 use crate::keys::KeyId;
 
-/// Seconds a code is good for.
+/// Lifetime of a code in seconds.
 const CODE_LIFE: i32 = 300;
-/// Seconds a QR code is good for.
+/// Lifetime of a QR code in seconds.
 const TOKEN_LIFE: i32 = 30;
 
-/// The way a code is sent; each is tried once.
+/// How a code is sent; each way is used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeDelivery {
     App,
@@ -29,14 +29,14 @@ impl CodeDelivery {
     }
 }
 
-/// A login code that is on its way to a phone number.
+/// A login code that was sent to a phone number.
 #[derive(Clone, Debug)]
 pub(crate) struct SentCode {
-    /// Ties the code to the request for it.
+    /// The `phone_code_hash`.
     pub(crate) hash: String,
     pub(crate) way: CodeDelivery,
     expires: i32,
-    /// It was typed in, so that the number may be registered.
+    /// Whether the code was entered, so that the number can be registered.
     pub(crate) verified: bool,
 }
 
@@ -50,7 +50,7 @@ impl SentCode {
         self.hash == hash && now < self.expires
     }
 
-    /// Sends it the next way; whether there is one left.
+    /// Sends the code the next way; `false` when none is left.
     pub(crate) fn send_again(&mut self, now: i32) -> bool {
         let next = self.way.next();
         if let Some(way) = next {
@@ -64,21 +64,21 @@ impl SentCode {
     }
 }
 
-/// A QR code that some client shows.
+/// A QR code that a client shows.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginToken {
     pub(crate) key: KeyId,
     pub(crate) expires: i32,
-    /// Whoever scanned it.
+    /// The user who scanned it.
     pub(crate) accepted: Option<UserId>,
 }
 
-/// The QR codes that are shown.
+/// The QR codes that clients show.
 #[derive(Debug, Default)]
 pub(crate) struct LoginTokens(HashMap<Vec<u8>, LoginToken>);
 
 impl LoginTokens {
-    /// A new QR code for `key`, in place of its old one.
+    /// A new QR code for `key`, replacing its old one.
     pub(crate) fn issue(&mut self, key: KeyId, now: i32) -> (Vec<u8>, i32) {
         self.0.retain(|_, token| token.key != key && now < token.expires);
         let (name, expires) = (random::<32>().to_vec(), now.saturating_add(TOKEN_LIFE));
@@ -86,13 +86,14 @@ impl LoginTokens {
         (name, expires)
     }
 
-    /// Whoever has scanned the QR code of `key`; that is told once.
+    /// The user who has scanned the QR code of `key`; returned once.
     pub(crate) fn take_accepted(&mut self, key: KeyId) -> Option<UserId> {
         let mut taken = self.0.extract_if(|_, token| token.key == key && token.accepted.is_some());
         taken.next().and_then(|(_, token)| token.accepted)
     }
 
-    /// `user` scans a QR code; the client that shows it, or `None` when it is too old.
+    /// Records that `user` scans a QR code; returns the key of the client that shows it, `None`
+    /// when it has expired.
     pub(crate) fn accept(&mut self, name: &[u8], user: UserId, now: i32) -> Option<KeyId> {
         let token = self.0.get_mut(name).filter(|token| now < token.expires)?;
         token.accepted = Some(user);

@@ -2,43 +2,43 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Peer, UserId};
 
-/// Changes that are remembered, for clients that were away.
+/// Number of changes kept for clients that were offline.
 const REMEMBERED: usize = 10_000;
 
 /// A text message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredMessage {
-    /// Its number: in the account's mailbox, or in the supergroup.
+    /// Its id in the account's mailbox, or in the supergroup.
     pub(crate) id: i32,
     pub(crate) from: UserId,
-    /// The dialog it is in, as its owner sees it.
+    /// The dialog it is in, from its owner's view.
     pub(crate) peer: Peer,
     pub(crate) date: i32,
     pub(crate) text: String,
-    /// What its sender called it before it had a number; 0 when it came in.
+    /// The sender's `random_id`; 0 for an incoming message.
     pub(crate) random_id: i64,
 }
 
-/// One thing that happened in a mailbox.
+/// One change of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MailboxChange {
     Arrived(i32),
     Deleted(Vec<i32>),
 }
 
-/// An account's messages with users and in basic groups, numbered together.
+/// An account's messages with users and in basic groups; they share one sequence of ids.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(crate) pts: i32,
     last_id: i32,
     pub(crate) dialogs: BTreeMap<Peer, Dialog>,
-    /// Each with the mailbox's number after it.
+    /// The changes, each with the `pts` after it.
     changes: VecDeque<(i32, MailboxChange)>,
-    /// The mailbox's number after the last change that is remembered no longer.
+    /// The `pts` after the last change that is no longer kept.
     lost: i32,
 }
 
-/// The messages with one peer. Supergroups have one for its marks; the messages are theirs.
+/// The messages with one peer. For a supergroup it holds only the read marks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dialog {
     pub(crate) messages: BTreeMap<i32, StoredMessage>,
@@ -55,7 +55,7 @@ impl Default for Mailbox {
 }
 
 impl Mailbox {
-    /// Puts a message into its dialog, and gives its number.
+    /// Adds a message to its dialog and returns its id.
     pub(crate) fn add(&mut self, mut message: StoredMessage) -> i32 {
         self.last_id += 1;
         message.id = self.last_id;
@@ -65,7 +65,7 @@ impl Mailbox {
         id
     }
 
-    /// Removes messages by number, whatever dialog they are in; those that were there.
+    /// Removes the messages selected by `wanted`, in any dialog; returns their ids.
     pub(crate) fn remove(&mut self, wanted: impl Fn(&StoredMessage) -> bool) -> Vec<i32> {
         let mut removed = Vec::new();
         for dialog in self.dialogs.values_mut() {
@@ -78,26 +78,26 @@ impl Mailbox {
         removed
     }
 
-    /// The message with this number.
+    /// The message with this id.
     pub(crate) fn message(&self, id: i32) -> Option<&StoredMessage> {
         self.dialogs.values().find_map(|dialog| dialog.messages.get(&id))
     }
 
-    /// The account has read the dialog up to `id`.
+    /// Marks the dialog as read up to `id`.
     pub(crate) fn read_all(&mut self, peer: Peer, id: i32) {
         let dialog = self.dialogs.entry(peer).or_default();
         dialog.read_inbox = dialog.read_inbox.max(id);
     }
 
-    /// What there is now has always been there: nobody is told of it. What comes is numbered from
-    /// `later` on.
+    /// Turns all changes so far into history that is not sent as updates, and adds `later` to the
+    /// numbers of later messages.
     pub(crate) fn settle(&mut self, later: i32) {
         self.changes.clear();
         self.pts += later;
         self.last_id += later;
     }
 
-    /// What happened after `pts`; `None` when that is too long ago to know.
+    /// The changes after `pts`; `None` when some of them are no longer kept.
     pub(crate) fn since(&self, pts: i32) -> Option<impl Iterator<Item = &(i32, MailboxChange)>> {
         (self.lost <= pts).then(|| self.changes.iter().filter(move |(after, _)| pts < *after))
     }
@@ -113,7 +113,7 @@ impl Mailbox {
     }
 }
 
-/// A length as Telegram's schema has it.
+/// A length with the type of Telegram's schema.
 pub(crate) fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Two-step verification: the server's half of SRP, as <https://core.telegram.org/api/srp> has it.
+//! Two-step verification: the server side of SRP. Source: <https://core.telegram.org/api/srp>.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::crypto::{PRIME_GENERATOR, prime_bytes, random, sha256};
 /// Rounds of PBKDF2 in Telegram's algorithm.
 const ROUNDS: u32 = 100_000;
 
-/// What a server keeps of a password: it cannot be had back from this.
+/// What the server stores of a password; the password cannot be recovered from it.
 #[derive(Clone)]
 pub(crate) struct SrpPassword {
     pub(crate) salt1: Vec<u8>,
@@ -21,19 +21,19 @@ pub(crate) struct SrpPassword {
     challenge: SrpChallenge,
 }
 
-/// The server's secret of the check that is under way.
+/// The server's secret of the current check.
 #[derive(Clone)]
 struct SrpChallenge {
     id: i64,
     secret: BigUint,
 }
 
-/// Why a password was not taken.
+/// Why a password was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PasswordError {
     /// The proof belongs to another challenge.
     StaleChallenge,
-    /// It is not the password.
+    /// The password is wrong.
     Wrong,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for SrpPassword {
 }
 
 impl SrpPassword {
-    /// Takes about a tenth of a second, as it has to.
+    /// Hashes a password; deliberately slow.
     pub(crate) fn new(password: &str, hint: &str) -> Self {
         let (salt1, salt2) = (random::<16>().to_vec(), random::<16>().to_vec());
         let x = BigUint::from_bytes_be(&slow_hash(password.as_bytes(), &salt1, &salt2));
@@ -52,13 +52,13 @@ impl SrpPassword {
         Self { salt1, salt2, hint: hint.to_owned(), verifier, challenge: SrpChallenge::new() }
     }
 
-    /// Begins a check: its number, and what the client has to work with (`srp_B`).
+    /// Starts a check; returns its id and `srp_B`.
     pub(crate) fn challenge(&mut self) -> (i64, Vec<u8>) {
         self.challenge = SrpChallenge::new();
         (self.challenge.id, padded(&self.public()))
     }
 
-    /// Whether the client that sent `a` and `proof` knows the password.
+    /// Checks the client's proof that it knows the password.
     pub(crate) fn check(&self, id: i64, a: &[u8], proof: &[u8]) -> Result<(), PasswordError> {
         if id != self.challenge.id {
             return Err(PasswordError::StaleChallenge);
@@ -102,7 +102,7 @@ fn generator() -> BigUint {
     BigUint::from(PRIME_GENERATOR.unsigned_abs())
 }
 
-/// Big endian, in as many bytes as the prime has.
+/// Big endian, padded to the length of the prime.
 fn padded(number: &BigUint) -> Vec<u8> {
     let bytes = number.to_bytes_be();
     let mut padded = vec![0; 256usize.saturating_sub(bytes.len())];

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{ChatId, UserId};
 
-/// What a privacy setting is about, by Telegram's names (`inputPrivacyKey…`).
+/// The subject of a privacy setting, by Telegram's names (`inputPrivacyKey…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacyKey {
@@ -14,16 +14,16 @@ pub enum PrivacyKey {
     ChatInvite,
     /// Who may call it.
     PhoneCall,
-    /// With whom its calls go from device to device.
+    /// With whom its calls are peer-to-peer.
     #[serde(rename = "phone_p2p")]
     PhoneP2P,
-    /// Who is led to it from forwarded messages.
+    /// Whose forwarded messages link to it.
     Forwards,
     /// Who sees its photos.
     ProfilePhoto,
     /// Who sees its phone number.
     PhoneNumber,
-    /// Who finds it by its phone number.
+    /// Who can find it by its phone number.
     AddedByPhone,
     /// Who may send it voice and video messages.
     VoiceMessages,
@@ -31,7 +31,7 @@ pub enum PrivacyKey {
     About,
     /// Who sees its birthday.
     Birthday,
-    /// Whose gifts show up in its profile.
+    /// Whose gifts appear in its profile automatically.
     StarGiftsAutoSave,
     /// Who may write to it without paying.
     NoPaidMessages,
@@ -39,14 +39,14 @@ pub enum PrivacyKey {
     SavedMusic,
 }
 
-/// One rule; the first that fits a user decides.
+/// One rule; the first that matches a user decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrivacyRule {
     /// Everybody.
     AllowAll,
     /// Contacts.
     AllowContacts,
-    /// Close friends; for stories alone.
+    /// Close friends; for stories only.
     AllowCloseFriends,
     /// Premium users.
     AllowPremium,
@@ -68,17 +68,18 @@ pub enum PrivacyRule {
     RestrictChats(Vec<ChatId>),
 }
 
-/// The rules an account has set.
+/// The rules that an account has set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PrivacyRules(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
 
 impl PrivacyRules {
-    /// The rules of `key`; the last one fits everybody.
+    /// The rules of `key`; the last one matches everybody.
     pub(crate) fn rules(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
         self.0.get(&key).cloned().unwrap_or_else(|| vec![usual(key)])
     }
 
-    /// Sets the rules of `key`; whom none of them fits is restricted, so that is said at the end.
+    /// Sets the rules of `key`. Users that none of them matches are restricted, so that rule is
+    /// appended.
     pub(crate) fn set(&mut self, key: PrivacyKey, mut rules: Vec<PrivacyRule>) {
         let closed = matches!(rules.last(), Some(PrivacyRule::AllowAll | PrivacyRule::RestrictAll));
         if !closed {
@@ -88,7 +89,7 @@ impl PrivacyRules {
     }
 }
 
-/// What a new account has.
+/// The rule of a new account.
 fn usual(key: PrivacyKey) -> PrivacyRule {
     match key {
         PrivacyKey::PhoneNumber | PrivacyKey::Birthday => PrivacyRule::AllowContacts,
@@ -96,23 +97,23 @@ fn usual(key: PrivacyKey) -> PrivacyRule {
     }
 }
 
-/// Settings that are one object on Telegram (`globalPrivacySettings`).
+/// Telegram's `globalPrivacySettings`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 pub struct GlobalPrivacy {
-    /// New chats from strangers go to the archive, muted.
+    /// Whether new chats from strangers are archived and muted.
     pub archive_and_mute_new: bool,
-    /// Chats that are not muted stay in the archive.
+    /// Whether unmuted chats stay in the archive.
     pub keep_archived_unmuted: bool,
-    /// Chats in folders stay in the archive.
+    /// Whether chats in folders stay in the archive.
     pub keep_archived_folders: bool,
-    /// Others do not see when their messages were read.
+    /// Whether others cannot see when their messages were read.
     pub hide_read_marks: bool,
-    /// Strangers need a Premium subscription to write.
+    /// Whether strangers need a Premium subscription to write.
     pub new_chats_require_premium: bool,
-    /// Strangers pay this many Telegram Stars a message; 0 when they do not.
+    /// Telegram Stars that strangers pay per message; 0 for none.
     pub message_price: i64,
-    /// The gift button is shown to the other side.
+    /// Whether the gift button is shown to the other side.
     pub show_gift_button: bool,
 }
 

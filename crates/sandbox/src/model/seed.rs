@@ -1,8 +1,8 @@
-//! Accounts and people of one's own, from a TOML file.
+//! Additional accounts and users, from a TOML file.
 //!
-//! Everyone is called by their username: those that the file adds, those of the default fleet
-//! (`account_1`, and its people `anna_1`, `boris_1`, `clara_1`, `stranger_1`). The example in
-//! `examples/seed.toml` has every field.
+//! Users are referenced by their username: those that the file adds, and those of the default
+//! accounts (`account_1`, `anna_1`, `boris_1`, `clara_1`, `stranger_1`). `examples/seed.toml` has
+//! every field.
 
 mod format;
 
@@ -18,22 +18,22 @@ use super::{
 pub(crate) use format::SeedFile;
 use format::{AccountSeed, GroupSeed, RuleSeed, TargetSeed, UserSeed};
 
-/// Why a seed was not taken.
+/// Why a seed file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// The file could not be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// The file is not of this format.
+    /// The file does not have this format.
     #[error("cannot understand {}", .0.display())]
     Format(PathBuf, #[source] toml::de::Error),
-    /// Nobody has this username.
+    /// No user has this username.
     #[error("nobody is called `{0}`")]
     UnknownUser(String),
     /// No group of the file has this title.
     #[error("no group is called `{0}`")]
     UnknownGroup(String),
-    /// Somebody else has this username.
+    /// The username is already taken.
     #[error("two are called `{0}`")]
     Taken(String),
     /// Accounts are numbered from 1.
@@ -41,23 +41,23 @@ pub enum SeedError {
     Zero,
 }
 
-/// Number of the first group that a file adds.
+/// Id of the first group that a file adds.
 const GROUPS: i64 = 900_000;
-/// Number of the first supergroup that a file adds.
+/// Id of the first supergroup that a file adds.
 const SUPERGROUPS: i64 = 1_900_000_000;
 
-/// Reads a file.
+/// Reads a seed file.
 pub(crate) fn read_seed(path: &Path) -> Result<SeedFile, SeedError> {
     let text = fs::read_to_string(path).map_err(|e| SeedError::Read(path.to_owned(), e))?;
     toml::from_str(&text).map_err(|error| SeedError::Format(path.to_owned(), error))
 }
 
-/// Puts everything of the file into `world`.
+/// Adds the content of the file to `world`.
 pub(crate) fn apply_seed(seed: SeedFile, world: &mut World, now: i32) -> Result<(), SeedError> {
     for person in seed.person {
         add_user(world, person)?;
     }
-    // All are there before any is spoken of.
+    // All users must exist before groups and contacts refer to them.
     for account in &seed.account {
         add_account(world, account, now)?;
     }
@@ -90,7 +90,7 @@ fn add_user(world: &mut World, seed: UserSeed) -> Result<(), SeedError> {
     Ok(())
 }
 
-/// Makes the account and its user known, under its name.
+/// Adds the account and its user, so that others can refer to it.
 fn add_account(world: &mut World, seed: &AccountSeed, now: i32) -> Result<(), SeedError> {
     if seed.number == 0 {
         return Err(SeedError::Zero);
@@ -127,7 +127,7 @@ fn add_account(world: &mut World, seed: &AccountSeed, now: i32) -> Result<(), Se
     Ok(())
 }
 
-/// Gives the account what the file says of it.
+/// Applies the settings of the file to the account.
 fn set_up_account(world: &mut World, seed: AccountSeed, now: i32) -> Result<(), SeedError> {
     let contacts = seed.contacts.map(|contacts| users(world, &contacts)).transpose()?;
     let close_friends = users(world, &seed.close_friends)?;
@@ -153,7 +153,7 @@ fn set_up_account(world: &mut World, seed: AccountSeed, now: i32) -> Result<(), 
         account.contacts.entry(friend).or_default().close_friend = true;
     }
     for (list, blocked) in lists {
-        // The first of the file comes first in the list.
+        // Reversed, so that the list has the order of the file.
         for user in blocked.into_iter().rev() {
             account.blocks.block(list, Peer::User(user), now);
         }
@@ -213,7 +213,7 @@ fn privacy_rule(world: &World, seed: &RuleSeed) -> Result<PrivacyRule, SeedError
     })
 }
 
-/// Refuses a username that somebody else has.
+/// Refuses a username that is already taken.
 fn claim(world: &World, username: &str, id: UserId) -> Result<(), SeedError> {
     match world.by_username(username) {
         Some(owner) if owner != Peer::User(id) => Err(SeedError::Taken(username.to_owned())),

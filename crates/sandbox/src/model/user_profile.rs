@@ -2,7 +2,7 @@ use serde::Deserialize;
 
 use super::UserId;
 
-/// What a user asks of strangers who want to write to them.
+/// What a user requires of strangers who want to write to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactRequirement {
@@ -11,24 +11,24 @@ pub enum ContactRequirement {
     Anyone,
     /// A Premium subscription.
     Premium,
-    /// This many Telegram Stars a message.
+    /// This many Telegram Stars per message.
     Paid(i64),
 }
 
-/// A user, whether or not they have an account to log in to.
+/// A user, with or without an account.
 #[derive(Clone, Debug)]
 pub(crate) struct UserProfile {
     pub(crate) id: UserId,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
     pub(crate) username: Option<String>,
-    /// Digits only; empty when there is none.
+    /// Digits only; empty if there is none.
     pub(crate) phone: String,
     pub(crate) about: String,
     pub(crate) bot: bool,
     pub(crate) deleted: bool,
     pub(crate) premium: bool,
-    /// For a user without an account; else the account's global privacy settings tell.
+    /// For users without an account; accounts have it in their global privacy settings.
     pub(crate) reach: ContactRequirement,
 }
 
@@ -48,18 +48,18 @@ impl UserProfile {
         }
     }
 
-    /// Whether it is Telegram itself, which nobody can block or leave.
+    /// Whether it is Telegram's service user.
     pub(crate) fn is_service(&self) -> bool {
         self.id == SERVICE_USER
     }
 
-    /// What clients have to show to name this user; made of the identifier, so that none is kept.
+    /// The user's access hash, derived from the id.
     pub(crate) fn access_hash(&self) -> i64 {
         access_hash(self.id.0)
     }
 }
 
-/// The user Telegram's own messages come from.
+/// The user who sends Telegram's service messages.
 pub(crate) const SERVICE_USER: UserId = UserId(777_000);
 
 pub(crate) fn access_hash(id: i64) -> i64 {

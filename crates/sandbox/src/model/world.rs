@@ -6,28 +6,28 @@ use super::{
 };
 use crate::keys::KeyId;
 
-/// What a key is to the accounts.
+/// The login status of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyStatus {
     /// It is not logged in.
     LoggedOut,
     /// It is logged in as this user.
     LoggedIn(UserId),
-    /// It was logged in, and its session was ended from elsewhere.
+    /// Its session was ended by another client.
     Revoked,
 }
 
-/// Who hears of something.
+/// The recipients of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushTarget {
-    /// All sessions of an account, but for the one that caused it.
+    /// All sessions of an account, except for the one that caused the update.
     Account { user: UserId, except: Option<KeyId> },
     /// One client, logged in or not.
     Key(KeyId),
 }
 
 impl PushTarget {
-    /// The same, without `key`.
+    /// The same recipients, without `key`.
     pub(crate) fn but(self, key: KeyId) -> Self {
         match self {
             Self::Account { user, .. } => Self::Account { user, except: Some(key) },
@@ -36,10 +36,10 @@ impl PushTarget {
     }
 }
 
-/// The most messages that one chat is to get in one run.
+/// Upper bound for the messages that a chat receives in one run.
 const MESSAGES_A_RUN: i32 = 1_000_000;
 
-/// Everything there is.
+/// All users, chats and accounts.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     users: BTreeMap<UserId, UserProfile>,
@@ -70,7 +70,7 @@ impl World {
         self.chats.insert(chat.id, chat);
     }
 
-    /// Adds the account of a person who is already here.
+    /// Adds the account of an existing user.
     pub(crate) fn add_account(&mut self, account: Account) {
         let phone = self.users.get(&account.user).map(|person| person.phone.clone());
         if let Some(phone) = phone.filter(|phone| !phone.is_empty()) {
@@ -79,7 +79,7 @@ impl World {
         self.accounts.insert(account.user, account);
     }
 
-    /// Adds a bot; its token.
+    /// Adds a bot and returns its token.
     pub(crate) fn add_bot(&mut self, username: &str) -> String {
         let id = self.next_user();
         let mut bot = UserProfile::new(id, username, "");
@@ -112,8 +112,9 @@ impl World {
         self.chats.get_mut(&chat)
     }
 
-    /// What there is now has always been there: no client is told of it. In a sandbox that has run
-    /// so many times before, what comes has numbers that its clients have not seen.
+    /// Turns everything that has happened so far into history that is not sent to clients as
+    /// updates. `runs` is the number of earlier runs: later messages get numbers that no client has
+    /// seen yet.
     pub(crate) fn settle(&mut self, runs: u32) {
         let later = i32::try_from(runs).unwrap_or(i32::MAX).saturating_mul(MESSAGES_A_RUN);
         self.accounts.values_mut().for_each(|account| account.mailbox.settle(later));
@@ -121,7 +122,7 @@ impl World {
         supergroups.for_each(|supergroup| supergroup.settle(later));
     }
 
-    /// The groups that `user` is in.
+    /// The groups of `user`.
     pub(crate) fn chats_of(&self, user: UserId) -> impl Iterator<Item = &Chat> {
         self.chats.values().filter(move |chat| chat.has(user))
     }
@@ -134,17 +135,17 @@ impl World {
         self.accounts.get_mut(&user)
     }
 
-    /// The account a phone number belongs to, however it is written.
+    /// The account with this phone number, in any notation.
     pub(crate) fn by_phone(&self, phone: &str) -> Option<&Account> {
         self.accounts.get(self.phones.get(&digits(phone))?)
     }
 
-    /// Whoever has this username, in any case.
+    /// The user or chat with this username; case does not matter.
     pub(crate) fn by_username(&self, username: &str) -> Option<Peer> {
         self.usernames.get(&username.to_lowercase()).copied()
     }
 
-    /// A number that no user has yet.
+    /// An unused user id.
     pub(crate) fn next_user(&self) -> UserId {
         UserId(self.users.last_key_value().map_or(0, |(id, _)| id.0) + 1)
     }
@@ -157,7 +158,7 @@ impl World {
         }
     }
 
-    /// The account `key` is logged in to.
+    /// The account that `key` is logged in to.
     pub(crate) fn account_of(&mut self, key: KeyId) -> Option<&mut Account> {
         self.accounts.get_mut(self.members.get(&key)?)
     }
@@ -172,7 +173,7 @@ impl World {
         }
     }
 
-    /// Notes that `key` still owes the account's password.
+    /// Adds a session for `key` that still needs the account's password.
     pub(crate) fn await_password(
         &mut self,
         key: KeyId,
@@ -189,14 +190,14 @@ impl World {
         }
     }
 
-    /// The account whose password `key` still owes.
+    /// The account whose password `key` still needs.
     pub(crate) fn awaiting_password(&mut self, key: KeyId) -> Option<&mut Account> {
         let owes = |session: &LoginSession| session.key == Some(key) && session.password_pending;
         self.accounts.values_mut().find(|account| account.sessions.iter().any(owes))
     }
 
-    /// Ends the sessions of `user` that `which` chooses; the keys that held them, `None` for those
-    /// that were in the list only.
+    /// Ends the sessions of `user` selected by `which`; returns their keys, `None` for sessions
+    /// that exist in the list only.
     pub(crate) fn revoke(
         &mut self,
         user: UserId,
@@ -212,7 +213,7 @@ impl World {
         ended
     }
 
-    /// Forgets a key that exists no longer, and its session.
+    /// Removes a deleted key and its session.
     pub(crate) fn forget_key(&mut self, key: KeyId) {
         if let KeyStatus::LoggedIn(user) = self.key_status(key) {
             self.revoke(user, |session| session.key == Some(key));
@@ -220,7 +221,7 @@ impl World {
         self.revoked.remove(&key);
     }
 
-    /// The keys that an audience is made of.
+    /// The keys of the recipients.
     pub(crate) fn keys_of(&self, audience: PushTarget) -> HashSet<KeyId> {
         let (user, except) = match audience {
             PushTarget::Key(key) => return HashSet::from([key]),
@@ -231,7 +232,7 @@ impl World {
         sessions.filter_map(|session| session.key).filter(|key| Some(*key) != except).collect()
     }
 
-    /// What `user` asks of strangers who want to write to them.
+    /// What `user` requires of strangers who want to write to them.
     pub(crate) fn reach(&self, user: UserId) -> ContactRequirement {
         match self.accounts.get(&user).map(|account| account.global_privacy) {
             None => self.users.get(&user).map_or(ContactRequirement::Anyone, |person| person.reach),
@@ -243,7 +244,7 @@ impl World {
         }
     }
 
-    /// All sessions that a client holds.
+    /// All sessions held by a client.
     pub(crate) fn logins(&self) -> impl Iterator<Item = (UserId, &LoginSession)> {
         self.accounts.iter().flat_map(|(user, account)| {
             let held = account.sessions.iter().filter(|session| session.key.is_some());
@@ -251,7 +252,7 @@ impl World {
         })
     }
 
-    /// Puts a session back; nothing happens when there is no such account now.
+    /// Restores a session, if the account still exists.
     pub(crate) fn restore_login(&mut self, user: UserId, session: LoginSession) {
         if let (Some(account), Some(key)) = (self.accounts.get_mut(&user), session.key) {
             if !session.password_pending {
@@ -262,7 +263,7 @@ impl World {
     }
 }
 
-/// A phone number without what people put between its digits.
+/// The digits of a phone number.
 pub(crate) fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
 }

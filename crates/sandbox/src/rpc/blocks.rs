@@ -1,4 +1,4 @@
-//! Whom an account has blocked.
+//! The block lists of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -11,7 +11,7 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::contacts::Unblock>(),
 ];
 
-/// The most that one page has.
+/// Maximum number of entries per page.
 const MAX_PAGE: usize = 100;
 
 impl MethodHandler for functions::contacts::Block {
@@ -66,7 +66,7 @@ fn list(stories: bool) -> BlockList {
     if stories { BlockList::Stories } else { BlockList::Main }
 }
 
-/// Whom a call means; oneself cannot be blocked.
+/// Resolves the peer of a call; an account cannot block itself.
 fn whom(ctx: &mut CallContext<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
     let me = ctx.me()?;
     let peer = peers::peer(ctx, peer)?;

@@ -1,4 +1,4 @@
-//! Logging in as a bot.
+//! Login as a bot.
 
 use grammers_tl_types::functions;
 

@@ -1,4 +1,4 @@
-//! Whom an account knows.
+//! The contacts of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -41,7 +41,7 @@ impl MethodHandler for functions::contacts::GetStatuses {
 }
 
 impl MethodHandler for functions::contacts::EditCloseFriends {
-    /// Takes the whole list; who is no contact cannot be a close friend, and is left out.
+    /// Replaces the whole list; users who are not contacts are ignored.
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let mut changed = Vec::new();
         for (id, contact) in &mut ctx.account()?.contacts {

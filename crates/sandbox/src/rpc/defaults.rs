@@ -1,4 +1,4 @@
-//! Objects of which nothing is told yet: the schema's types have no default.
+//! Objects with every optional field empty: the schema's types have no `Default`.
 
 mod chat;
 
@@ -59,7 +59,7 @@ pub(super) fn user(id: i64) -> types::User {
     }
 }
 
-/// What a profile shows.
+/// A user's profile.
 pub(super) fn user_full(id: i64) -> types::UserFull {
     types::UserFull {
         blocked: false,
@@ -192,7 +192,7 @@ pub(super) fn dialog(peer: enums::Peer) -> types::Dialog {
     }
 }
 
-/// The bar above a chat: empty.
+/// The action bar of a chat: empty.
 pub(super) fn peer_settings() -> enums::PeerSettings {
     enums::PeerSettings::Settings(types::PeerSettings {
         report_spam: false,
@@ -219,7 +219,7 @@ pub(super) fn peer_settings() -> enums::PeerSettings {
     })
 }
 
-/// Notifications as they are by default.
+/// The default notification settings.
 pub(super) fn notify_settings() -> enums::PeerNotifySettings {
     enums::PeerNotifySettings::Settings(types::PeerNotifySettings {
         show_previews: None,

@@ -1,4 +1,4 @@
-//! How users, groups and messages look on the wire to one who looks at them.
+//! Users, groups and messages as objects of the schema, from one user's view.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(crate) struct WorldView<'a> {
 }
 
 impl WorldView<'_> {
-    /// A user; an empty one when there is none.
+    /// The user; `userEmpty` when unknown.
     pub(crate) fn user(&self, id: UserId) -> enums::User {
         match self.world.user(id) {
             Some(person) => enums::User::User(self.profile(person)),
@@ -24,13 +24,13 @@ impl WorldView<'_> {
         }
     }
 
-    /// Each of these users once.
+    /// These users, without duplicates.
     pub(crate) fn users(&self, ids: impl IntoIterator<Item = UserId>) -> Vec<enums::User> {
         let ids: BTreeSet<UserId> = ids.into_iter().collect();
         ids.into_iter().map(|id| self.user(id)).collect()
     }
 
-    /// Each of these groups once.
+    /// These groups, without duplicates.
     pub(crate) fn chats(&self, ids: impl IntoIterator<Item = ChatId>) -> Vec<enums::Chat> {
         let ids: BTreeSet<ChatId> = ids.into_iter().collect();
         ids.into_iter().filter_map(|id| self.world.chat(id)).map(|chat| self.chat(chat)).collect()
@@ -101,7 +101,7 @@ impl WorldView<'_> {
         enums::Message::Message(types::Message {
             out: own && message.peer != Peer::User(self.viewer),
             from_id: Some(peer(Peer::User(message.from))),
-            // Saved messages are filed by where they were saved from.
+            // Saved messages are grouped by their source.
             saved_peer_id: (message.peer == Peer::User(self.viewer))
                 .then(|| peer(Peer::User(message.from))),
             date: message.date,
@@ -110,7 +110,7 @@ impl WorldView<'_> {
         })
     }
 
-    /// Updates, with the users and groups that a client may have to know to understand them.
+    /// Updates, with the users and groups that they refer to.
     pub(crate) fn updates(
         &self,
         updates: Vec<enums::Update>,
@@ -123,7 +123,7 @@ impl WorldView<'_> {
     }
 }
 
-/// A peer, as the schema has it.
+/// A peer as an object of the schema.
 pub(crate) fn peer(peer: Peer) -> enums::Peer {
     match peer {
         Peer::User(user) => enums::Peer::User(types::PeerUser { user_id: user.0 }),
@@ -132,7 +132,7 @@ pub(crate) fn peer(peer: Peer) -> enums::Peer {
     }
 }
 
-/// The users that messages name.
+/// The users that messages refer to.
 pub(crate) fn users_in<'a>(
     messages: impl IntoIterator<Item = &'a StoredMessage>,
 ) -> impl Iterator<Item = UserId> {

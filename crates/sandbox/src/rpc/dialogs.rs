@@ -17,17 +17,17 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::messages::ReadHistory>(),
 ];
 
-/// The archive's number among the folders.
+/// Folder id of the archive.
 const ARCHIVE: i32 = 1;
 
-/// A chat of the list and its last message.
+/// A chat of the chat list, with its last message.
 struct DialogRow<'a> {
     peer: Peer,
     top: &'a StoredMessage,
     dialog: enums::Dialog,
 }
 
-/// What comes with a list of chats.
+/// A page of the chat list.
 struct DialogPage {
     dialogs: Vec<enums::Dialog>,
     messages: Vec<enums::Message>,
@@ -44,7 +44,7 @@ impl MethodHandler for functions::messages::GetDialogs {
         let view = ctx.view()?;
         let all = if self.folder_id == Some(ARCHIVE) { Vec::new() } else { rows(&view) };
         let total = all.len();
-        // The list goes on after the chat that ended the last page.
+        // The page starts after the last chat of the previous page.
         let skipped = match after {
             None => 0,
             Some(peer) => all.iter().position(|row| row.peer == peer).map_or(total, |at| at + 1),
@@ -109,7 +109,7 @@ impl MethodHandler for functions::messages::GetPeerSettings {
     }
 }
 
-/// Marks a dialog as read; the mailbox's number, which that does not move.
+/// Marks a dialog as read; returns the mailbox's `pts`, which does not change.
 fn read(ctx: &mut CallContext<'_>, peer: Peer, max_id: i32) -> Result<i32, RpcError> {
     let mailbox = &mut ctx.account()?.mailbox;
     mailbox.read_all(peer, max_id);
@@ -128,7 +128,7 @@ fn peer_dialogs(
     Ok(enums::messages::PeerDialogs::Dialogs(all))
 }
 
-/// The viewer's chats that have messages, the last one written in first.
+/// The viewer's chats that have messages, most recent first.
 fn rows<'a>(view: &'a WorldView<'_>) -> Vec<DialogRow<'a>> {
     let Some(account) = view.world.account(view.viewer) else { return Vec::new() };
     let dialogs = &account.mailbox.dialogs;

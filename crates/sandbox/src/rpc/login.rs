@@ -1,5 +1,4 @@
-//! Getting in and out: codes, registration, logging out. QR codes, bots and passwords have files
-//! of their own.
+//! Login by code, registration, logout. QR codes, bots and passwords are in their own files.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -21,7 +20,7 @@ const PHONE_NUMBER_INVALID: RpcError = RpcError::bad_request("PHONE_NUMBER_INVAL
 const PHONE_CODE_EXPIRED: RpcError = RpcError::bad_request("PHONE_CODE_EXPIRED");
 /// Digits of a login code.
 const CODE_LENGTH: usize = 5;
-/// Digits of a phone number, from and to.
+/// Minimum and maximum number of digits of a phone number.
 const PHONE_LENGTH: (usize, usize) = (7, 15);
 
 impl MethodHandler for functions::auth::SendCode {
@@ -32,7 +31,7 @@ impl MethodHandler for functions::auth::SendCode {
         if !(PHONE_LENGTH.0..=PHONE_LENGTH.1).contains(&phone.len()) {
             return Err(PHONE_NUMBER_INVALID);
         }
-        // Whoever has no session that could show the code gets a text message.
+        // Without a session that can show it, the code is sent as a text message.
         let account = ctx.world.by_phone(&phone);
         let by_app = account.is_some_and(|account| !account.sessions.is_empty());
         let code =
@@ -117,7 +116,7 @@ impl MethodHandler for functions::auth::LogOut {
     }
 }
 
-/// The code that is on its way to a number, if it may still be used.
+/// The valid code that was sent to a number.
 fn sent<'a>(
     ctx: &'a mut CallContext<'_>,
     phone: &str,
@@ -128,7 +127,7 @@ fn sent<'a>(
     code.filter(|code| code.is_good(hash, now)).ok_or(PHONE_CODE_EXPIRED)
 }
 
-/// The login code of a number nobody has an account with: its last digits.
+/// The login code of a number without an account: its last digits.
 pub(crate) fn code_of_new(phone: &str) -> String {
     let phone = digits(phone);
     phone[phone.len().saturating_sub(CODE_LENGTH)..].to_owned()
@@ -154,7 +153,7 @@ fn describe(code: &SentCode) -> enums::auth::SentCode {
     })
 }
 
-/// Lets the caller in, unless the account has a password: that has to come first.
+/// Logs the caller in, or requests the account's password first.
 pub(super) fn admit(
     ctx: &mut CallContext<'_>,
     user: UserId,
@@ -168,7 +167,7 @@ pub(super) fn admit(
     welcome(ctx, user)
 }
 
-/// Logs the caller in, and tells the account's other sessions.
+/// Logs the caller in and notifies the account's other sessions.
 pub(super) fn welcome(
     ctx: &mut CallContext<'_>,
     user: UserId,
@@ -189,7 +188,7 @@ pub(super) fn welcome(
     }))
 }
 
-/// The session list's entry for a client, as Telegram makes it of `initConnection`.
+/// The device of a client, derived from `initConnection` as Telegram does.
 fn device(caller: &Caller) -> DeviceInfo {
     let client = caller.client.clone();
     DeviceInfo {

@@ -23,9 +23,9 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::messages::SendMessage>(),
 ];
 
-/// Characters of a message, at most.
+/// Maximum length of a message in characters.
 const MAX_LENGTH: usize = 4096;
-/// The most messages that one page has.
+/// Maximum number of messages per page.
 const MAX_PAGE: i32 = 100;
 
 impl MethodHandler for functions::messages::SendMessage {
@@ -63,7 +63,7 @@ impl MethodHandler for functions::messages::SendMessage {
     }
 }
 
-/// Whom one has blocked, or who restricts strangers, cannot be written to.
+/// Checks that `to` is neither blocked nor closed to strangers.
 fn check_may_write(ctx: &mut CallContext<'_>, to: Peer) -> Result<(), RpcError> {
     let Peer::User(user) = to else { return Ok(()) };
     if ctx.account()?.blocks.has(BlockList::Main, to) {
@@ -78,7 +78,7 @@ fn check_may_write(ctx: &mut CallContext<'_>, to: Peer) -> Result<(), RpcError> 
     }
 }
 
-/// What everyone concerned hears of a message that has come to `place`.
+/// The updates about a delivered message, for all its readers.
 pub(crate) fn message_pushes(
     world: &World,
     delivery: DeliveredMessage,
@@ -98,7 +98,7 @@ pub(crate) fn message_pushes(
     readers.into_iter().filter_map(tell).collect()
 }
 
-/// The updates that tell of a message, after `updates`.
+/// The update for a delivered message, appended to `updates`.
 fn arrival(
     view: &WorldView<'_>,
     delivery: DeliveredMessage,
@@ -132,7 +132,7 @@ impl MethodHandler for functions::messages::GetHistory {
         let before = |message: &&StoredMessage| self.offset_id == 0 || message.id < self.offset_id;
         let from = newest_first().take_while(|message| !before(message)).count();
         let from = count(from).saturating_add(self.add_offset);
-        // An offset before the newest message shortens the page instead.
+        // A negative offset shortens the page instead.
         let limit = self.limit.min(MAX_PAGE).saturating_add(from.min(0));
         let in_range = |message: &&StoredMessage| {
             (self.max_id == 0 || message.id < self.max_id) && self.min_id < message.id
@@ -209,8 +209,7 @@ impl MethodHandler for functions::channels::DeleteMessages {
     }
 }
 
-/// Deletes messages of the caller's mailbox; the mailbox's number after it, and by how much it has
-/// moved.
+/// Deletes messages of the caller's mailbox; returns its new `pts`, and by how much it has grown.
 fn delete(
     ctx: &mut CallContext<'_>,
     wanted: impl Fn(&StoredMessage) -> bool,
@@ -232,7 +231,7 @@ fn ids(wanted: &[enums::InputMessage]) -> impl Iterator<Item = i32> {
     })
 }
 
-/// The messages of a dialog, by number.
+/// The messages of a dialog, by id.
 fn history<'a>(view: &'a WorldView<'_>, peer: Peer) -> Option<&'a BTreeMap<i32, StoredMessage>> {
     match peer {
         Peer::Channel(chat) => Some(&view.world.chat(chat)?.channel()?.messages),

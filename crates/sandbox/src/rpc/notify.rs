@@ -1,11 +1,12 @@
-//! How an account's other sessions hear of what one of them has changed.
+//! Updates to an account's other sessions about changes that one of them made.
 
 use grammers_tl_types::{enums, types};
 
 use super::{CallContext, RpcError, UpdatePush, WorldView, describe, privacy};
 use crate::model::{AccountChange, BlockList, Peer, PushTarget};
 
-/// Tells the caller's other sessions; those that are away learn it when they ask.
+/// Records a change and pushes it to the caller's other sessions; offline ones get it with their
+/// next difference.
 pub(super) fn record_change(
     ctx: &mut CallContext<'_>,
     change: AccountChange,
@@ -19,7 +20,7 @@ pub(super) fn record_change(
     Ok(())
 }
 
-/// Sends an update to the caller's other sessions, with the users and groups that it names.
+/// Pushes an update to the caller's other sessions, with the users and groups that it refers to.
 pub(super) fn push_to_others(
     ctx: &mut CallContext<'_>,
     update: enums::Update,
@@ -33,7 +34,7 @@ pub(super) fn push_to_others(
     Ok(())
 }
 
-/// News as an update, with whom it names.
+/// A change as an update, with the users and groups that it refers to.
 pub(super) fn update(
     view: &WorldView<'_>,
     change: AccountChange,

@@ -1,11 +1,11 @@
-//! What clients ask for once their user is online (option `online` of `TDLib`): real objects, with
-//! nothing in them.
+//! Methods that clients call once their user is online (TDLib's option `online`); the answers are
+//! valid but empty.
 
 use grammers_tl_types::{enums, functions, types};
 
 use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 
-/// Methods whose answer is always the same, and the table of them.
+/// Implements methods with a constant answer, and their table.
 macro_rules! constant {
     ($($method:ty => $answer:expr,)+) => {
         pub(super) const METHODS: &[MethodEntry] = &[
@@ -160,7 +160,7 @@ fn stories() -> enums::stories::AllStories {
     enums::stories::AllStories::Stories(types::stories::AllStories {
         has_more: false,
         count: 0,
-        // Clients take an empty one for an error.
+        // Clients treat an empty state as an error.
         state: "1".to_owned(),
         peer_stories: Vec::new(),
         chats: Vec::new(),

@@ -12,7 +12,7 @@ pub(super) const METHODS: &[MethodEntry] = &[
 ];
 
 impl MethodHandler for functions::account::GetPassword {
-    /// Also for a client that owes the password, which is not logged in yet.
+    /// Also for a client that still needs the password.
     const NEEDS_LOGIN: bool = false;
 
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
@@ -31,7 +31,7 @@ impl MethodHandler for functions::account::GetPassword {
             srp_id: id,
             hint: password.map(|password| password.hint),
             email_unconfirmed_pattern: None,
-            // What a client would use for a new password; it adds to the first salt.
+            // For a new password; the client extends the first salt.
             new_algo: algorithm(random::<8>().to_vec(), random::<16>().to_vec()),
             new_secure_algo: enums::SecurePasswordKdfAlgo::Pbkdf2Hmacsha512iter100000(
                 types::SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000 {
@@ -68,7 +68,7 @@ impl MethodHandler for functions::auth::CheckPassword {
     }
 }
 
-/// The account whose password is meant: the caller's own, or the one it wants to log in to.
+/// The account whose password is requested: the caller's own, or the one it is logging in to.
 fn subject<'a>(ctx: &'a mut CallContext<'_>) -> Result<&'a mut Account, RpcError> {
     let key = ctx.caller.key;
     if ctx.world.awaiting_password(key).is_some() {

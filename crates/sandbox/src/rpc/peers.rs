@@ -1,4 +1,4 @@
-//! Whom a call names: identifiers come with an access hash, and both have to be right.
+//! Resolves the users and chats of a call. Ids come with an access hash, and both must match.
 
 use grammers_tl_types::enums;
 
@@ -10,7 +10,7 @@ const PEER_ID_INVALID: RpcError = RpcError::bad_request("PEER_ID_INVALID");
 const CHAT_ID_INVALID: RpcError = RpcError::bad_request("CHAT_ID_INVALID");
 const CHANNEL_INVALID: RpcError = RpcError::bad_request("CHANNEL_INVALID");
 
-/// The user a call means.
+/// The user of a call.
 pub(super) fn user(ctx: &mut CallContext<'_>, user: &enums::InputUser) -> Result<UserId, RpcError> {
     let (id, hash) = match user {
         enums::InputUser::UserSelf => return ctx.me(),
@@ -21,7 +21,7 @@ pub(super) fn user(ctx: &mut CallContext<'_>, user: &enums::InputUser) -> Result
     known_user(ctx, id, hash).ok_or(USER_ID_INVALID)
 }
 
-/// The user or group a call means; a group has to be one of the caller's.
+/// The user or group of a call; the caller must be in the group.
 pub(super) fn peer(ctx: &mut CallContext<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
     match peer {
         enums::InputPeer::Empty => Err(PEER_ID_INVALID),
@@ -47,14 +47,14 @@ pub(super) fn peer(ctx: &mut CallContext<'_>, peer: &enums::InputPeer) -> Result
     }
 }
 
-/// The basic group a call means.
+/// The basic group of a call.
 pub(super) fn basic_group(ctx: &mut CallContext<'_>, id: i64) -> Result<ChatId, RpcError> {
     let me = ctx.me()?;
     let chat = ctx.world.chat(ChatId(id)).filter(|chat| chat.channel().is_none());
     chat.filter(|chat| chat.has(me)).map(|chat| chat.id).ok_or(CHAT_ID_INVALID)
 }
 
-/// The supergroup a call means.
+/// The supergroup of a call.
 pub(super) fn supergroup(
     ctx: &mut CallContext<'_>,
     channel: &enums::InputChannel,
@@ -90,7 +90,7 @@ fn known_channel(
     }
 }
 
-/// The user or group that a page ended with: clients name it without its access hash.
+/// The user or group at which a page starts; its access hash is not checked.
 pub(super) fn offset(peer: &enums::InputPeer) -> Option<Peer> {
     match peer {
         enums::InputPeer::User(user) => Some(Peer::User(UserId(user.user_id))),

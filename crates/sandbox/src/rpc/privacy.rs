@@ -1,4 +1,4 @@
-//! Who may see what: rules per key, and the settings that are one object.
+//! Privacy: rules per key, and the global settings.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -14,14 +14,14 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::account::SetPrivacy>(),
 ];
 
-/// The most users that the rules of one key name.
+/// Maximum number of users in the rules of one key.
 const MAX_USERS: usize = 1000;
-/// The most groups that the rules of one key name.
+/// Maximum number of groups in the rules of one key.
 const MAX_CHATS: usize = 20;
-/// The highest price of a message, Telegram Stars.
+/// Maximum price of a message in Telegram Stars.
 pub(super) const MAX_MESSAGE_PRICE: i64 = 10_000;
 
-/// Every key as a call names it, as the model does, and as an answer does.
+/// Each key in the types of calls, of the model and of answers.
 const KEYS: [(enums::InputPrivacyKey, PrivacyKey, enums::PrivacyKey); 14] = {
     use enums::{InputPrivacyKey as Input, PrivacyKey as Output};
     [
@@ -109,7 +109,7 @@ fn find(wanted: &enums::InputPrivacyKey) -> Result<PrivacyKey, RpcError> {
     found.map(|(_, key, _)| key).ok_or(RpcError::bad_request("PRIVACY_KEY_INVALID"))
 }
 
-/// The news of a key's rules, with whom they name.
+/// The update about a key's rules, with the users and groups that they refer to.
 pub(super) fn update(
     view: &WorldView<'_>,
     account: &Account,
@@ -125,8 +125,8 @@ pub(super) fn update(
     (enums::Update::Privacy(update), named)
 }
 
-/// A rule as the model has it. Users and groups that the caller cannot name are left out, as
-/// Telegram does, and a rule that is left without any with them.
+/// Converts a rule to the model. As on Telegram, users and groups unknown to the caller are
+/// dropped, and so is a rule without any left.
 fn understand(
     ctx: &mut CallContext<'_>,
     rule: &enums::InputPrivacyRule,

@@ -1,4 +1,4 @@
-//! Logging in by a QR code that another device of the account scans.
+//! Login by a QR code that another device of the account scans.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -32,13 +32,13 @@ impl MethodHandler for functions::auth::AcceptLoginToken {
         let key = ctx.world.login_tokens.accept(&self.token, me, now);
         let key = key.ok_or(RpcError::bad_request("AUTH_TOKEN_EXPIRED"))?;
         ctx.pushes.push(scanned(key, now));
-        // The session is there once its client has asked again; this is what it will be.
+        // The session is created when its client asks again; this is a preview of it.
         let session = LoginSession::new(Some(key), DeviceInfo::default(), now);
         Ok(sessions::describe(&session, caller))
     }
 }
 
-/// Tells the client with this key to ask again: its QR code was scanned.
+/// The update that makes the client ask again: its QR code was scanned.
 pub(crate) fn scanned(key: KeyId, date: i32) -> UpdatePush {
     let update = enums::Update::LoginToken;
     let updates = enums::Updates::UpdateShort(types::UpdateShort { update, date });

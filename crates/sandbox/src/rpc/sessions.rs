@@ -1,4 +1,4 @@
-//! Where an account is logged in.
+//! The sessions of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -15,7 +15,7 @@ pub(super) const METHODS: &[MethodEntry] = &[
 ];
 
 const HASH_INVALID: RpcError = RpcError::bad_request("HASH_INVALID");
-/// Days a session may be unused, at most.
+/// Maximum days that a session may be unused.
 const MAX_TTL_DAYS: i32 = 366;
 
 impl MethodHandler for functions::account::GetAuthorizations {
@@ -80,7 +80,7 @@ impl MethodHandler for functions::account::SetAuthorizationTtl {
     }
 }
 
-/// Telegram may refuse that a session that has just logged in ends the others.
+/// Refuses to end other sessions from a session that is too new, as Telegram may.
 fn check_age(ctx: &mut CallContext<'_>) -> Result<(), RpcError> {
     let (key, now) = (ctx.caller.key, ctx.now);
     let account = ctx.account()?;
@@ -92,7 +92,7 @@ fn check_age(ctx: &mut CallContext<'_>) -> Result<(), RpcError> {
     Ok(())
 }
 
-/// Ends sessions; their clients are told to ask, and learn then that they are logged out.
+/// Ends sessions; their clients are made to request updates, and then get the error.
 fn end(
     ctx: &mut CallContext<'_>,
     which: impl Fn(&LoginSession) -> bool,
@@ -110,12 +110,12 @@ fn end(
     Ok(ended.len())
 }
 
-/// What makes a client find out that its session is no more.
+/// The update that makes a client notice that its session has ended.
 pub(crate) fn log_out(key: KeyId) -> UpdatePush {
     UpdatePush { to: PushTarget::Key(key), updates: enums::Updates::TooLong }
 }
 
-/// The session that a call means; 0 is the caller's own.
+/// The session of a call; 0 is the caller's own.
 fn named(account: &mut Account, hash: i64, key: KeyId) -> Option<&mut LoginSession> {
     match hash {
         0 => account.session_of(key),
@@ -133,7 +133,7 @@ pub(super) fn describe(session: &LoginSession, caller: KeyId) -> enums::Authoriz
         encrypted_requests_disabled: !session.accepts_secret_chats,
         call_requests_disabled: !session.accepts_calls,
         unconfirmed: session.unconfirmed && !current,
-        // A client knows its own session by this number.
+        // For a client, the id of its own session is 0.
         hash: if current { 0 } else { session.hash },
         device_model: device.model,
         platform: device.platform,

@@ -1,4 +1,4 @@
-//! What an account has set for itself, apart from its privacy.
+//! Settings of an account, except for privacy.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -13,11 +13,11 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::messages::SetDefaultHistoryTtl>(),
 ];
 
-/// Days an account may be without a session, from and to.
+/// Minimum and maximum days that an account may be without a session.
 const ACCOUNT_TTL_DAYS: (i32, i32) = (30, 730);
-/// Characters of a bio, at most; more with Premium.
+/// Maximum length of a bio in characters, without Premium.
 const MAX_ABOUT: usize = 70;
-/// The longest time messages may be kept before they are deleted, seconds.
+/// Maximum time in seconds until messages are deleted.
 const MAX_HISTORY_TTL_S: i32 = 31_536_000;
 
 impl MethodHandler for functions::account::GetAccountTtl {

@@ -1,4 +1,4 @@
-//! What clients ask for right after a login and do without: real objects, with nothing in them.
+//! Methods that clients call right after a login; the answers are valid but empty.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -23,7 +23,7 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::messages::GetStickerSet>(),
 ];
 
-/// Seconds until a client asks again for what there is none of.
+/// Seconds until a client asks again after an empty answer.
 const NOTHING_LIFE: i32 = 86_400;
 
 impl MethodHandler for functions::account::GetNotifySettings {
@@ -129,7 +129,7 @@ impl MethodHandler for functions::messages::GetAvailableReactions {
 
 impl MethodHandler for functions::messages::GetDialogFilters {
     fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
-        // Clients take a list without the chat list itself for an error.
+        // Clients treat a list without the main chat list as an error.
         let filters = vec![enums::DialogFilter::Default];
         let filters = types::messages::DialogFilters { tags_enabled: false, filters };
         Ok(enums::messages::DialogFilters::Filters(filters))
@@ -137,7 +137,7 @@ impl MethodHandler for functions::messages::GetDialogFilters {
 }
 
 impl MethodHandler for functions::messages::GetStickerSet {
-    /// The sets that clients use by themselves are there, and empty; nobody has made others.
+    /// The sets that clients use internally exist and are empty; there are no others.
     fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         use enums::InputStickerSet as Input;
         let (id, name, emojis) = match self.stickerset {

@@ -1,4 +1,4 @@
-//! What a client has missed.
+//! Differences: the updates that a client has missed.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -11,9 +11,9 @@ pub(super) const METHODS: &[MethodEntry] = &[
     MethodEntry::of::<functions::updates::GetState>(),
 ];
 
-/// The number of the updates that have none of their own; the sandbox does not count them.
+/// The `seq` of updates without `pts`; the sandbox does not count them.
 const SEQ: i32 = 1;
-/// Seconds after which a client may ask a supergroup again whether it has missed anything.
+/// Seconds until a client may request a supergroup's difference again.
 const POLL_S: i32 = 60;
 
 impl MethodHandler for functions::updates::GetState {
@@ -22,7 +22,7 @@ impl MethodHandler for functions::updates::GetState {
     }
 }
 
-/// Where the caller's mailbox is now.
+/// The current state of the caller's mailbox.
 pub(super) fn state(ctx: &mut CallContext<'_>) -> Result<enums::updates::State, RpcError> {
     let (date, pts) = (ctx.now, ctx.account()?.mailbox.pts);
     let state = types::updates::State { pts, qts: 1, date, seq: SEQ, unread_count: 0 };
@@ -45,7 +45,7 @@ impl MethodHandler for functions::updates::GetDifference {
         let mut named: Vec<Peer> = Vec::new();
         for (pts, change) in changes {
             match change {
-                // One that has been deleted since is not told of.
+                // A message that has been deleted since is left out.
                 MailboxChange::Arrived(id) => new.extend(mailbox.message(*id)),
                 MailboxChange::Deleted(ids) => {
                     let (messages, pts_count) = (ids.clone(), count(ids.len()));

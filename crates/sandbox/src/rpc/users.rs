@@ -1,4 +1,4 @@
-//! Users one by one.
+//! Individual users.
 
 use grammers_tl_types::{enums, functions, types};
 
@@ -14,7 +14,7 @@ pub(super) const METHODS: &[MethodEntry] = &[
 
 impl MethodHandler for functions::users::GetUsers {
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
-        // Those who cannot be had are left out: the rest is still an answer.
+        // Unknown users are left out.
         let known: Vec<UserId> =
             self.id.iter().filter_map(|user| peers::user(ctx, user).ok()).collect();
         let view = ctx.view()?;
@@ -85,8 +85,8 @@ impl MethodHandler for functions::users::GetSavedMusic {
     }
 }
 
-/// What the caller needs to write to `id`: nothing more if they are a contact of theirs, have
-/// written before, or are Premium where that is what is asked.
+/// What the caller needs to write to `id`: nothing if it is their contact, if they have written
+/// before, or if they require Premium and the caller has it.
 pub(super) fn needed(
     ctx: &mut CallContext<'_>,
     id: UserId,

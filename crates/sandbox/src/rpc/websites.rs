@@ -1,4 +1,4 @@
-//! Sites an account has logged in to.
+//! Websites that an account has logged in to.
 
 use grammers_tl_types::{enums, functions, types};
 

@@ -7,16 +7,16 @@ use super::TransportError;
 use super::obfuscation::DirectionCipher;
 use crate::crypto::random;
 
-/// Longest frame taken from a client.
+/// Maximum length of a client's frame.
 const MAX_FRAME: usize = 1 << 22;
-/// In a frame's length: the client wants to know at once that it arrived.
+/// Flag in a frame's length: the client requests a quick acknowledgement.
 const QUICK_ACK: u32 = 1 << 31;
 
 /// One message of the transport.
 pub(crate) struct Frame {
-    /// Its bytes; with the padded framing up to 15 random ones follow the message.
+    /// Its bytes; with padded framing, up to 15 random bytes follow the message.
     pub(crate) payload: BytesMut,
-    /// The client waits for the quick acknowledgement.
+    /// Whether the client requests a quick acknowledgement.
     pub(crate) quick_ack: bool,
 }
 

@@ -5,7 +5,7 @@ use ctr::cipher::{Array, KeyIvInit, StreamCipher};
 use super::ProxySecret;
 use crate::crypto::{sha256, take};
 
-/// Length of what a client sends first.
+/// Length of the header that a client sends first.
 pub(super) const HEADER: usize = 64;
 
 /// The stream cipher of one direction.
@@ -14,7 +14,7 @@ pub(super) type DirectionCipher = Ctr128BE<Aes256>;
 const INTERMEDIATE: [u8; 4] = [0xee; 4];
 const PADDED: [u8; 4] = [0xdd; 4];
 
-/// What a header says.
+/// The content of a header.
 pub(super) struct StreamKeys {
     pub(super) from_client: DirectionCipher,
     pub(super) to_client: DirectionCipher,
@@ -22,7 +22,7 @@ pub(super) struct StreamKeys {
     pub(super) dc: i16,
 }
 
-/// Derives both ciphers from a header; `None` when it does not name a known framing once decrypted.
+/// Derives both ciphers from a header; `None` when the decrypted header names no known framing.
 pub(super) fn open(header: [u8; HEADER], secret: Option<&ProxySecret>) -> Option<StreamKeys> {
     let mut reversed = header;
     reversed.reverse();

@@ -10,11 +10,11 @@ const CONNECT: u8 = 1;
 const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
-/// Granted, bound to 0.0.0.0:0: nobody looks at it.
+/// Granted, bound to 0.0.0.0:0; clients ignore the address.
 const GRANTED: [u8; 10] = [VERSION, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
-/// Lets a client of SOCKS5 (RFC 1928, without authentication) in; wherever it wants to go, it is
-/// at the sandbox.
+/// Handles the SOCKS5 greeting (RFC 1928, without authentication); every destination is the
+/// sandbox.
 pub(super) async fn greet(stream: &mut TcpStream) -> Result<(), TransportError> {
     let [version, count] = read::<2>(stream).await?;
     let mut methods = vec![0; usize::from(count)];

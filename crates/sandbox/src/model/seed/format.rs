@@ -1,4 +1,4 @@
-//! What a seed's file may say.
+//! The format of a seed file.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::{ContactRequirement, PrivacyKey};
 
-/// A file, read but not put into a world yet.
+/// The content of a seed file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SeedFile {
@@ -16,7 +16,7 @@ pub(crate) struct SeedFile {
     pub(super) message: Vec<MessageSeed>,
 }
 
-/// A user that nobody logs in to.
+/// A user without an account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserSeed {
@@ -36,7 +36,7 @@ pub(super) struct UserSeed {
     pub(super) strangers_need: ContactRequirement,
 }
 
-/// An account: one of the default fleet, that gets what is said here, or a further one.
+/// Settings of a default account, or an additional account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountSeed {

@@ -78,7 +78,7 @@ pub(in crate::rpc) fn channel(id: i64) -> types::Channel {
     }
 }
 
-/// What a basic group's profile shows.
+/// A basic group's profile.
 pub(in crate::rpc) fn chat_full(id: i64, participants: enums::ChatParticipants) -> types::ChatFull {
     types::ChatFull {
         can_set_username: false,
@@ -104,7 +104,7 @@ pub(in crate::rpc) fn chat_full(id: i64, participants: enums::ChatParticipants) 
     }
 }
 
-/// What a supergroup's profile shows.
+/// A supergroup's profile.
 #[expect(clippy::too_many_lines, reason = "a line per field")]
 pub(in crate::rpc) fn channel_full(id: i64) -> types::ChannelFull {
     types::ChannelFull {
