@@ -16,7 +16,7 @@ use crate::{duplicates, key_binding};
 /// Home data centre of an account unless a test moves it.
 const FIRST_DATA_CENTRE: i32 = 1;
 /// Methods that a frozen account may not call, by prefix.
-const SHUT_BY_FREEZE: [&str; 12] = [
+const FORBIDDEN_WHEN_FROZEN: [&str; 12] = [
     "account.updateProfile",
     "account.updateUsername",
     "channels.create",
@@ -46,7 +46,7 @@ pub(crate) fn authorize_and_run(
     if origin.key.is_none() {
         return Err(RpcError::unauthorized("AUTH_KEY_PERM_EMPTY"));
     }
-    if core.keys.died(caller.key, origin.session.session) {
+    if core.keys.must_report_duplicate(caller.key, origin.session.session) {
         return Err(RpcError::not_acceptable("AUTH_KEY_DUPLICATED"));
     }
     check_ban(core, caller, body)?;
@@ -97,7 +97,7 @@ fn check_ban(core: &SandboxCore, caller: &Caller, body: &[u8]) -> Result<(), Rpc
 /// A frozen account may read everything, but change nothing that others see.
 fn check_freeze(core: &SandboxCore, caller: &Caller, method: u32) -> Result<(), RpcError> {
     let name = rpc::name(method);
-    if !SHUT_BY_FREEZE.iter().any(|prefix| name.starts_with(prefix)) {
+    if !FORBIDDEN_WHEN_FROZEN.iter().any(|prefix| name.starts_with(prefix)) {
         return Ok(());
     }
     let mut world = lock(&core.world);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::Instant;
 
 use crate::core::SandboxCore;
 use crate::dispatch;
@@ -15,6 +16,9 @@ use crate::model::{
 };
 use crate::rpc;
 use crate::sync::lock;
+
+/// How often a message stream checks for messages that are due.
+const STREAM_TICK: Duration = Duration::from_millis(5);
 
 /// A session in an account's session list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +200,24 @@ impl AccountHandle {
             .collect();
         drop(world);
         dispatch::publish(&self.core, pushes);
+    }
+
+    /// Receives `per_second` text messages from its first contact for the time `lasts`; returns
+    /// their number.
+    pub(crate) async fn receive_stream(&self, per_second: u32, lasts: Duration) -> u64 {
+        let Some(from) = self.contacts().first().copied() else { return 0 };
+        let start = Instant::now();
+        let mut sent = 0;
+        while start.elapsed() < lasts {
+            let due = start.elapsed().as_micros() * u128::from(per_second) / 1_000_000;
+            while u128::from(sent) < due {
+                sent += 1;
+                self.receive(from, Peer::User(self.user), &format!("message {sent}"));
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(STREAM_TICK).await;
+        }
+        sent
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Account) -> T) -> T {

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_is_noticed_and_steady_calling_is_not() {
+    async fn a_loop_is_detected_and_steady_calling_is_not() {
         let record = CallLog::new(100, 10);
         for _ in 0..30 {
             record.add(config(1));

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_ids_grow_even_within_one_tick_and_tell_their_kind() {
+    fn message_ids_increase_even_within_one_tick_and_contain_their_kind() {
         let clock = Clock::default();
         let ids: Vec<i64> = (0..1000).map(|_| clock.message_id(MessageKind::Answer)).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shifted_clock_tells_the_shifted_time() {
+    fn a_shifted_clock_returns_the_shifted_time() {
         let clock = Clock::default();
         let before = clock.now();
         clock.shift(3600);

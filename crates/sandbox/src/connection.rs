@@ -35,15 +35,15 @@ const AHEAD: (i64, i32) = (30, 17);
 /// Why the sandbox closed a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
-    #[error("the transport broke")]
+    #[error("the transport failed")]
     Transport(#[from] TransportError),
     #[error("the key exchange failed")]
     Handshake(#[from] HandshakeError),
-    #[error("a packet could not be read")]
+    #[error("a packet cannot be read")]
     Envelope(#[from] EnvelopeError),
     #[error("the key exchange was interrupted")]
     Interrupted,
-    #[error("a fault that was asked for")]
+    #[error("an injected fault")]
     Dropped,
 }
 

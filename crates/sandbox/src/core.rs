@@ -64,7 +64,7 @@ impl SandboxCore {
             apply_seed(read_seed(path)?, &mut world, clock.now())?;
         }
         let runs = state.as_ref().map_or(0, |state| state.runs);
-        world.settle(runs);
+        world.mark_as_history(runs);
         let (rsa, secret, keys, homes) = match state {
             None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
             Some(state) => {

@@ -42,9 +42,9 @@ fn revoke_key(core: &SandboxCore, key: KeyId) {
         KeyStatus::LoggedOut | KeyStatus::Revoked => None,
     };
     let account = user.and_then(default_number);
-    tracing::warn!(account, "two clients have the same key: their session is dead");
+    tracing::warn!(account, "two clients use the same key; its session is revoked");
     lock(&core.duplicates).push(account);
-    core.keys.kill(key);
+    core.keys.mark_duplicated(key);
     lock(&core.world).forget_key(key);
     // Both clients then request updates and get the error; the key is logged out from then on.
     let nudge = enums::Updates::TooLong.to_bytes();

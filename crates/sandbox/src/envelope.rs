@@ -22,7 +22,7 @@ const MAX_UNPACKED: u64 = 1 << 24;
 pub(crate) enum EnvelopeError {
     #[error("the packet was not encrypted with its key")]
     MessageKey,
-    #[error("the packet is cut short or malformed")]
+    #[error("the packet is truncated or malformed")]
     Malformed,
 }
 

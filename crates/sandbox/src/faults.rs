@@ -141,7 +141,7 @@ impl Fault {
         Self { lasts_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), ..self }
     }
 
-    fn hits(&self, account: Option<u32>, method: &str) -> bool {
+    fn matches(&self, account: Option<u32>, method: &str) -> bool {
         (self.account.is_none() || self.account == account)
             && self.method.as_deref().is_none_or(|wanted| wanted == method)
     }
@@ -185,7 +185,7 @@ struct ActiveFault {
 }
 
 impl ActiveFault {
-    fn is_over(&self) -> bool {
+    fn has_ended(&self) -> bool {
         let late =
             self.fault.lasts_ms.is_some_and(|ms| Duration::from_millis(ms) < self.since.elapsed());
         let used = self.seen.saturating_sub(self.fault.skip);
@@ -196,44 +196,46 @@ impl ActiveFault {
 /// All active faults.
 #[derive(Default)]
 pub(crate) struct FaultInjector {
-    armed: Mutex<Vec<ActiveFault>>,
+    active: Mutex<Vec<ActiveFault>>,
     last: AtomicU64,
 }
 
 impl FaultInjector {
     pub(crate) fn add(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        lock(&self.armed).push(ActiveFault { id, fault, since: Instant::now(), seen: 0 });
+        lock(&self.active).push(ActiveFault { id, fault, since: Instant::now(), seen: 0 });
         id
     }
 
     /// Removes a fault; `false` when it has already ended.
     pub(crate) fn remove(&self, id: FaultId) -> bool {
-        let mut armed = lock(&self.armed);
-        armed.retain(|armed| !armed.is_over());
-        let before = armed.len();
-        armed.retain(|armed| armed.id != id);
-        armed.len() < before
+        let mut active = lock(&self.active);
+        active.retain(|active| !active.has_ended());
+        let before = active.len();
+        active.retain(|active| active.id != id);
+        active.len() < before
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.armed).clear();
+        lock(&self.active).clear();
     }
 
     pub(crate) fn all(&self) -> Vec<(FaultId, Fault)> {
-        let armed = lock(&self.armed);
-        let live = armed.iter().filter(|armed| !armed.is_over());
-        live.map(|armed| (armed.id, armed.fault.clone())).collect()
+        let active = lock(&self.active);
+        let live = active.iter().filter(|active| !active.has_ended());
+        live.map(|active| (active.id, active.fault.clone())).collect()
     }
 
     /// The effect on this call: that of the oldest fault that matches.
     pub(crate) fn effect_for(&self, account: Option<u32>, method: &str) -> Option<FaultEffect> {
-        let mut armed = lock(&self.armed);
-        armed.retain(|armed| !armed.is_over());
-        armed.iter_mut().filter(|armed| armed.fault.hits(account, method)).find_map(|armed| {
-            armed.seen += 1;
-            (armed.fault.skip < armed.seen).then(|| armed.fault.effect.clone())
-        })
+        let mut active = lock(&self.active);
+        active.retain(|active| !active.has_ended());
+        active.iter_mut().filter(|active| active.fault.matches(account, method)).find_map(
+            |active| {
+                active.seen += 1;
+                (active.fault.skip < active.seen).then(|| active.fault.effect.clone())
+            },
+        )
     }
 }
 
@@ -253,20 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_strikes_only_whom_it_is_meant_for() {
+    fn a_fault_affects_only_the_calls_it_names() {
         let fault = Fault::flood_wait(30).account(2).method(SEND);
         let calls = [(Some(1), SEND), (Some(2), "help.getConfig"), (None, SEND), (Some(2), SEND)];
         assert_eq!(check(fault, &calls), [false, false, false, true]);
     }
 
     #[test]
-    fn it_lets_some_pass_strikes_some_and_is_gone() {
+    fn it_skips_some_calls_affects_some_and_ends() {
         let fault = Fault::error(400, "X").skip(1).times(2);
         assert_eq!(check(fault, &[(None, SEND); 5]), [false, true, true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_gone_after_its_time() {
+    async fn it_ends_after_its_duration() {
         let faults = FaultInjector::default();
         let id = faults.add(Fault::no_answer().lasts(Duration::from_secs(1)));
         assert!(faults.effect_for(None, SEND).is_some());
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_two_decides_until_it_is_removed() {
+    fn the_older_of_two_faults_wins_until_it_is_removed() {
         let faults = FaultInjector::default();
         let first = faults.add(Fault::flood_wait(1));
         faults.add(Fault::flood_wait(2));

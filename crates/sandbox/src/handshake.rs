@@ -20,13 +20,13 @@ const PQ: u64 = 0x17ED_4894_1A08_F981;
 /// Why a key exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    #[error("an unencrypted message that is no part of a key exchange: {0:08x}")]
+    #[error("an unencrypted message that is not part of a key exchange: {0:08x}")]
     Method(u32),
-    #[error("the message is cut short or malformed")]
+    #[error("the message is truncated or malformed")]
     Malformed,
-    #[error("a step of an exchange that was not begun")]
+    #[error("a step of an unknown exchange")]
     Order,
-    #[error("the data was not encrypted to this data centre's key")]
+    #[error("the data is not encrypted with this data centre's key")]
     Encryption,
     #[error("the client's half of the key is out of range")]
     Range,
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_no_exchange_is_refused() {
+    fn a_step_of_an_unknown_exchange_is_refused() {
         let rsa = RsaKey::generate();
         let finish = functions::SetClientDhParams {
             nonce: NONCE,

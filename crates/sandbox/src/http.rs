@@ -3,7 +3,8 @@
 //! It listens on loopback only and has no authentication: every user of this machine can control
 //! the sandbox. `docs/sandbox.md` lists the requests.
 
-use std::collections::BTreeMap;
+mod json;
+
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -12,13 +13,16 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::call_log::{HotLoop, RecordedCall};
+use crate::call_log::RecordedCall;
 use crate::faults::{Fault, FaultId};
 use crate::model::Peer;
 use crate::sandbox::Sandbox;
+use json::{
+    AccountLogin, CallFilter, ClockShiftRequest, ClosedConnections, HomeRequest, NumberedFault,
+    PushRequest, RestartRequest, SandboxSummary, SentMessages, StreamRequest, TextRequest,
+};
 
 /// Maximum number of calls in one response.
 const MAX_CALLS: usize = 10_000;
@@ -56,18 +60,6 @@ fn router(sandbox: Sandbox) -> Router {
         .with_state(sandbox)
 }
 
-#[derive(Serialize)]
-struct SandboxSummary {
-    address: String,
-    socks_address: Option<String>,
-    secret: String,
-    accounts: u32,
-    connections: usize,
-    duplicates: Vec<Option<u32>>,
-    hot_loops: Vec<HotLoop>,
-    unknown_methods: BTreeMap<&'static str, u64>,
-}
-
 async fn state(State(sandbox): State<Sandbox>) -> Json<SandboxSummary> {
     Json(SandboxSummary {
         address: sandbox.address().to_string(),
@@ -81,13 +73,6 @@ async fn state(State(sandbox): State<Sandbox>) -> Json<SandboxSummary> {
     })
 }
 
-#[derive(Serialize)]
-struct AccountLogin {
-    account: u32,
-    phone: String,
-    code: String,
-}
-
 async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<AccountLogin>> {
     let login = |account| AccountLogin {
         account,
@@ -97,27 +82,12 @@ async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<AccountLogin>> {
     Json((1..=sandbox.accounts()).map(login).collect())
 }
 
-/// Selects calls, connections or keys; empty selects all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CallFilter {
-    account: Option<u32>,
-    method: Option<String>,
-}
-
 async fn calls(
     State(sandbox): State<Sandbox>,
     Query(which): Query<CallFilter>,
 ) -> Json<Vec<RecordedCall>> {
     let mut calls = sandbox.calls(which.account, which.method.as_deref());
     Json(calls.split_off(calls.len().saturating_sub(MAX_CALLS)))
-}
-
-#[derive(Serialize)]
-struct NumberedFault {
-    id: FaultId,
-    #[serde(flatten)]
-    fault: Fault,
 }
 
 async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<NumberedFault>> {
@@ -139,11 +109,6 @@ async fn remove_fault(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> St
     found(sandbox.remove_fault(FaultId(id)))
 }
 
-#[derive(Serialize)]
-struct ClosedConnections {
-    closed: usize,
-}
-
 async fn drop_connections(
     State(sandbox): State<Sandbox>,
     Query(which): Query<CallFilter>,
@@ -161,13 +126,6 @@ async fn admit(State(sandbox): State<Sandbox>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RestartRequest {
-    #[serde(default)]
-    away_ms: u64,
-}
-
 async fn restart(
     State(sandbox): State<Sandbox>,
     Json(restart): Json<RestartRequest>,
@@ -181,24 +139,12 @@ async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<CallFilte
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockShiftRequest {
-    seconds: i64,
-}
-
 async fn shift_clock(
     State(sandbox): State<Sandbox>,
     Json(shift): Json<ClockShiftRequest>,
 ) -> StatusCode {
     sandbox.shift_clock(shift.seconds);
     StatusCode::NO_CONTENT
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HomeRequest {
-    data_centre: i32,
 }
 
 async fn set_home(
@@ -230,12 +176,6 @@ async fn thaw(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> Statu
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TextRequest {
-    text: String,
-}
-
 /// Delivers a message from the account's first contact.
 async fn receive(
     State(sandbox): State<Sandbox>,
@@ -250,13 +190,6 @@ async fn receive(
     found(from.is_some())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PushRequest {
-    /// The serialised `Updates` object, in base64.
-    updates: String,
-}
-
 async fn push(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
@@ -266,18 +199,6 @@ async fn push(
         Ok(updates) if sandbox.push(account, &updates) => StatusCode::NO_CONTENT,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StreamRequest {
-    per_second: u32,
-    lasts_ms: u64,
-}
-
-#[derive(Serialize)]
-struct SentMessages {
-    sent: u64,
 }
 
 async fn stream(

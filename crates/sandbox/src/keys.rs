@@ -122,9 +122,9 @@ struct KeyTable {
     keys: HashMap<KeyId, Arc<AuthKey>>,
     /// From a temporary key to its permanent one, and from a key of another data centre to the key
     /// that its client logged in with.
-    stands_for: HashMap<KeyId, KeyId>,
+    bindings: HashMap<KeyId, KeyId>,
     /// Keys that two clients used at once, and the sessions that have received the error.
-    dead: HashMap<KeyId, HashSet<i64>>,
+    duplicated: HashMap<KeyId, HashSet<i64>>,
 }
 
 /// All keys of the data centres.
@@ -136,15 +136,15 @@ impl KeyStore {
     pub(crate) fn restored(keys: &[SavedKey], bindings: &[(KeyId, KeyId)]) -> Self {
         let keys = keys.iter().filter_map(AuthKey::restored);
         let keys = keys.map(|key| (key.id, Arc::new(key))).collect();
-        let stands_for = bindings.iter().copied().collect();
-        Self(Mutex::new(KeyTable { keys, stands_for, dead: HashMap::new() }))
+        let bindings = bindings.iter().copied().collect();
+        Self(Mutex::new(KeyTable { keys, bindings, duplicated: HashMap::new() }))
     }
 
     /// The keys and bindings to save for the next run, without duplicated keys.
     pub(crate) fn saved(&self) -> (Vec<SavedKey>, Vec<(KeyId, KeyId)>) {
         let store = lock(&self.0);
-        let living = store.keys.values().filter(|key| !store.dead.contains_key(&key.id));
-        let bindings = store.stands_for.iter().map(|(from, to)| (*from, *to));
+        let living = store.keys.values().filter(|key| !store.duplicated.contains_key(&key.id));
+        let bindings = store.bindings.iter().map(|(from, to)| (*from, *to));
         (living.map(|key| key.saved()).collect(), bindings.collect())
     }
 
@@ -175,12 +175,12 @@ impl KeyStore {
     /// unknown.
     pub(crate) fn remove(&self, id: KeyId) {
         let mut store = lock(&self.0);
-        if store.dead.contains_key(&id) {
+        if store.duplicated.contains_key(&id) {
             return;
         }
         store.keys.remove(&id);
         let mut orphans = Vec::new();
-        store.stands_for.retain(|from, to| {
+        store.bindings.retain(|from, to| {
             if *to == id {
                 orphans.push(*from);
             }
@@ -193,16 +193,16 @@ impl KeyStore {
 
     /// Binds `key` to `principal`; `false` when it is already bound to another key.
     pub(crate) fn bind(&self, key: KeyId, principal: KeyId) -> bool {
-        *lock(&self.0).stands_for.entry(key).or_insert(principal) == principal
+        *lock(&self.0).bindings.entry(key).or_insert(principal) == principal
     }
 
     /// The client's principal key; `None` for a temporary key that is not bound.
     pub(crate) fn principal(&self, id: KeyId) -> Option<KeyId> {
         let store = lock(&self.0);
-        let bound = store.stands_for.get(&id).copied();
+        let bound = store.bindings.get(&id).copied();
         let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
         let permanent = if temporary { bound? } else { id };
-        Some(store.stands_for.get(&permanent).copied().unwrap_or(permanent))
+        Some(store.bindings.get(&permanent).copied().unwrap_or(permanent))
     }
 
     /// Whether clients receive updates with this key; with a key of another data centre they do
@@ -210,19 +210,19 @@ impl KeyStore {
     pub(crate) fn takes_updates(&self, id: KeyId) -> bool {
         let store = lock(&self.0);
         let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
-        let permanent = if temporary { store.stands_for.get(&id).copied() } else { Some(id) };
-        permanent.is_some_and(|permanent| !store.stands_for.contains_key(&permanent))
+        let permanent = if temporary { store.bindings.get(&id).copied() } else { Some(id) };
+        permanent.is_some_and(|permanent| !store.bindings.contains_key(&permanent))
     }
 
     /// Marks a key as used by two clients at once: it can no longer be used.
-    pub(crate) fn kill(&self, id: KeyId) {
-        lock(&self.0).dead.insert(id, HashSet::new());
+    pub(crate) fn mark_duplicated(&self, id: KeyId) {
+        lock(&self.0).duplicated.insert(id, HashSet::new());
     }
 
     /// Whether the key is marked as duplicated and `session` has not yet received the error;
     /// returns `true` once per session.
-    pub(crate) fn died(&self, id: KeyId, session: i64) -> bool {
-        lock(&self.0).dead.get_mut(&id).is_some_and(|told| told.insert(session))
+    pub(crate) fn must_report_duplicate(&self, id: KeyId, session: i64) -> bool {
+        lock(&self.0).duplicated.get_mut(&id).is_some_and(|informed| informed.insert(session))
     }
 }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_key_is_nobody_until_it_is_bound_and_ends_in_time() {
+    fn a_temporary_key_has_no_principal_until_it_is_bound_and_expires() {
         let (store, [permanent, temporary, _]) = store();
         assert_eq!(store.principal(temporary), None);
         assert!(store.bind(temporary, permanent));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_data_centre_is_the_client_it_was_imported_for() {
+    fn a_key_of_another_data_centre_belongs_to_the_client_that_imported_it() {
         let (store, [permanent, _, other]) = store();
         assert!(store.get(other, 1, 0).is_none() && store.get(other, 2, 0).is_some());
         assert!(store.bind(other, permanent) && !store.bind(other, other));

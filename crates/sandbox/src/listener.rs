@@ -73,7 +73,7 @@ async fn bind(address: SocketAddr) -> TcpListener {
         match TcpListener::bind(address).await {
             Ok(listener) => return listener,
             Err(error) => {
-                warn!(%error, %address, "the sandbox's port is taken");
+                warn!(%error, %address, "the sandbox's port cannot be reopened");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -42,7 +42,7 @@ pub enum PatchError {
     #[error("cannot write the patched library")]
     Write(#[source] io::Error),
     /// The library does not contain the expected bytes.
-    #[error("the library is none that can be patched: {0}")]
+    #[error("the library cannot be patched: {0}")]
     Unexpected(&'static str),
 }
 
@@ -90,7 +90,7 @@ fn only(haystack: &[u8], needle: &[u8], what: &'static str) -> Result<usize, Pat
 }
 
 fn soname(bytes: &[u8]) -> Result<String, PatchError> {
-    const WHAT: &str = "it has not one SONAME of libtdjson";
+    const WHAT: &str = "it does not have exactly one SONAME of libtdjson";
     let start = only(bytes, SONAME, WHAT)? + 1;
     let length = bytes[start..].iter().take(64).position(|byte| *byte == 0);
     let name = length.and_then(|length| str::from_utf8(&bytes[start..start + length]).ok());
@@ -98,7 +98,7 @@ fn soname(bytes: &[u8]) -> Result<String, PatchError> {
 }
 
 fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchError> {
-    let at = only(bytes, marker, "a key of Telegram does not stand in it exactly once")?;
+    let at = only(bytes, marker, "a key of Telegram does not occur exactly once")?;
     let surrounded =
         at > 0 && bytes[at - 1] == 0 && bytes.get(at + pem.len()).is_some_and(|byte| *byte == 0);
     let target = bytes.get_mut(at..at + pem.len()).filter(|old| old.ends_with(KEY_END));
@@ -107,7 +107,9 @@ fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchE
             target.copy_from_slice(pem);
             Ok(())
         }
-        _ => Err(PatchError::Unexpected("a key of Telegram is not as long as ours")),
+        _ => {
+            Err(PatchError::Unexpected("a key of Telegram does not have the sandbox key's length"))
+        }
     }
 }
 
@@ -115,7 +117,7 @@ fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchE
 fn redirect(bytes: &mut [u8], scheme: &str, url: &str) -> Result<(), PatchError> {
     // A whole string in the library is also the tail of a longer one: the NUL distinguishes them.
     let text = ["\0", scheme, url].concat();
-    let at = only(bytes, text.as_bytes(), "a recovery address does not stand in it exactly once")?;
+    let at = only(bytes, text.as_bytes(), "a recovery address does not occur exactly once")?;
     let host_and_slash = url.find('/').map_or(url.len(), |slash| slash + 1);
     let target = &mut bytes[at + 1 + scheme.len()..][..host_and_slash];
     let (host, path) = target.split_at_mut(LOOPBACK.len());
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_holds_our_key_twice_and_no_outside_address() {
+    fn the_copy_contains_the_sandbox_key_twice_and_no_outside_address() {
         let pem = RsaKey::generate().public_pem();
         let source = library(&pem);
         let (patched, bytes) = patch(&source, &pem).unwrap();
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_is_private_and_goes_with_the_value() {
+    fn the_directory_is_private_and_removed_on_drop() {
         let pem = RsaKey::generate().public_pem();
         let (patched, _) = patch(&library(&pem), &pem).unwrap();
         let directory = patched.path().parent().unwrap().to_owned();

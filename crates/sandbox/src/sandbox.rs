@@ -6,20 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_tl_types::{Deserializable, Serializable, enums};
-use tokio::time::Instant;
 
 use crate::account::AccountHandle;
 use crate::call_log::{HotLoop, RecordedCall};
 use crate::core::SandboxCore;
 use crate::faults::{Fault, FaultId};
 use crate::keys::KeyId;
-use crate::model::{self, KeyStatus, Peer, SentCode, default_number, default_user, digits};
+use crate::model::{self, KeyStatus, SentCode, default_number, default_user, digits};
 use crate::patch::{PatchError, PatchedLibrary};
 use crate::rpc;
 use crate::sync::lock;
-
-/// How often a message stream checks for messages that are due.
-const STREAM_TICK: Duration = Duration::from_millis(5);
 
 /// Where a sandbox listens.
 #[derive(Clone, Copy, Debug)]
@@ -155,10 +151,7 @@ impl Sandbox {
     pub fn drop_connections(&self, account: Option<u32>) -> usize {
         match account {
             None => self.core.connections.close_all(),
-            Some(account) => self.core.connections.close(|key| {
-                let principal = self.core.keys.principal(key);
-                principal.is_some_and(|key| self.belongs(key, account))
-            }),
+            Some(account) => self.core.connections.close(|key| self.owns(account, key)),
         }
     }
 
@@ -187,12 +180,8 @@ impl Sandbox {
     /// [`Sandbox::shift_clock`]).
     pub fn lose_keys(&self, account: Option<u32>) {
         let core = &self.core;
-        let lost = core.keys.all().into_iter().filter(|key| {
-            account.is_none_or(|account| {
-                core.keys.principal(*key).is_some_and(|key| self.belongs(key, account))
-            })
-        });
-        let lost: Vec<KeyId> = lost.collect();
+        let owned = |key: &KeyId| account.is_none_or(|account| self.owns(account, *key));
+        let lost: Vec<KeyId> = core.keys.all().into_iter().filter(owned).collect();
         self.drop_connections(account);
         for key in lost {
             core.forget_key(key);
@@ -248,20 +237,15 @@ impl Sandbox {
     ///
     /// Safe: when dropped, it stops sending.
     pub async fn stream_messages(&self, account: u32, per_second: u32, lasts: Duration) -> u64 {
-        let Some(handle) = self.account(&self.phone(account)) else { return 0 };
-        let Some(from) = handle.contacts().first().copied() else { return 0 };
-        let begun = Instant::now();
-        let mut sent = 0;
-        while begun.elapsed() < lasts {
-            let due = begun.elapsed().as_micros() * u128::from(per_second) / 1_000_000;
-            while u128::from(sent) < due {
-                sent += 1;
-                handle.receive(from, Peer::User(handle.user()), &format!("message {sent}"));
-                tokio::task::yield_now().await;
-            }
-            tokio::time::sleep(STREAM_TICK).await;
+        match self.account(&self.phone(account)) {
+            Some(handle) => handle.receive_stream(per_second, lasts).await,
+            None => 0,
         }
-        sent
+    }
+
+    /// Whether `key` leads to this default account, bound or not.
+    fn owns(&self, account: u32, key: KeyId) -> bool {
+        self.core.keys.principal(key).is_some_and(|key| self.belongs(key, account))
     }
 
     fn belongs(&self, key: KeyId, account: u32) -> bool {

@@ -19,13 +19,13 @@ const FILE: &str = "sandbox.json";
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The directory could not be created.
-    #[error("cannot make the directory {}", .0.display())]
+    #[error("cannot create the directory {}", .0.display())]
     Directory(PathBuf, #[source] io::Error),
     /// The file could not be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     /// The file does not have this version's format.
-    #[error("cannot understand {}: remove it to begin anew", .0.display())]
+    #[error("{} does not have this version's format: delete it to start with a new state", .0.display())]
     Format(PathBuf, #[source] serde_json::Error),
     /// The file could not be written.
     #[error("cannot write {}", .0.display())]

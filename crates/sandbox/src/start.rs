@@ -37,7 +37,7 @@ pub enum StartError {
     #[error("cannot use the seed")]
     Seed(#[from] SeedError),
     /// The data centre's key cannot be generated.
-    #[error("cannot make the data centre's key")]
+    #[error("cannot generate the data centre's key")]
     Key,
 }
 

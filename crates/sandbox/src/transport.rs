@@ -1,36 +1,19 @@
 //! From a TCP stream to frames: obfuscated2 with the intermediate or padded intermediate framing,
 //! as TDLib speaks it to an MTProto proxy.
 
+mod error;
 mod frame;
 mod obfuscation;
 mod socks;
 
-use std::io;
-
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+pub(crate) use error::TransportError;
 pub(crate) use frame::{Frame, FrameReader, FrameWriter};
+pub(crate) use obfuscation::ProxySecret;
 
 use obfuscation::HEADER;
-
-/// The 16 secret bytes of an MTProto proxy.
-pub(crate) type ProxySecret = [u8; 16];
-
-/// Why a stream is not valid MTProto.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TransportError {
-    #[error("cannot read from the client")]
-    Read(#[source] io::Error),
-    #[error("cannot write to the client")]
-    Write(#[source] io::Error),
-    #[error("the header names no transport of ours: a client without the secret")]
-    Header,
-    #[error("the client speaks no SOCKS5 that is served here")]
-    Socks,
-    #[error("a frame of {0} bytes")]
-    Length(usize),
-}
 
 /// A stream whose header has been read.
 pub(crate) struct AcceptedStream {

@@ -55,7 +55,7 @@ async fn until(updates: &mut UpdateReceiver, text: &str) {
 }
 
 #[test]
-fn it_is_the_version_that_is_needed_and_executes() {
+fn it_is_the_required_version_and_executes_requests() {
     let (library, _) = &*TDLIB;
     let level = execute(library, c"{\"@type\":\"getLogVerbosityLevel\"}");
     assert_eq!(level["verbosity_level"], 2);
@@ -87,7 +87,7 @@ async fn a_client_lives_from_its_first_request_to_closed() {
 }
 
 #[tokio::test]
-async fn its_refusals_are_told_as_errors() {
+async fn its_refusals_are_returned_as_errors() {
     let (_, tdlib) = &*TDLIB;
     let (client, mut updates) = tdlib.client();
     let error = client.call(GetMe, LONG).await.unwrap_err();
@@ -105,7 +105,7 @@ async fn its_refusals_are_told_as_errors() {
 }
 
 #[tokio::test]
-async fn text_comes_back_as_it_was_sent() {
+async fn text_is_returned_unchanged() {
     let (_, tdlib) = &*TDLIB;
     let (client, mut updates) = tdlib.client();
     let text = "so \"it\" goes \\ \u{1f44b} \u{7f} \u{1}\n\",\"@extra\":0,\"@client_id\":1}";

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_halves_meet_at_the_same_key() {
+    fn both_sides_derive_the_same_key() {
         let (ours, theirs) = (DhSecret::generate(), DhSecret::generate());
         assert_eq!(ours.shared(&theirs.public()), theirs.shared(&ours.public()));
         assert_eq!(prime_bytes().len(), 256);

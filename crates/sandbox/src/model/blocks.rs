@@ -59,7 +59,7 @@ mod tests {
     use crate::model::UserId;
 
     #[test]
-    fn the_lists_are_apart_and_the_last_blocked_comes_first() {
+    fn the_lists_are_independent_and_most_recent_first() {
         let (one, two) = (Peer::User(UserId(1)), Peer::User(UserId(2)));
         let mut blocks = BlockLists::default();
         assert!(blocks.block(BlockList::Main, one, 5));

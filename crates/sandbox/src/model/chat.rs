@@ -74,12 +74,12 @@ impl Default for ChannelHistory {
 }
 
 impl ChannelHistory {
-    /// Turns all changes so far into history that is not sent as updates, and adds `later` to the
-    /// numbers of later messages.
-    pub(crate) fn settle(&mut self, later: i32) {
+    /// Turns all changes so far into history that is not sent as updates, and adds `offset` to the
+    /// numbers of offset messages.
+    pub(crate) fn mark_as_history(&mut self, offset: i32) {
         self.arrivals.clear();
-        self.pts += later;
-        self.last_id += later;
+        self.pts += offset;
+        self.last_id += offset;
     }
 
     /// The messages after `pts`, each with the `pts` after it.

@@ -34,16 +34,16 @@ impl CodeDelivery {
 pub(crate) struct SentCode {
     /// The `phone_code_hash`.
     pub(crate) hash: String,
-    pub(crate) way: CodeDelivery,
+    pub(crate) delivery: CodeDelivery,
     expires: i32,
     /// Whether the code was entered, so that the number can be registered.
     pub(crate) verified: bool,
 }
 
 impl SentCode {
-    pub(crate) fn new(way: CodeDelivery, now: i32) -> Self {
+    pub(crate) fn new(delivery: CodeDelivery, now: i32) -> Self {
         let hash = format!("{:016x}", u64::from_le_bytes(random()));
-        Self { hash, way, expires: now.saturating_add(CODE_LIFE), verified: false }
+        Self { hash, delivery, expires: now.saturating_add(CODE_LIFE), verified: false }
     }
 
     pub(crate) fn is_good(&self, hash: &str, now: i32) -> bool {
@@ -52,9 +52,9 @@ impl SentCode {
 
     /// Sends the code the next way; `false` when none is left.
     pub(crate) fn send_again(&mut self, now: i32) -> bool {
-        let next = self.way.next();
-        if let Some(way) = next {
-            (self.way, self.expires) = (way, now.saturating_add(CODE_LIFE));
+        let next = self.delivery.next();
+        if let Some(delivery) = next {
+            (self.delivery, self.expires) = (delivery, now.saturating_add(CODE_LIFE));
         }
         next.is_some()
     }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_qr_code_is_accepted_in_its_time_and_told_once() {
+    fn a_qr_code_is_accepted_before_it_expires_and_reported_once() {
         let mut tokens = LoginTokens::default();
         let (old, _) = tokens.issue(KeyId(1), 0);
         let (name, expires) = tokens.issue(KeyId(1), 10);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_for_its_request_and_its_time() {
+    fn a_code_is_valid_for_its_request_until_it_expires() {
         let mut code = SentCode::new(CodeDelivery::App, 0);
         let hash = code.hash.clone();
         assert!(code.is_good(&hash, CODE_LIFE - 1) && !code.is_good(&hash, CODE_LIFE));

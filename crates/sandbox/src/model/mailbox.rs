@@ -89,12 +89,12 @@ impl Mailbox {
         dialog.read_inbox = dialog.read_inbox.max(id);
     }
 
-    /// Turns all changes so far into history that is not sent as updates, and adds `later` to the
-    /// numbers of later messages.
-    pub(crate) fn settle(&mut self, later: i32) {
+    /// Turns all changes so far into history that is not sent as updates, and adds `offset` to the
+    /// numbers of offset messages.
+    pub(crate) fn mark_as_history(&mut self, offset: i32) {
         self.changes.clear();
-        self.pts += later;
-        self.last_id += later;
+        self.pts += offset;
+        self.last_id += offset;
     }
 
     /// The changes after `pts`; `None` when some of them are no longer kept.
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_numbered_and_told_from_any_number_on() {
+    fn changes_are_numbered_and_returned_from_any_number_on() {
         let peer = Peer::User(UserId(2));
         let mut mailbox = Mailbox::default();
         assert_eq!([mailbox.add(message(peer)), mailbox.add(message(peer))], [1, 2]);
@@ -139,14 +139,14 @@ mod tests {
         assert_eq!(since(2).unwrap()[0], (3, MailboxChange::Arrived(2)));
         assert_eq!(since(3).unwrap(), [(5, MailboxChange::Deleted(vec![1, 2]))]);
         assert!(since(5).unwrap().is_empty());
-        mailbox.settle(100);
+        mailbox.mark_as_history(100);
         assert_eq!(mailbox.add(message(peer)), 103);
-        mailbox.settle(0);
+        mailbox.mark_as_history(0);
         assert!(mailbox.since(0).unwrap().next().is_none());
     }
 
     #[test]
-    fn what_is_too_long_ago_is_said_to_be() {
+    fn a_change_that_is_no_longer_kept_is_reported() {
         let mut mailbox = Mailbox::default();
         for _ in 0..=REMEMBERED {
             mailbox.add(message(Peer::User(UserId(2))));

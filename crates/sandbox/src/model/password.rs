@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_taken_and_another_is_not() {
+    fn the_password_is_accepted_and_another_is_not() {
         let mut password = SrpPassword::new("secret", "hint");
         let (id, b) = password.challenge();
         let (a, proof) = prove(&password, &b, "secret");

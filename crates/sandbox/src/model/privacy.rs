@@ -39,23 +39,27 @@ pub enum PrivacyKey {
     SavedMusic,
 }
 
-/// One rule; the first that matches a user decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PrivacyRule {
+/// One rule; the first that matches a user decides. A seed file names users and groups instead of
+/// using their ids.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyRule<User = UserId, Group = ChatId> {
     /// Everybody.
     AllowAll,
     /// Contacts.
     AllowContacts,
     /// Close friends; for stories only.
+    #[serde(skip)]
     AllowCloseFriends,
     /// Premium users.
     AllowPremium,
     /// Mini apps.
     AllowBots,
     /// These users.
-    AllowUsers(Vec<UserId>),
+    AllowUsers(Vec<User>),
     /// Members of these groups.
-    AllowChats(Vec<ChatId>),
+    #[serde(rename = "allow_groups")]
+    AllowChats(Vec<Group>),
     /// Nobody.
     RestrictAll,
     /// No contacts.
@@ -63,9 +67,34 @@ pub enum PrivacyRule {
     /// No mini apps.
     RestrictBots,
     /// Not these users.
-    RestrictUsers(Vec<UserId>),
+    RestrictUsers(Vec<User>),
     /// No members of these groups.
-    RestrictChats(Vec<ChatId>),
+    #[serde(rename = "restrict_groups")]
+    RestrictChats(Vec<Group>),
+}
+
+impl<User, Group> PrivacyRule<User, Group> {
+    /// The same rule with other names for users and groups.
+    pub(crate) fn try_map<OtherUser, OtherGroup, Error>(
+        &self,
+        users: impl Fn(&[User]) -> Result<Vec<OtherUser>, Error>,
+        groups: impl Fn(&[Group]) -> Result<Vec<OtherGroup>, Error>,
+    ) -> Result<PrivacyRule<OtherUser, OtherGroup>, Error> {
+        Ok(match self {
+            Self::AllowAll => PrivacyRule::AllowAll,
+            Self::AllowContacts => PrivacyRule::AllowContacts,
+            Self::AllowCloseFriends => PrivacyRule::AllowCloseFriends,
+            Self::AllowPremium => PrivacyRule::AllowPremium,
+            Self::AllowBots => PrivacyRule::AllowBots,
+            Self::AllowUsers(ids) => PrivacyRule::AllowUsers(users(ids)?),
+            Self::AllowChats(ids) => PrivacyRule::AllowChats(groups(ids)?),
+            Self::RestrictAll => PrivacyRule::RestrictAll,
+            Self::RestrictContacts => PrivacyRule::RestrictContacts,
+            Self::RestrictBots => PrivacyRule::RestrictBots,
+            Self::RestrictUsers(ids) => PrivacyRule::RestrictUsers(users(ids)?),
+            Self::RestrictChats(ids) => PrivacyRule::RestrictChats(groups(ids)?),
+        })
+    }
 }
 
 /// The rules that an account has set.

@@ -16,7 +16,7 @@ use super::{
 };
 
 pub(crate) use format::SeedFile;
-use format::{AccountSeed, GroupSeed, RuleSeed, TargetSeed, UserSeed};
+use format::{AccountSeed, GroupSeed, TargetSeed, UserSeed};
 
 /// Why a seed file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,19 +25,19 @@ pub enum SeedError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     /// The file does not have this format.
-    #[error("cannot understand {}", .0.display())]
+    #[error("{} is not a valid seed file", .0.display())]
     Format(PathBuf, #[source] toml::de::Error),
     /// No user has this username.
-    #[error("nobody is called `{0}`")]
+    #[error("no user has the username `{0}`")]
     UnknownUser(String),
     /// No group of the file has this title.
-    #[error("no group is called `{0}`")]
+    #[error("no group has the title `{0}`")]
     UnknownGroup(String),
     /// The username is already taken.
-    #[error("two are called `{0}`")]
+    #[error("the username `{0}` is already taken")]
     Taken(String),
     /// Accounts are numbered from 1.
-    #[error("an account cannot have the number 0")]
+    #[error("an account number must not be 0")]
     Zero,
 }
 
@@ -194,23 +194,14 @@ fn add_group(world: &mut World, seed: GroupSeed, place: i64, now: i32) -> Result
     Ok(())
 }
 
-fn privacy_rule(world: &World, seed: &RuleSeed) -> Result<PrivacyRule, SeedError> {
-    let groups = |titles: &[String]| -> Result<Vec<ChatId>, SeedError> {
-        titles.iter().map(|title| Ok(group(world, title)?.id)).collect()
+fn privacy_rule(
+    world: &World,
+    rule: &PrivacyRule<String, String>,
+) -> Result<PrivacyRule, SeedError> {
+    let groups = |titles: &[String]| {
+        titles.iter().map(|title| Ok(group(world, title)?.id)).collect::<Result<Vec<_>, _>>()
     };
-    Ok(match seed {
-        RuleSeed::AllowAll => PrivacyRule::AllowAll,
-        RuleSeed::AllowContacts => PrivacyRule::AllowContacts,
-        RuleSeed::AllowPremium => PrivacyRule::AllowPremium,
-        RuleSeed::AllowBots => PrivacyRule::AllowBots,
-        RuleSeed::AllowUsers(names) => PrivacyRule::AllowUsers(users(world, names)?),
-        RuleSeed::AllowGroups(titles) => PrivacyRule::AllowChats(groups(titles)?),
-        RuleSeed::RestrictAll => PrivacyRule::RestrictAll,
-        RuleSeed::RestrictContacts => PrivacyRule::RestrictContacts,
-        RuleSeed::RestrictBots => PrivacyRule::RestrictBots,
-        RuleSeed::RestrictUsers(names) => PrivacyRule::RestrictUsers(users(world, names)?),
-        RuleSeed::RestrictGroups(titles) => PrivacyRule::RestrictChats(groups(titles)?),
-    })
+    rule.try_map(|usernames| users(world, usernames), groups)
 }
 
 /// Refuses a username that is already taken.
@@ -246,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_understood() {
+    fn the_example_is_valid() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/seed.toml");
         let mut world = default_world(1, 0);
         apply_seed(read_seed(&path).unwrap(), &mut world, 0).unwrap();
@@ -264,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_the_fleet_keeps_what_the_file_does_not_say() {
+    fn a_default_account_keeps_what_the_file_does_not_set() {
         let world = planted("[[account]]\nnumber = 1\nfirst_name = \"Zoe\"").unwrap();
         let account = world.account(default_user(1)).unwrap();
         assert_eq!(world.user(default_user(1)).unwrap().first_name, "Zoe");
@@ -272,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_there_or_taken_are_refused() {
+    fn unknown_and_taken_names_are_refused() {
         let unknown = planted("[[account]]\nnumber = 1\nblocked = [\"nobody\"]");
         assert!(matches!(unknown, Err(SeedError::UnknownUser(name)) if name == "nobody"));
         let taken = planted("[[person]]\nusername = \"account_1\"\nfirst_name = \"X\"");

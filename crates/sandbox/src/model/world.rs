@@ -113,13 +113,13 @@ impl World {
     }
 
     /// Turns everything that has happened so far into history that is not sent to clients as
-    /// updates. `runs` is the number of earlier runs: later messages get numbers that no client has
+    /// updates. `runs` is the number of earlier runs: offset messages get numbers that no client has
     /// seen yet.
-    pub(crate) fn settle(&mut self, runs: u32) {
-        let later = i32::try_from(runs).unwrap_or(i32::MAX).saturating_mul(MESSAGES_A_RUN);
-        self.accounts.values_mut().for_each(|account| account.mailbox.settle(later));
+    pub(crate) fn mark_as_history(&mut self, runs: u32) {
+        let offset = i32::try_from(runs).unwrap_or(i32::MAX).saturating_mul(MESSAGES_A_RUN);
+        self.accounts.values_mut().for_each(|account| account.mailbox.mark_as_history(offset));
         let supergroups = self.chats.values_mut().filter_map(Chat::channel_mut);
-        supergroups.for_each(|supergroup| supergroup.settle(later));
+        supergroups.for_each(|supergroup| supergroup.mark_as_history(offset));
     }
 
     /// The groups of `user`.
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_owes_the_password_is_not_logged_in() {
+    fn a_client_that_still_needs_the_password_is_not_logged_in() {
         let mut world = default_world(1, 0);
         world.await_password(KEY, default_user(1), DeviceInfo::default(), 5);
         assert_eq!(world.key_status(KEY), KeyStatus::LoggedOut);

@@ -12,6 +12,9 @@ impl MethodHandler for functions::auth::ImportBotAuthorization {
 
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let user = ctx.world.bot_tokens.get(&self.bot_auth_token).copied();
-        login::admit(ctx, user.ok_or(RpcError::bad_request("ACCESS_TOKEN_INVALID"))?)
+        login::request_password_or_log_in(
+            ctx,
+            user.ok_or(RpcError::bad_request("ACCESS_TOKEN_INVALID"))?,
+        )
     }
 }

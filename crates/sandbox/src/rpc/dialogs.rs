@@ -2,9 +2,9 @@
 
 use grammers_tl_types::{enums, functions, types};
 
+use super::describe::WorldView;
 use super::{
-    CallContext, MethodEntry, MethodHandler, RpcError, WorldView, defaults, describe, peers,
-    updates,
+    CallContext, MethodEntry, MethodHandler, RpcError, defaults, describe, peers, updates,
 };
 use crate::model::{ChatId, Dialog, Peer, StoredMessage, UserId, count};
 

@@ -84,7 +84,7 @@ impl MethodHandler for functions::auth::SignIn {
             return Ok(enums::auth::Authorization::SignUpRequired(terms));
         };
         ctx.world.codes.remove(&phone);
-        admit(ctx, user)
+        request_password_or_log_in(ctx, user)
     }
 }
 
@@ -105,7 +105,7 @@ impl MethodHandler for functions::auth::SignUp {
         ctx.world.add_user(person);
         ctx.world.add_account(Account::new(user, code_of_new(&phone)));
         ctx.world.codes.remove(&phone);
-        admit(ctx, user)
+        request_password_or_log_in(ctx, user)
     }
 }
 
@@ -136,12 +136,12 @@ pub(crate) fn code_of_new(phone: &str) -> String {
 fn describe(code: &SentCode) -> enums::auth::SentCode {
     use enums::auth::{CodeType, SentCodeType};
     let length = i32::try_from(CODE_LENGTH).unwrap_or_default();
-    let r#type = match code.way {
+    let r#type = match code.delivery {
         CodeDelivery::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
         CodeDelivery::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
         CodeDelivery::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
     };
-    let next_type = code.way.next().map(|way| match way {
+    let next_type = code.delivery.next().map(|way| match way {
         CodeDelivery::App | CodeDelivery::Sms => CodeType::Sms,
         CodeDelivery::Call => CodeType::Call,
     });
@@ -154,7 +154,7 @@ fn describe(code: &SentCode) -> enums::auth::SentCode {
 }
 
 /// Logs the caller in, or requests the account's password first.
-pub(super) fn admit(
+pub(super) fn request_password_or_log_in(
     ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {
@@ -164,11 +164,11 @@ pub(super) fn admit(
         ctx.world.await_password(ctx.caller.key, user, device, ctx.now);
         return Err(RpcError::unauthorized("SESSION_PASSWORD_NEEDED"));
     }
-    welcome(ctx, user)
+    log_in(ctx, user)
 }
 
 /// Logs the caller in and notifies the account's other sessions.
-pub(super) fn welcome(
+pub(super) fn log_in(
     ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use grammers_tl_types::{enums, functions, types};
 
+use super::describe::WorldView;
 use super::{
-    CallContext, MethodEntry, MethodHandler, RpcError, UpdatePush, WorldView, describe, notify,
-    peers,
+    CallContext, MethodEntry, MethodHandler, RpcError, UpdatePush, describe, notify, peers,
 };
 use crate::model::{
     BlockList, ContactRequirement, DeliveredMessage, MessageDraft, Peer, PushTarget, StoredMessage,

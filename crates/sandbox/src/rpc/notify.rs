@@ -2,7 +2,8 @@
 
 use grammers_tl_types::{enums, types};
 
-use super::{CallContext, RpcError, UpdatePush, WorldView, describe, privacy};
+use super::describe::WorldView;
+use super::{CallContext, RpcError, UpdatePush, describe, privacy_rules};
 use crate::model::{AccountChange, BlockList, Peer, PushTarget};
 
 /// Records a change and pushes it to the caller's other sessions; offline ones get it with their
@@ -41,7 +42,7 @@ pub(super) fn update(
 ) -> Option<(enums::Update, Vec<Peer>)> {
     let account = view.world.account(view.viewer)?;
     Some(match change {
-        AccountChange::Privacy(key) => privacy::update(view, account, key),
+        AccountChange::Privacy(key) => privacy_rules::update(view, account, key),
         AccountChange::Blocked(peer) => {
             let update = types::UpdatePeerBlocked {
                 blocked: account.blocks.has(BlockList::Main, peer),

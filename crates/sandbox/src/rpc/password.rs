@@ -64,7 +64,7 @@ impl MethodHandler for functions::auth::CheckPassword {
             PasswordError::StaleChallenge => RpcError::bad_request("SRP_ID_INVALID"),
             PasswordError::Wrong => RpcError::bad_request("PASSWORD_HASH_INVALID"),
         })?;
-        login::welcome(ctx, user)
+        login::log_in(ctx, user)
     }
 }
 

@@ -17,7 +17,7 @@ impl MethodHandler for functions::auth::ExportLoginToken {
     fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (key, now) = (ctx.caller.key, ctx.now);
         if let Some(user) = ctx.world.login_tokens.take_accepted(key) {
-            let authorization = login::admit(ctx, user)?;
+            let authorization = login::request_password_or_log_in(ctx, user)?;
             let success = types::auth::LoginTokenSuccess { authorization };
             return Ok(enums::auth::LoginToken::Success(success));
         }

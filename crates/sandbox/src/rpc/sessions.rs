@@ -99,9 +99,9 @@ fn end(
 ) -> Result<usize, RpcError> {
     let account = ctx.account()?;
     let user = account.user;
-    let doomed = account.sessions.iter().filter(|session| which(session));
+    let ending = account.sessions.iter().filter(|session| which(session));
     let unconfirmed: Vec<i64> =
-        doomed.filter(|session| session.unconfirmed).map(|session| session.hash).collect();
+        ending.filter(|session| session.unconfirmed).map(|session| session.hash).collect();
     let ended = ctx.world.revoke(user, which);
     ctx.pushes.extend(ended.iter().flatten().map(|key| log_out(*key)));
     for hash in unconfirmed {

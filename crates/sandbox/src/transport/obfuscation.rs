@@ -2,8 +2,10 @@ use aes::Aes256;
 use ctr::Ctr128BE;
 use ctr::cipher::{Array, KeyIvInit, StreamCipher};
 
-use super::ProxySecret;
 use crate::crypto::{sha256, take};
+
+/// The 16 secret bytes of an MTProto proxy.
+pub(crate) type ProxySecret = [u8; 16];
 
 /// Length of the header that a client sends first.
 pub(super) const HEADER: usize = 64;
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_tells_its_data_centre_and_framing() {
+    fn a_header_names_its_data_centre_and_framing() {
         let secret = random();
         let keys = open(header(Some(&secret), PADDED, 10_002), Some(&secret)).unwrap();
         assert!(keys.padded);

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_is_granted_whatever_address_it_wants() {
+    async fn a_client_is_granted_any_address() {
         let request = [5, 1, 0, 1, 149, 154, 175, 50, 1, 187];
         let (greeted, answer) = check(&[5, 1, 0], &request).await;
         assert!(greeted);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_wants_a_password_or_no_connection_is_refused() {
+    async fn a_client_that_authenticates_or_does_not_connect_is_refused() {
         let (greeted, answer) = check(&[5, 1, 2], &[]).await;
         assert_eq!((greeted, answer), (false, vec![5, 0xff]));
         assert!(!check(&[5, 1, 0], &[5, 2, 0, 1]).await.0);

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::Rig;
 
 const SESSIONS: &str = "account.getAuthorizations";
-/// TDLib asks for it again at once, hundreds of times a second, when it is refused.
+/// When it is refused, TDLib calls it again immediately, hundreds of times a second.
 const EXPORT: &str = "auth.exportAuthorization";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,7 +38,7 @@ async fn a_short_flood_wait_is_waited_out_by_tdlib_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_of_ours_is_the_answer_and_strikes_one_account_only() {
+async fn an_injected_error_is_the_answer_and_affects_one_account_only() {
     let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (one, two) = (rig.log_in(1).await, rig.log_in(2).await);
     rig.sandbox.inject(Fault::error(400, "SOMETHING_INVALID").account(2).method(SESSIONS));
@@ -70,7 +70,7 @@ async fn an_answer_can_be_late_or_never_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_connection_breaks_is_answered_on_the_next_one() {
+async fn a_call_whose_connection_breaks_is_answered_on_the_next_connection() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     for (runs, times) in [(false, 2), (true, 1)] {
@@ -109,7 +109,7 @@ async fn a_client_survives_dropped_and_refused_connections_and_a_restart() {
 async fn a_client_whose_key_is_lost_is_logged_out() {
     let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (mut one, two) = (rig.log_in(1).await, rig.log_in(2).await);
-    // TDLib does not believe that a key is lost that was made within a minute.
+    // TDLib does not believe that a key younger than a minute is lost.
     rig.sandbox.shift_clock(120);
     one.call("getActiveSessions", json!({})).await.unwrap();
     rig.sandbox.lose_keys(Some(1));
@@ -120,7 +120,7 @@ async fn a_client_whose_key_is_lost_is_logged_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_follows_the_clock_and_takes_new_salts() {
+async fn a_client_follows_the_clock_and_uses_new_salts() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     for seconds in [7200, 90_000] {
@@ -166,7 +166,7 @@ async fn a_frozen_account_may_not_write_and_learns_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_calls_in_a_loop_is_found_out() {
+async fn a_client_that_calls_in_a_loop_is_reported() {
     let rig = Rig::start(SandboxOptions::default()).await;
     rig.sandbox.set_home(1, 2);
     rig.sandbox.inject(Fault::error(400, "DC_ID_INVALID").method(EXPORT));

@@ -19,7 +19,7 @@ async fn an_account_logs_in_by_code_and_sees_both_its_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_code_is_refused_and_the_right_one_is_still_taken() {
+async fn a_wrong_code_is_refused_and_the_right_one_is_still_accepted() {
     let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let mut user = rig.client("two").await;
     user.state("authorizationStateWaitPhoneNumber").await;

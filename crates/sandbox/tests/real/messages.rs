@@ -44,7 +44,7 @@ async fn a_message_reaches_the_other_account_and_the_senders_other_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_hear_messages_and_a_client_catches_up_after_a_restart() {
+async fn groups_receive_messages_and_a_client_catches_up_after_a_restart() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     user.call("loadChats", json!({"limit": 20})).await.unwrap();
@@ -65,7 +65,7 @@ async fn groups_hear_messages_and_a_client_catches_up_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_history_is_gone_in_the_other_session_too() {
+async fn a_deleted_history_is_deleted_in_the_other_session_too() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let mut other = rig.client("other").await;
@@ -88,7 +88,7 @@ async fn a_deleted_history_is_gone_in_the_other_session_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_a_sandbox_that_was_started_anew_are_news() {
+async fn messages_of_a_restarted_sandbox_are_new() {
     let state = tempfile::tempdir().unwrap();
     let options =
         || SandboxOptions { state: Some(state.path().to_owned()), ..SandboxOptions::default() };

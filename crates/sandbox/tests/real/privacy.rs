@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
-/// Every privacy setting that TDLib has, and the key it stands for.
+/// Every privacy setting of TDLib, and its key.
 const SETTINGS: [(&str, PrivacyKey); 14] = [
     ("ShowStatus", PrivacyKey::StatusTimestamp),
     ("ShowProfilePhoto", PrivacyKey::ProfilePhoto),
@@ -65,7 +65,7 @@ async fn every_setting_reaches_its_own_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_keep_their_order_and_the_other_session_hears_of_them() {
+async fn rules_keep_their_order_and_the_other_session_receives_them() {
     let (rig, account, first) = start().await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;
@@ -98,7 +98,7 @@ async fn rules_keep_their_order_and_the_other_session_hears_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_that_are_not_known_vanish_from_rules_in_silence() {
+async fn unknown_ids_are_silently_dropped_from_rules() {
     let (rig, account, user) = start().await;
     let mut restrict = rule("RestrictUsers");
     restrict["user_ids"] = json!([987_654_321]);
@@ -109,7 +109,7 @@ async fn ids_that_are_not_known_vanish_from_rules_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn global_settings_are_one_object_that_setters_keep_whole() {
+async fn a_setter_keeps_the_other_global_settings() {
     let (rig, account, user) = start().await;
     let archive = json!({
         "@type": "archiveChatListSettings",
@@ -209,7 +209,7 @@ async fn who_asks_for_premium_or_stars_cannot_be_written_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_away_learns_what_has_changed_when_it_is_back() {
+async fn an_offline_session_learns_what_has_changed_when_it_reconnects() {
     let (rig, _account, first) = start().await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use sandbox::{Sandbox, SandboxOptions};
+use sandbox::SandboxOptions;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_temporary_key_is_bound_and_serves() {
+async fn a_temporary_key_is_bound_and_works() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.client("pfs").await;
     let option =
@@ -29,7 +29,7 @@ async fn a_temporary_key_is_bound_and_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_sent_to_the_data_centre_where_the_account_is_at_home() {
+async fn a_login_is_redirected_to_the_home_data_centre_of_the_account() {
     let rig = Rig::start(SandboxOptions::default()).await;
     rig.sandbox.set_home(1, 4);
     let user = rig.log_in(1).await;
@@ -68,7 +68,7 @@ async fn an_account_that_runs_twice_loses_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
+async fn an_account_that_reconnects_and_restarts_is_not_a_duplicate() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     for _ in 0..3 {
@@ -85,7 +85,7 @@ async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn socks5_is_a_way_in_as_well() {
+async fn clients_can_connect_by_socks5() {
     let socks = Some("127.0.0.1:0".parse().unwrap());
     let rig = Rig::start(SandboxOptions { socks, ..SandboxOptions::default() }).await;
     let address = rig.sandbox.socks_address().unwrap();
@@ -127,13 +127,13 @@ async fn a_sandbox_that_kept_its_state_knows_its_clients_again() {
     let count = |answer: &Value| answer["sessions"].as_array().unwrap().len();
     assert_eq!((count(&before), count(&after)), (2, 2));
     user.close().await;
-    // The library still trusts the new one, so that others can log in.
+    // The library still trusts the new sandbox, so that others can log in.
     rig.log_in(1).await.close().await;
     rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_of_messages_arrives_whole_and_in_order() {
+async fn a_stream_of_messages_arrives_complete_and_in_order() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     let sent = rig.sandbox.stream_messages(1, 200, Duration::from_secs(1)).await;
@@ -148,7 +148,7 @@ async fn a_stream_of_messages_arrives_whole_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_data_centre_that_is_silent_sends_nobody_outside() {
+async fn a_silent_data_centre_sends_no_client_outside() {
     let rig = Rig::start(SandboxOptions::default()).await;
     // Where the patched library looks for other data centres; the stock one asks dns.google.
     let recovery = TcpListener::bind("127.0.0.1:443").await.unwrap();
@@ -167,7 +167,7 @@ async fn a_data_centre_that_is_silent_sends_nobody_outside() {
 async fn any_update_can_be_pushed() {
     let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (one, two) = (rig.log_in(1).await, rig.log_in(2).await);
-    // Whoever is told `updatesTooLong` asks what it has missed.
+    // A client that gets `updatesTooLong` requests its difference.
     let asked = |account| rig.sandbox.count_calls(Some(account), Some("updates.getDifference"));
     let before = (asked(1), asked(2));
     assert!(rig.sandbox.push(1, &0xe317_af7e_u32.to_le_bytes()));

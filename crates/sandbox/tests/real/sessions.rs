@@ -1,4 +1,4 @@
-//! Where an account is logged in, seen from two of its sessions.
+//! The sessions of an account, seen from two of them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
-/// A sandbox with one account, logged in to twice: the first client and the second.
+/// A sandbox with one account and two clients logged in to it.
 async fn two_sessions() -> (Rig, AccountHandle, User, User) {
     let rig = Rig::start(SandboxOptions::default()).await;
     let first = rig.log_in(1).await;
@@ -30,7 +30,7 @@ async fn sessions(user: &User) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_login_is_told_to_the_other_session_which_confirms_it() {
+async fn a_new_login_is_announced_to_the_other_session_which_confirms_it() {
     let (rig, account, mut first, second) = two_sessions().await;
     let news = first.update(|update| update["@type"] == "updateUnconfirmedSession").await;
     let id = news["session"]["id"].clone();
@@ -73,7 +73,7 @@ async fn a_fresh_session_must_not_end_others_when_telegram_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_takes_no_calls_and_no_secret_chats_when_told() {
+async fn a_session_can_refuse_calls_and_secret_chats() {
     let (rig, account, first, second) = two_sessions().await;
     let old = account.sessions()[0].hash.to_string();
     let calls = json!({"session_id": old, "can_accept_calls": false});
@@ -93,7 +93,7 @@ async fn a_session_takes_no_calls_and_no_secret_chats_when_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn times_to_live_are_kept() {
+async fn times_to_live_are_stored() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();

@@ -1,4 +1,4 @@
-//! Every way to log in, and what stops one.
+//! All ways to log in, and what prevents a login.
 
 use sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn refused(code: i32, message: &str) -> Result<Value, (i32, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_has_to_follow_the_code() {
+async fn a_password_must_follow_the_code() {
     let rig = Rig::start(SandboxOptions::default()).await;
     protect(&rig.sandbox, "correct horse");
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
@@ -96,7 +96,7 @@ async fn a_new_number_registers_and_is_an_account_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_number_that_is_none_is_refused() {
+async fn an_invalid_phone_number_is_refused() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.client("one").await;
     user.state("authorizationStateWaitPhoneNumber").await;
@@ -113,7 +113,7 @@ async fn show_qr(user: &mut User) -> String {
     link(user).await
 }
 
-/// The next link that is shown.
+/// The next QR code link.
 async fn link(user: &mut User) -> String {
     let link = |update: &Value| update["authorization_state"]["link"].as_str().map(str::to_owned);
     link(&user.update(|update| link(update).is_some()).await).unwrap()
@@ -135,7 +135,7 @@ async fn a_qr_code_is_scanned_by_another_session_of_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_qr_code_of_a_protected_account_still_wants_the_password() {
+async fn a_qr_code_of_a_protected_account_still_requires_the_password() {
     let rig = Rig::start(SandboxOptions::default()).await;
     protect(&rig.sandbox, "correct horse");
     let mut desktop = rig.client("desktop").await;
@@ -179,7 +179,7 @@ async fn a_session_revoked_by_telegram_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_a_seed_is_as_the_file_says() {
+async fn an_account_of_a_seed_file_is_as_the_file_says() {
     let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/seed.toml").into();
     let rig = Rig::start(SandboxOptions { seed: Some(seed), ..SandboxOptions::default() }).await;
     let mut user = rig.client("seven").await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::{ContactRequirement, PrivacyKey};
+use super::super::{ContactRequirement, PrivacyKey, PrivacyRule};
 
 /// The content of a seed file.
 #[derive(Debug, Default, Deserialize)]
@@ -60,7 +60,7 @@ pub(super) struct AccountSeed {
     #[serde(default)]
     pub(super) strangers_need: ContactRequirement,
     #[serde(default)]
-    pub(super) privacy: BTreeMap<PrivacyKey, Vec<RuleSeed>>,
+    pub(super) privacy: BTreeMap<PrivacyKey, Vec<PrivacyRule<String, String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,20 +88,4 @@ pub(super) struct MessageSeed {
 pub(super) enum TargetSeed {
     User(String),
     Group(String),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RuleSeed {
-    AllowAll,
-    AllowContacts,
-    AllowPremium,
-    AllowBots,
-    AllowUsers(Vec<String>),
-    AllowGroups(Vec<String>),
-    RestrictAll,
-    RestrictContacts,
-    RestrictBots,
-    RestrictUsers(Vec<String>),
-    RestrictGroups(Vec<String>),
 }

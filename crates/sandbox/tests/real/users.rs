@@ -1,4 +1,4 @@
-//! Users and groups that an account knows.
+//! Users and groups known to an account.
 
 use sandbox::{Peer, SandboxOptions};
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn contacts_strangers_and_groups_have_their_details() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_chat_list_has_what_the_account_has() {
+async fn the_chat_list_has_the_chats_of_the_account() {
     let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
