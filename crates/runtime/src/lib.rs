@@ -1,7 +1,8 @@
-//! What every part of the daemon stands on: stages of tasks, stop signals, the clock, telemetry.
+//! The base of all parts of the daemon: task stages, stop signals, clock, log set-up, and small
+//! helpers for locks, retries and errors.
 //!
-//! A part is given a [`Stage`] to spawn its tasks into and a [`Clock`] to read the time from;
-//! it never spawns, exits or looks at the wall clock by itself.
+//! A part receives a [`Stage`] to spawn its tasks and a [`Clock`] to read the time. It never spawns
+//! a task, exits the process or reads the wall clock in any other way.
 
 mod backoff;
 mod clock;

@@ -249,10 +249,8 @@ impl Sandbox {
     }
 
     fn belongs(&self, key: KeyId, account: u32) -> bool {
-        match lock(&self.core.world).key_status(key) {
-            KeyStatus::LoggedIn(user) => default_number(user) == Some(account),
-            KeyStatus::LoggedOut | KeyStatus::Revoked => false,
-        }
+        let status = lock(&self.core.world).key_status(key);
+        matches!(status, KeyStatus::LoggedIn(user) if default_number(user) == Some(account))
     }
 
     /// The recorded calls, oldest first: of one account or all, of one method or all.
@@ -267,9 +265,7 @@ impl Sandbox {
 
     /// Waits until at least `times` such calls are recorded.
     ///
-    /// # Cancel safety
-    ///
-    /// Safe.
+    /// Cancel-safe.
     pub async fn wait_for_calls(&self, account: Option<u32>, method: Option<&str>, times: usize) {
         let mut changes = self.core.call_log.changes();
         while self.count_calls(account, method) < times {

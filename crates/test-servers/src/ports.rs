@@ -2,15 +2,15 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// `N` different TCP ports of 127.0.0.1 that nobody listens on.
+/// `N` different free TCP ports of 127.0.0.1.
 ///
-/// They are bound together and let go together, so that one call never names a port twice. Another
-/// process may take one before its server binds it; the kernel hands out ephemeral ports in an order
-/// that makes this rare.
+/// They are bound together and then released, so one call never returns a port twice. Another process
+/// may take a port before its server binds it; the kernel's order of ephemeral ports makes this
+/// rare.
 ///
 /// # Panics
 ///
-/// The loopback interface is down, or the ports are used up.
+/// The loopback interface is down, or no port is free.
 pub fn free<const N: usize>() -> [u16; N] {
     let listeners: [TcpListener; N] = std::array::from_fn(|_| {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

@@ -6,70 +6,77 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::ports;
+use crate::process::{ServerProcess, temporary_directory};
 
-/// Where Debian's package puts the scripts; the ones in the path change to another user.
+/// Directory of the scripts in Debian's package; those in the `PATH` switch to another user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 
-/// Longest wait for the server to take connections; it boots in 5 to 25 s on a busy machine.
+/// Timeout until the server accepts connections; it boots in 5 to 25 s on a busy machine.
 const READY_WITHIN: Duration = Duration::from_mins(2);
-/// Longest wait for a clean stop.
+/// Timeout of a clean stop.
 const STOPPED_WITHIN: Duration = Duration::from_mins(1);
 
-const PATIENCE: Duration = Duration::from_millis(20);
+const REMEDY: &str = "run `make test`, or install the package rabbitmq-server";
 
-/// One RabbitMQ node on free ports of 127.0.0.1, with its own `epmd` and everything else in a
-/// directory of its own; killed when dropped.
+/// One RabbitMQ node on free ports of 127.0.0.1, with its own `epmd` and its own directory; killed
+/// when dropped.
 #[derive(Debug)]
 pub struct RabbitServer {
     port: u16,
     distribution: u16,
     epmd: u16,
+    node: ServerProcess,
+    mapper: ServerProcess,
+    /// Last, so that it is removed after the processes have been killed.
     dir: TempDir,
-    mapper: Option<Child>,
-    node: Option<Child>,
 }
 
 impl RabbitServer {
-    /// Starts a node and waits until it takes connections: 5 s at best.
+    /// Starts a node and waits until it accepts connections: 5 s at best.
     ///
     /// # Panics
     ///
-    /// It is not installed, or does not start; the text says which.
+    /// It is not installed, or does not start; the message says which.
     pub fn start() -> Self {
         let mut server = Self::new();
         server.restart();
         server
     }
 
-    /// A node that is not started yet: its port answers nothing until [`Self::restart`].
+    /// A node that is not started: its port is closed until [`Self::restart`].
     ///
     /// # Panics
     ///
-    /// No temporary directory can be made.
+    /// No temporary directory can be created.
     pub fn new() -> Self {
-        let dir = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         let [port, distribution, epmd] = ports::free();
-        let server = Self { port, distribution, epmd, dir, mapper: None, node: None };
+        let server = Self {
+            port,
+            distribution,
+            epmd,
+            dir: temporary_directory(),
+            node: ServerProcess::new("RabbitMQ"),
+            mapper: ServerProcess::new("epmd"),
+        };
         server
             .write_files()
             .unwrap_or_else(|error| panic!("RabbitMQ's files cannot be written: {error}"));
         server
     }
 
-    /// Lets it listen on more addresses of loopback, from its next start on: clients that each use
-    /// one of their own can be cut off one by one.
+    /// Also listens on these loopback addresses from its next start on, so that clients with separate
+    /// addresses can be disconnected one by one.
     ///
     /// # Panics
     ///
-    /// Its settings cannot be written.
+    /// Its configuration cannot be written.
     #[must_use]
     pub fn also_on(self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Self {
         let path = self.dir.path().join("rabbitmq.conf");
@@ -93,55 +100,46 @@ impl RabbitServer {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
     }
 
-    /// Kills the node (SIGKILL), as a machine that fails would, and waits until it is gone.
+    /// Kills the node (SIGKILL), like a machine failure, and waits until it has ended.
     ///
-    /// A quorum queue that was declared less than about three seconds ago is lost with everything
-    /// in it (RabbitMQ 3.10.8); wait, or use classic queues.
+    /// A quorum queue declared less than about three seconds ago is lost with its content (RabbitMQ
+    /// 3.10.8); wait, or use classic queues.
     ///
     /// # Panics
     ///
     /// The process can be neither killed nor waited for.
     pub fn kill9(&mut self) {
-        if let Some(mut node) = self.node.take() {
-            let gone = node.kill().and_then(|()| node.wait());
-            gone.unwrap_or_else(|error| panic!("RabbitMQ cannot be killed: {error}"));
-        }
+        self.node.kill();
     }
 
-    /// Stops the node cleanly (SIGTERM) and waits until it is gone: some seconds.
+    /// Stops the node cleanly (SIGTERM) and waits until it has ended: some seconds.
     ///
     /// # Panics
     ///
     /// It does not stop.
     pub fn stop(&mut self) {
-        self.signal(Signal::TERM);
-        let Some(mut node) = self.node.take() else { return };
-        let deadline = Instant::now() + STOPPED_WITHIN;
-        while !matches!(node.try_wait(), Ok(Some(_))) {
-            assert!(Instant::now() < deadline, "RabbitMQ does not stop");
-            thread::sleep(PATIENCE);
-        }
+        self.node.stop(STOPPED_WITHIN);
     }
 
-    /// Freezes the node: its connections stay, and answer nothing.
+    /// Freezes the node (SIGSTOP): its connections stay open, but nothing answers.
     ///
     /// # Panics
     ///
     /// The signal cannot be sent.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.node.signal(Signal::STOP);
     }
 
-    /// Lets a frozen node go on.
+    /// Resumes the node after [`Self::pause`].
     ///
     /// # Panics
     ///
     /// The signal cannot be sent.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.node.signal(Signal::CONT);
     }
 
-    /// Kills the node if it runs, and starts it on the same ports and data; waits until it takes
+    /// Kills the node if it runs, starts it with the same ports and data, and waits until it accepts
     /// connections.
     ///
     /// # Panics
@@ -149,21 +147,16 @@ impl RabbitServer {
     /// As [`Self::start`].
     pub fn restart(&mut self) {
         self.kill9();
-        if self.mapper.is_none() {
-            self.mapper = Some(self.start_mapper());
+        if !self.mapper.is_started() {
+            self.start_mapper();
         }
-        self.node = Some(self.start_node());
-        let deadline = Instant::now() + READY_WITHIN;
-        while !self.answers() {
-            let node = self.node.as_mut();
-            let ended = node.is_none_or(|node| matches!(node.try_wait(), Ok(Some(_))));
-            let failed = ended || deadline < Instant::now();
-            assert!(!failed, "RabbitMQ does not start; what it said:\n{}", self.log());
-            thread::sleep(PATIENCE);
-        }
+        let mut command = self.node_command();
+        self.node.start(&mut command, REMEDY);
+        let (port, dir) = (self.port, self.dir.path().to_owned());
+        self.node.wait_until(|| answers(port), READY_WITHIN, || read_log(&dir));
     }
 
-    /// Runs `rabbitmqctl` on the node, and gives what it prints; more than a second.
+    /// Runs `rabbitmqctl` on the node and returns its output; takes more than a second.
     ///
     /// # Panics
     ///
@@ -179,18 +172,14 @@ impl RabbitServer {
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("rabbitmqctl cannot be run: {error}"));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl failed: {said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl failed: {errors}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What the node has said: its output and its log of warnings.
+    /// The node's output and its log of warnings.
     pub fn log(&self) -> String {
-        let mut log = fs::read_to_string(self.dir.path().join("output")).unwrap_or_default();
-        for entry in fs::read_dir(self.dir.path().join("log")).into_iter().flatten().flatten() {
-            log.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
-        }
-        log
+        read_log(self.dir.path())
     }
 
     fn write_files(&self) -> std::io::Result<()> {
@@ -213,53 +202,36 @@ impl RabbitServer {
         )
     }
 
-    /// `epmd`, Erlang's port mapper. The node would start one itself, which would outlive it.
-    fn start_mapper(&self) -> Child {
-        let port = self.epmd.to_string();
-        let spawned = Command::new("epmd")
-            .args(["-port", &port, "-address", "127.0.0.1"])
-            .stdin(Stdio::null())
+    /// Starts `epmd`, Erlang's port mapper. One started by the node would outlive it.
+    fn start_mapper(&mut self) {
+        let epmd = self.epmd;
+        let mut command = Command::new("epmd");
+        command
+            .args(["-port", &epmd.to_string(), "-address", "127.0.0.1"])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut mapper = spawned.unwrap_or_else(|error| {
-            panic!("epmd cannot be run ({error}): run `make test`, or install the package rabbitmq-server")
-        });
-        let deadline = Instant::now() + READY_WITHIN;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.epmd)).is_err() {
-            let ended = matches!(mapper.try_wait(), Ok(Some(_)));
-            assert!(!ended && Instant::now() < deadline, "epmd does not start");
-            thread::sleep(PATIENCE);
-        }
-        mapper
+            .stderr(Stdio::null());
+        self.mapper.start(&mut command, REMEDY);
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, epmd)).is_ok();
+        self.mapper.wait_until(listens, READY_WITHIN, String::new);
     }
 
-    fn start_node(&self) -> Child {
+    fn node_command(&self) -> Command {
         let output = File::options().create(true).append(true).open(self.dir.path().join("output"));
-        let output =
-            output.unwrap_or_else(|error| panic!("no file for RabbitMQ's output: {error}"));
-        let errors = output
-            .try_clone()
-            .unwrap_or_else(|error| panic!("no file for RabbitMQ's output: {error}"));
-        self.script("rabbitmq-server")
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .unwrap_or_else(|error| panic!("RabbitMQ cannot be run: {error}"))
+        let files = output.and_then(|output| Ok((output.try_clone()?, output)));
+        let (errors, output) =
+            files.unwrap_or_else(|error| panic!("no file for RabbitMQ's output: {error}"));
+        let mut command = self.script("rabbitmq-server");
+        command.stdout(output).stderr(errors);
+        command
     }
 
     fn script(&self, name: &str) -> Command {
         let script = Path::new(SCRIPTS).join(name);
-        assert!(
-            script.exists(),
-            "RabbitMQ is not installed ({}): run `make test`, or install the package rabbitmq-server",
-            script.display()
-        );
+        assert!(script.exists(), "RabbitMQ is not installed ({}): {REMEDY}", script.display());
         let dir = self.dir.path();
         let mut command = Command::new(script);
         command
-            // The script then becomes the node, so that its process id is the node's.
+            // The script then replaces itself by the node, so its process id is the node's.
             .env("RUNNING_UNDER_SYSTEMD", "1")
             .env("HOME", dir.join("home"))
             .env("LANG", "C.UTF-8")
@@ -274,29 +246,12 @@ impl RabbitServer {
             .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
             .env("RABBITMQ_LOG_BASE", dir.join("log"))
             .env("RABBITMQ_PID_FILE", dir.join("pid"))
-            // Loopback only, and no spinning while there is nothing to do.
+            // Loopback only, and no busy waiting while idle.
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
             );
         command
-    }
-
-    /// Whether the node greets an AMQP client; it opens its port last of all.
-    fn answers(&self) -> bool {
-        let greet = || {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(b"AMQP\x00\x00\x09\x01")?;
-            stream.read_exact(&mut [0])
-        };
-        greet().is_ok()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let Some(node) = &self.node else { return };
-        let sent = kill_process(Pid::from_child(node), signal);
-        sent.unwrap_or_else(|error| panic!("RabbitMQ cannot be signalled: {error}"));
     }
 }
 
@@ -306,11 +261,21 @@ impl Default for RabbitServer {
     }
 }
 
-impl Drop for RabbitServer {
-    fn drop(&mut self) {
-        // No panic in a drop: a process that cannot be killed is left to the test's end.
-        for mut process in [self.node.take(), self.mapper.take()].into_iter().flatten() {
-            process.kill().and_then(|()| process.wait()).ok();
-        }
+fn read_log(dir: &Path) -> String {
+    let mut log = fs::read_to_string(dir.join("output")).unwrap_or_default();
+    for entry in fs::read_dir(dir.join("log")).into_iter().flatten().flatten() {
+        log.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
     }
+    log
+}
+
+/// Whether the node answers an AMQP client; it opens its port last.
+fn answers(port: u16) -> bool {
+    let greet = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"AMQP\x00\x00\x09\x01")?;
+        stream.read_exact(&mut [0])
+    };
+    greet().is_ok()
 }

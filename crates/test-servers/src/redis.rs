@@ -3,44 +3,48 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::ports;
+use crate::process::{ServerProcess, temporary_directory};
 
-/// Longest wait for the server to answer, its data loaded.
+/// The log file in the server's directory.
+const LOG: &str = "redis.log";
+
+/// Timeout until the server answers with its data loaded.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// What the server keeps when it is killed.
+/// What the server still has after it was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
-    /// Nothing: it comes back empty.
+    /// Nothing: it restarts empty.
     None,
-    /// An append-only file, written to disk every second: all but about the last second. (A process
-    /// that is killed loses nothing that it had written to the file; a machine does.)
+    /// An append-only file, synced to disk every second. A killed process loses nothing that it has
+    /// written to the file; only a machine that fails loses about the last second.
     AppendOnly,
 }
 
-/// `redis-server` on a free port of 127.0.0.1, in a directory of its own; killed when dropped.
+/// `redis-server` on a free port of 127.0.0.1, in its own directory; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     also: Vec<Ipv4Addr>,
-    dir: TempDir,
     persistence: Persistence,
-    process: Option<Child>,
+    process: ServerProcess,
+    /// Last, so that it is removed after the process has been killed.
+    dir: TempDir,
 }
 
 impl RedisServer {
-    /// Starts a server that keeps nothing, and waits until it answers.
+    /// Starts a server without persistence, and waits until it answers.
     ///
     /// # Panics
     ///
-    /// It is not installed, or does not start; the text says which.
+    /// It is not installed, or does not start; the message says which.
     pub fn start() -> Self {
         Self::start_with(Persistence::None)
     }
@@ -56,19 +60,24 @@ impl RedisServer {
         server
     }
 
-    /// A server that is not started yet: its port answers nothing until [`Self::restart`].
+    /// A server that is not started: its port is closed until [`Self::restart`].
     ///
     /// # Panics
     ///
     /// No temporary directory can be made.
     pub fn new(persistence: Persistence) -> Self {
-        let dir = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         let [port] = ports::free();
-        Self { port, also: Vec::new(), dir, persistence, process: None }
+        Self {
+            port,
+            also: Vec::new(),
+            dir: temporary_directory(),
+            persistence,
+            process: ServerProcess::new("redis-server"),
+        }
     }
 
-    /// Lets it listen on more addresses of loopback, from its next start on: clients that each use
-    /// one of their own can be cut off one by one.
+    /// Also listens on these loopback addresses from its next start on, so that clients with separate
+    /// addresses can be disconnected one by one.
     #[must_use]
     pub fn also_on(mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Self {
         self.also.extend(addresses);
@@ -85,54 +94,48 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits until it has ended.
     ///
     /// # Panics
     ///
     /// The process can be neither killed nor waited for.
     pub fn kill9(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let gone = process.kill().and_then(|()| process.wait());
-            gone.unwrap_or_else(|error| panic!("redis-server cannot be killed: {error}"));
-        }
+        self.process.kill();
     }
 
-    /// Freezes it: its connections stay, and answer nothing.
+    /// Freezes it (SIGSTOP): its connections stay open, but nothing answers.
     ///
     /// # Panics
     ///
     /// The signal cannot be sent.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.process.signal(Signal::STOP);
     }
 
-    /// Lets a frozen one go on.
+    /// Resumes it after [`Self::pause`].
     ///
     /// # Panics
     ///
     /// The signal cannot be sent.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.process.signal(Signal::CONT);
     }
 
-    /// Kills it if it runs, and starts it on the same port and directory; waits until it answers.
+    /// Kills it if it runs, starts it with the same port and directory, and waits until it answers.
     ///
     /// # Panics
     ///
     /// As [`Self::start`].
     pub fn restart(&mut self) {
         self.kill9();
-        self.process = Some(self.spawn());
-        let deadline = Instant::now() + READY_WITHIN;
-        while !self.answers() {
-            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
-            let hope = ended.is_none() && Instant::now() < deadline;
-            assert!(hope, "redis-server does not start; its log:\n{}", self.log());
-            thread::sleep(Duration::from_millis(10));
-        }
+        let mut command = self.command();
+        self.process.start(&mut command, "run `make test`, or install the package redis-server");
+        let (port, log) = (self.port, self.dir.path().join(LOG));
+        let read_log = || fs::read_to_string(&log).unwrap_or_default();
+        self.process.wait_until(|| answers(port), READY_WITHIN, read_log);
     }
 
-    /// Kills it if it runs, and starts it without anything that it had; waits until it answers.
+    /// Kills it if it runs, deletes its data, starts it, and waits until it answers.
     ///
     /// # Panics
     ///
@@ -147,59 +150,36 @@ impl RedisServer {
         }
     }
 
-    /// What the server has logged.
+    /// The server's log.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("redis.log")).unwrap_or_default()
+        fs::read_to_string(self.dir.path().join(LOG)).unwrap_or_default()
     }
 
-    fn spawn(&self) -> Child {
+    fn command(&self) -> Command {
         let appendonly = if self.persistence == Persistence::AppendOnly { "yes" } else { "no" };
-        let spawned = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(self.also.iter().map(Ipv4Addr::to_string))
             .args(["--save", "", "--appendonly", appendonly, "--appendfsync", "everysec"])
             .args(["--daemonize", "no", "--dir"])
             .arg(self.dir.path())
             .arg("--logfile")
-            .arg(self.dir.path().join("redis.log"))
-            .stdin(Stdio::null())
+            .arg(self.dir.path().join(LOG))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match spawned {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound => panic!(
-                "redis-server is not installed: run `make test`, or install the package \
-                 redis-server"
-            ),
-            Err(error) => panic!("redis-server cannot be run: {error}"),
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let Some(process) = &self.process else { return };
-        let sent = kill_process(Pid::from_child(process), signal);
-        sent.unwrap_or_else(|error| panic!("redis-server cannot be signalled: {error}"));
-    }
-
-    fn answers(&self) -> bool {
-        let ping = || {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-            stream.write_all(b"PING\r\n")?;
-            let mut answer = [0; 7];
-            stream.read_exact(&mut answer)?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        ping().is_ok_and(|answer| &answer == b"+PONG\r\n")
+            .stderr(Stdio::null());
+        command
     }
 }
 
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        // No panic in a drop: a process that cannot be killed is left to the test's end.
-        if let Some(mut process) = self.process.take() {
-            process.kill().and_then(|()| process.wait()).ok();
-        }
-    }
+fn answers(port: u16) -> bool {
+    let ping = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    ping().is_ok_and(|answer| &answer == b"+PONG\r\n")
 }
