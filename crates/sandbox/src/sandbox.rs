@@ -42,8 +42,8 @@ impl fmt::Debug for Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(core: Arc<SandboxCore>, addresses: SandboxAddresses, accounts: u32) -> Self {
-        let hex: String = core.secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { core, addresses, secret: format!("dd{hex}"), accounts }
+        let secret = format!("dd{:032x}", u128::from_be_bytes(core.secret));
+        Self { core, addresses, secret, accounts }
     }
 
     /// Address for clients: the `server` and `port` of TDLib's `addProxy`.
