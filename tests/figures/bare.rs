@@ -19,7 +19,7 @@ use owner_worker::{
     Config, EventSink, NotStored, OnParked, OnStored, Outcome, Ports, Replies, Request, Worker,
 };
 use runtime::{CancellationToken, Clock, Stage};
-use settings::{Settings, Sources};
+use settings::{SettingSources, Settings};
 use tdlib::{Library, Tdlib};
 use tokio::sync::watch;
 
@@ -28,7 +28,7 @@ pub(crate) const ARGUMENT: &str = "--bare-worker";
 
 /// Owns every shard until it is killed.
 pub(crate) async fn run() {
-    let settings = Settings::load(Sources { file: None, environment: None }).unwrap();
+    let settings = settings::load(SettingSources { file: None, environment: None }).unwrap();
     settings.log.telemetry().install();
     let count = ShardCount::new(settings.shard_count).unwrap();
     let failed = CancellationToken::new();

@@ -140,7 +140,7 @@ async fn each_client_prints_the_answer_to_its_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_fails_in_words_when_nobody_takes_its_command() {
-    let mut rabbit = servers::rabbitmq::RabbitServer::new();
+    let mut rabbit = test_servers::rabbitmq::RabbitServer::new();
     for exchange_is_missing in [false, true] {
         if exchange_is_missing {
             rabbit = tokio::task::spawn_blocking(move || {
@@ -202,7 +202,8 @@ async fn each_client_resumes_and_misses_nothing_of_a_killed_subscription() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_fills_a_gap_tells_of_a_lost_one_and_ends_after_its_count() {
-    let server = tokio::task::spawn_blocking(servers::redis::RedisServer::start).await.unwrap();
+    let server =
+        tokio::task::spawn_blocking(test_servers::redis::RedisServer::start).await.unwrap();
     let uri = server.uri();
     let event = |id: &str, prev: &str| {
         json!({"type": "chat_update", "userbot_id": 1, "payload": {"userbot_id": 1, "type": "x",

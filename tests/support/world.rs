@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{Options, PatchedLibrary, Sandbox};
-use servers::rabbitmq::RabbitServer;
-use servers::redis::{Persistence, RedisServer};
+use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use tempfile::TempDir;
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -50,7 +50,8 @@ impl World {
             routes.lines().count() <= 1,
             "run by `make test`: TDLib's tests belong into a network namespace with nothing but loopback"
         );
-        let sandbox = Sandbox::start(Options { accounts, ..Options::default() }).await.unwrap();
+        let sandbox =
+            sandbox::start(SandboxOptions { accounts, ..SandboxOptions::default() }).await.unwrap();
         let library = sandbox.patch_library(&tdlib()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let rabbit = RabbitServer::new();

@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "broker",
             "contracts",
+            "log-port",
             "owner-worker",
             "ownership",
             "publisher",
@@ -27,8 +28,8 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sandbox", &["contracts"]),
-    ("testkit", &["contracts", "tdlib"]),
-    ("servers", &[]),
+    ("testkit", &["contracts", "log-port", "runtime", "tdlib"]),
+    ("test-servers", &[]),
     ("example-client", &[]),
     ("xtask", &[]),
 ];
@@ -37,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
 /// What tests may import in addition to their crate's imports.
-const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "servers", "testkit"];
+const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "test-servers", "testkit"];
 
 /// What only one crate's tests may import in addition.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
@@ -122,8 +123,8 @@ mod tests {
 
     #[test]
     fn only_tests_import_what_is_for_tests() {
-        assert!(check_one("broker", "servers", Some(Kind::Dev), true).is_empty());
-        assert_eq!(check_one("broker", "servers", None, true).len(), 1);
+        assert!(check_one("broker", "test-servers", Some(Kind::Dev), true).is_empty());
+        assert_eq!(check_one("broker", "test-servers", None, true).len(), 1);
         assert_eq!(check_one("broker", "tdlib", Some(Kind::Dev), true).len(), 1);
         assert_eq!(check_one("tdfleet", "sandbox", None, true).len(), 1);
     }

@@ -30,10 +30,17 @@ pub use inspection::{Inspection, inspect};
 pub(crate) use intake::Intake;
 pub use letter::{DeadLetter, Which};
 
+use runtime::Backoff;
+
 use crate::error::Error;
 
 /// Pseudo-queue of RabbitMQ that answers go to without any queue being made.
 pub(crate) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// Delays between attempts to connect, or to open a channel again.
+fn reconnect_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(5))
+}
 
 /// Waits at most `timeout` for one answer of RabbitMQ.
 async fn within<T>(

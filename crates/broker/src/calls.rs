@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -27,7 +27,7 @@ impl Calls {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<Bytes>>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.waiting)
     }
 }
 

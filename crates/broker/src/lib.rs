@@ -14,7 +14,6 @@
 //! Read in this order: [`delivery`], [`bus`], [`publisher`], [`outgoing`].
 
 mod amqp;
-mod backoff;
 pub mod bus;
 mod calls;
 pub mod delivery;

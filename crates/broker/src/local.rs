@@ -1,7 +1,7 @@
 //! The bus inside one process.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -194,7 +194,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Shard, Feed>> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.shards)
     }
 }
 

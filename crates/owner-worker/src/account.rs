@@ -263,7 +263,7 @@ impl Account {
             }
             Finished::Opened(Err(error)) => {
                 self.opening = None;
-                error!(account.id = %self.id, error = runtime::chain(&error), "account not opened");
+                error!(account.id = %self.id, error = runtime::error_chain(&error), "account not opened");
                 self.outbox.close();
                 self.set_state(AccountState::Failed, Some(&error.to_string()));
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
@@ -183,7 +183,7 @@ impl Copies {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(AccountId, CommandId), UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.under_way)
     }
 }
 

@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use contracts::{AccountId, Epoch, Shard, ShardCount};
 use futures_util::future::{join_all, try_join_all};
 use log_port::{AccountLog, LogPort, NotStored, OwnerToken};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
-use settings::{Credentials, ExposeSecret, TelegramSettings};
+use settings::{ExposeSecret, TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
 use tokio::sync::Semaphore;
 
@@ -29,7 +29,7 @@ pub struct Config {
     /// How the accounts present themselves.
     pub telegram: TelegramSettings,
     /// The application's id and hash, and the databases' master key.
-    pub credentials: Credentials,
+    pub credentials: TelegramCredentials,
     /// Longest wait for one answer of TDLib; longer than the minute that TDLib waits in silence.
     pub timeout: Duration,
     /// Accounts that are opened at the same time, and that are closed at the same time.
@@ -143,7 +143,7 @@ impl Worker {
         let strangers = Copies::new(Arc::clone(&self.shared.replies));
         let given_up = CancellationToken::new();
         let owned = Owned { epoch, accounts, strangers, given_up };
-        self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, owned);
+        runtime::write_lock(&self.shards).insert(shard, owned);
         Ok(())
     }
 
@@ -155,17 +155,17 @@ impl Worker {
     /// zero, as when the shard's time is over, all at once. Closing again may shorten the grace.
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
-            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            let shards = runtime::read_lock(&self.shards);
             let handles = shards.get(&shard).map(|owned| owned.accounts.values());
             handles.into_iter().flatten().map(|handle| handle.close(grace)).collect()
         };
         join_all(closed).await;
-        self.shards.write().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        runtime::write_lock(&self.shards).remove(&shard);
     }
 
     /// Runs `with` on an owned shard; `None` when it is not this worker's.
     pub(crate) fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&Owned) -> T) -> Option<T> {
-        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        let shards = runtime::read_lock(&self.shards);
         shards.get(&shard).map(with)
     }
 }

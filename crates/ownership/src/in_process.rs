@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::{Epoch, Shard, ShardCount};
@@ -68,10 +68,10 @@ impl InProcess {
     }
 
     pub(crate) fn release(&self, shard: Shard, clean: bool) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        let held = runtime::lock(&self.held).remove(&shard);
         let Some((epoch, mut file)) = held else { return };
         if let Err(error) = file.write(epoch, clean) {
-            warn!(%shard, error = runtime::chain(&error), "a shard's end cannot be noted");
+            warn!(%shard, error = runtime::error_chain(&error), "a shard's end cannot be noted");
         }
     }
 
@@ -85,7 +85,7 @@ impl InProcess {
         let known = file.read()?;
         let epoch = rules::next_epoch(None, known.0, self.clock.unix_seconds());
         file.write(epoch, false)?;
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, (epoch, file));
+        runtime::lock(&self.held).insert(shard, (epoch, file));
         self.tenures.begin_forever(shard);
         debug!(%shard, epoch, "shard owned");
         let clean = rules::was_clean(None, known);

@@ -246,7 +246,7 @@ mod tests {
 
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
-    use servers::redis::RedisServer;
+    use test_servers::redis::RedisServer;
 
     use super::*;
     use crate::record::{Record, json};
@@ -335,6 +335,6 @@ mod tests {
         let error = Link::new(&"redis://user:hunter2@:x".into(), timeout, Names::default(), 0)
             .err()
             .unwrap();
-        assert!(!runtime::chain(&error).contains("hunter2"));
+        assert!(!runtime::error_chain(&error).contains("hunter2"));
     }
 }

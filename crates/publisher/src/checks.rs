@@ -68,7 +68,7 @@ impl RedisFacts {
 
 #[cfg(test)]
 mod tests {
-    use servers::redis::{Persistence, RedisServer};
+    use test_servers::redis::{Persistence, RedisServer};
 
     use super::*;
 
@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_not_there_is_told_without_its_password() {
         let asked = RedisFacts::ask(&settings("redis://user:hush@127.0.0.1:1/0")).await;
-        let error = runtime::chain(&asked.unwrap_err());
+        let error = runtime::error_chain(&asked.unwrap_err());
         assert!(error.starts_with("cannot connect to Redis"), "{error}");
         assert!(!error.contains("hush"), "{error}");
     }

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::backend::{Backend, Live};
-use crate::backoff::Backoff;
 use crate::error::ReadError;
+use crate::store::retry_backoff;
 use crate::stored::Stored;
 
 /// Events read from the log at once.
@@ -130,12 +130,12 @@ impl Cursor {
 
 impl Task {
     async fn run(mut self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry_backoff();
         let mut reported = false;
         loop {
             let end = match self.attach().await {
                 Ok(mut live) => {
-                    backoff = Backoff::default();
+                    backoff.reset();
                     if std::mem::take(&mut reported) {
                         info!(redis = self.backend.place(), "following again");
                     }
@@ -146,14 +146,14 @@ impl Task {
             let error = match &end {
                 End::Unwanted => return,
                 End::Lost => "the subscription was closed".to_owned(),
-                End::Read(error) => runtime::chain(error),
+                End::Read(error) => runtime::error_chain(error),
             };
             if !std::mem::replace(&mut reported, true) {
                 warn!(redis = self.backend.place(), error, "cannot follow; trying again");
             }
             tokio::select! {
                 () = self.outbox.closed() => return,
-                () = sleep(backoff.delay()) => {}
+                () = sleep(backoff.next_delay()) => {}
             }
         }
     }

@@ -24,7 +24,6 @@
 
 mod account_writer;
 mod backend;
-mod backoff;
 mod checks;
 mod error;
 mod follow;

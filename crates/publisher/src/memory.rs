@@ -3,7 +3,7 @@
 mod account;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use contracts::{AccountId, EventId};
@@ -32,7 +32,7 @@ impl Memory {
     }
 
     fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.accounts)
     }
 
     pub(crate) fn read(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::{AccountId, CommandId, Epoch, EventId};
 use log_port::{
@@ -11,7 +12,14 @@ use log_port::{
     PendingPosition,
 };
 
+use runtime::Backoff;
+
 use crate::stored::Stored;
+
+/// Delays between attempts to reach the store.
+pub(crate) fn retry_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(2))
+}
 
 /// One act on one account's keys; a store carries it out whole or not at all, and carrying it out
 /// twice in a row is the same as once.

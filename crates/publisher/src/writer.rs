@@ -16,8 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
-use crate::store::{Outage, Store};
+use crate::store::{Outage, Store, retry_backoff};
 use flight::Flight;
 
 pub(crate) use books::Books;
@@ -67,7 +66,11 @@ impl<S: Store> Writer<S> {
         if *self.connected.borrow()
             && let Err(outage) = self.settle().await
         {
-            warn!(redis = self.store.place(), error = runtime::chain(&outage), "events are lost");
+            warn!(
+                redis = self.store.place(),
+                error = runtime::error_chain(&outage),
+                "events are lost"
+            );
         }
         self.connected.send_replace(false);
         self.held.drain(..).for_each(|flight| self.books.close(flight));
@@ -147,13 +150,13 @@ impl<S: Store> Writer<S> {
     /// Tries until the store takes events again; `false` when the stage stops first.
     async fn reconnect(&mut self) -> bool {
         self.connected.send_replace(false);
-        let mut backoff = Backoff::default();
+        let mut backoff = retry_backoff();
         while let Err(outage) = self.attach().await {
             self.report(&outage);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
-                () = sleep(backoff.delay()) => {}
+                () = sleep(backoff.next_delay()) => {}
             }
         }
         if std::mem::take(&mut self.reported) {
@@ -194,7 +197,7 @@ impl<S: Store> Writer<S> {
         if !std::mem::replace(&mut self.reported, true) {
             warn!(
                 redis = self.store.place(),
-                error = runtime::chain(outage),
+                error = runtime::error_chain(outage),
                 "redis takes no events; trying again until it does"
             );
         }

@@ -138,7 +138,7 @@ impl Daemon {
                 change = self.ownership.next() => match change {
                     Ok(change) => self.on_change(change),
                     Err(error) => {
-                        error!(error = runtime::chain(&error), "the store cannot be used");
+                        error!(error = runtime::error_chain(&error), "the store cannot be used");
                         self.failed.cancel();
                     }
                 },
@@ -267,6 +267,6 @@ fn end_at_once(signal: &str) -> ! {
 }
 
 /// The accounts as ids; the settings have refused numbers that are none.
-pub(crate) fn account_ids(ranges: &settings::Ranges) -> BTreeSet<AccountId> {
+pub(crate) fn account_ids(ranges: &settings::NumberRanges) -> BTreeSet<AccountId> {
     ranges.iter().filter_map(|id| AccountId::new(i64::try_from(id).ok()?)).collect()
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use broker::{Outgoing, Publisher};
 use contracts::AccountId;
 use publisher::{Followed, Follower, Start};
-use sandbox::{Options, Sandbox};
+use sandbox::{Sandbox, SandboxOptions};
 use settings::{ProxySettings, Settings};
 
 use crate::cli::DemoArgs;
@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_mins(1);
 pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Result<ExitCode> {
     let account = AccountId::new(1).context("1 is an account id")?;
     say("starting a Telegram data centre on this machine");
-    let sandbox = Sandbox::start(Options::default()).await?;
+    let sandbox = sandbox::start(SandboxOptions::default()).await?;
     let library = patch(&sandbox, &settings.tdlib.library)?;
     let data = tempfile::tempdir().context("cannot make a directory for the accounts")?;
 

@@ -106,7 +106,7 @@ fn library(settings: &Settings) -> Check {
     let crashes = settings.worker.data_dir.join("crashes");
     match Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crashes) {
         Ok(_) => Check::ok("tdlib", format!("libtdjson {REQUIRED_VERSION} loads")),
-        Err(error) => Check::wrong("tdlib", runtime::chain(&error), "see docs/tdlib.md"),
+        Err(error) => Check::wrong("tdlib", runtime::error_chain(&error), "see docs/tdlib.md"),
     }
 }
 
@@ -115,7 +115,7 @@ async fn redis(settings: &Settings) -> Vec<Check> {
         Ok(facts) => redis_facts(&facts),
         Err(error) => {
             let remedy = "start Redis, or correct publisher.uri";
-            vec![Check::wrong("redis", runtime::chain(&error), remedy)]
+            vec![Check::wrong("redis", runtime::error_chain(&error), remedy)]
         }
     }
 }
@@ -157,7 +157,7 @@ async fn rabbitmq(settings: &Settings, count: ShardCount) -> Vec<Check> {
         Ok(found) => found,
         Err(error) => {
             let remedy = "start RabbitMQ, or correct broker.uri";
-            return vec![Check::wrong("rabbitmq", runtime::chain(&error), remedy)];
+            return vec![Check::wrong("rabbitmq", runtime::error_chain(&error), remedy)];
         }
     };
     let mut checks = vec![Check::ok("rabbitmq", "answers"), topology(found, count)];

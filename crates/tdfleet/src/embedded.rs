@@ -67,7 +67,7 @@ async fn publish(publisher: &Publisher, line: &str) {
     };
     for outcome in publisher.publish_command(&[outgoing]).await {
         if let Err(error) = outcome {
-            error!(error = runtime::chain(&error), "not published");
+            error!(error = runtime::error_chain(&error), "not published");
         }
     }
 }

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use settings::{Faults, Settings, Sources};
+use settings::{SettingFaults, SettingSources, Settings};
 
 use cli::{Cli, Subcommand, WorkerArgs};
 
@@ -70,8 +70,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads the settings, and sets the log up as they say.
-fn settings(file: Option<PathBuf>) -> Result<Settings, Faults> {
-    let settings = Settings::load(Sources { file, environment: None })?;
+fn settings(file: Option<PathBuf>) -> Result<Settings, SettingFaults> {
+    let settings = settings::load(SettingSources { file, environment: None })?;
     settings.log.telemetry().install();
     Ok(settings)
 }
@@ -88,7 +88,7 @@ fn check_config(settings: &Settings) -> anyhow::Result<ExitCode> {
 /// Tells on standard error what ended the command: it may be read before any log is set up.
 #[expect(clippy::print_stderr, reason = "the last words of a command")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    if let Some(faults) = error.downcast_ref::<Faults>() {
+    if let Some(faults) = error.downcast_ref::<SettingFaults>() {
         eprintln!("tdfleet: the settings are wrong:");
         for fault in faults.iter() {
             eprintln!("  {}: {}", fault.setting, fault.problem);

@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
             Ok(if failed(&event) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Err(error @ PublishError::NoAnswer) => {
-            tracing::error!(error = runtime::chain(&error), "the command may still be run");
+            tracing::error!(error = runtime::error_chain(&error), "the command may still be run");
             Ok(ExitCode::from(EX_TEMPFAIL))
         }
         Err(error) => Err(error.into()),

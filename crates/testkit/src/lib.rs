@@ -1,4 +1,4 @@
-//! For tests alone: stand-ins for what tdfleet runs on.
+//! Test doubles for what tdfleet depends on.
 
 mod scripted;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use sandbox::Fault;
-use servers::rabbitmq::RabbitServer;
-use servers::redis::RedisServer;
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::RedisServer;
 use tokio::time::{sleep, timeout};
 
 use super::random::Random;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use contracts::{AccountId, ShardCount};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{PatchedLibrary, Sandbox};
-use servers::rabbitmq::RabbitServer;
-use servers::redis::{Persistence, RedisServer};
 use tempfile::TempDir;
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
@@ -78,8 +78,8 @@ impl Stage {
         );
         let accounts = options.accounts;
         let sandbox =
-            sandbox::Options { accounts, recorded_calls: 3_000_000, ..Default::default() };
-        let sandbox = Sandbox::start(sandbox).await.unwrap();
+            sandbox::SandboxOptions { accounts, recorded_calls: 3_000_000, ..Default::default() };
+        let sandbox = sandbox::start(sandbox).await.unwrap();
         let library = sandbox.patch_library(&tdlib()).unwrap();
         let workers = 0..options.workers;
         let slots = workers.clone().map(|worker| Slot {

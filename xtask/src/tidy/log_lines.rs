@@ -5,7 +5,7 @@ use crate::tree::Tree;
 const PAGE: &str = "docs/operations.md";
 
 /// Crates whose log an operator never sees.
-const NOT_OPERATED: &[&str] = &["crates/sandbox/", "crates/servers/", "crates/testkit/"];
+const NOT_OPERATED: &[&str] = &["crates/sandbox/", "crates/test-servers/", "crates/testkit/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let page = tree.text(PAGE);

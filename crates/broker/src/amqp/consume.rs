@@ -16,8 +16,7 @@ use tracing::{debug, warn};
 use crate::amqp::link::Links;
 use crate::amqp::outlet::Outlet;
 use crate::amqp::settle::Settler;
-use crate::amqp::{wire, within};
-use crate::backoff::Backoff;
+use crate::amqp::{reconnect_backoff, wire, within};
 use crate::delivery::{Delivery, Execute, Settled};
 use crate::error::Error;
 
@@ -44,7 +43,7 @@ impl Consumption {
     /// Consumes until `stop`, then until everything that was handed over is acknowledged; whether
     /// nothing was left.
     pub(crate) async fn run(mut self) -> bool {
-        let mut backoff = Backoff::default();
+        let mut backoff = reconnect_backoff();
         loop {
             let stop = self.stop.clone();
             let connected = stop.run_until_cancelled(self.links.connection());
@@ -63,7 +62,7 @@ impl Consumption {
             if let Some(opened) = opened {
                 self.close(opened);
             }
-            let (queue, cause) = (&self.queue, runtime::chain(&error));
+            let (queue, cause) = (&self.queue, runtime::error_chain(&error));
             if self.stop.is_cancelled() {
                 warn!(queue, error = cause, "deliveries are left to be delivered again");
                 return false;
@@ -75,8 +74,8 @@ impl Consumption {
                 self.links.report_damage();
             }
             drop(connection);
-            backoff.began(since);
-            stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;
+            backoff.reset_if_stable(since);
+            stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await;
         }
     }
 
@@ -129,7 +128,10 @@ impl Consumption {
         self.stage.spawn("channel", OnFailure::Log, async move {
             let closed = channel.close(200, "OK".into());
             if let Err(error) = within(timeout, "closing a channel", closed).await {
-                debug!(error = runtime::chain(&error), "a channel was lost before it was closed");
+                debug!(
+                    error = runtime::error_chain(&error),
+                    "a channel was lost before it was closed"
+                );
             }
             drop(consumer);
             Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,7 +88,7 @@ impl Intake {
     }
 
     pub(crate) fn subscribe(&self, shard: Shard) {
-        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shards = runtime::lock(&self.shards);
         shards.entry(shard).or_insert_with(|| {
             Flow::ALL.map(|flow| {
                 let queue = self.names.command_queue(flow, shard, self.count);
@@ -98,7 +98,7 @@ impl Intake {
     }
 
     pub(crate) async fn unsubscribe(&self, shard: Shard, grace: Duration) -> bool {
-        let removed = self.shards.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        let removed = runtime::lock(&self.shards).remove(&shard);
         let Some(subscriptions) = removed else { return true };
         // Dropped, this closes the channels at once.
         let kills = subscriptions.each_ref().map(|one| one.kill.clone().drop_guard());

@@ -15,8 +15,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::amqp::topology::Topology;
-use crate::amqp::within;
-use crate::backoff::Backoff;
+use crate::amqp::{reconnect_backoff, within};
 use crate::error::Error;
 
 /// Seconds between heartbeats, unless the URI asks for another number; RabbitMQ is taken for gone
@@ -132,7 +131,7 @@ impl Keeper {
 
     async fn keep_on(&self) -> anyhow::Result<()> {
         let place = format!("{}:{}", self.uri.authority.host, self.uri.authority.port);
-        let mut backoff = Backoff::default();
+        let mut backoff = reconnect_backoff();
         let mut told = false;
         loop {
             let error = match self.open().await {
@@ -147,7 +146,7 @@ impl Keeper {
                     self.links.send_replace(Some(Arc::downgrade(&connection)));
                     let error = self.watch(&connection, events, &probe).await;
                     self.links.send_replace(None);
-                    backoff.began(since);
+                    backoff.reset_if_stable(since);
                     error
                 }
                 Err(error @ (Error::ShardCount { .. } | Error::Mismatch { .. })) => {
@@ -156,11 +155,11 @@ impl Keeper {
                 Err(error) => error,
             };
             if !told && self.purpose != Purpose::Answer {
-                let error = runtime::chain(&error);
+                let error = runtime::error_chain(&error);
                 warn!(place, error, "RabbitMQ cannot be reached, trying again until it can");
             }
             told = true;
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.next_delay()).await;
         }
     }
 

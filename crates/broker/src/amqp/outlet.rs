@@ -3,7 +3,7 @@
 //! It is never the one that consumes: under a memory or disk alarm RabbitMQ stops reading from
 //! whoever publishes, and acknowledgements must not be caught behind that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,7 +52,7 @@ impl Job {
 }
 
 fn take(posts: &Mutex<Option<Vec<Post>>>) -> Option<Vec<Post>> {
-    posts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    runtime::lock(posts).take()
 }
 
 /// A caller's hold on its job: when the caller is gone, nothing more of it is sent.

@@ -16,8 +16,7 @@ use tracing::warn;
 
 use crate::amqp::link::Links;
 use crate::amqp::outlet::{Job, Outcome, Post};
-use crate::amqp::{DIRECT_REPLY_TO, within};
-use crate::backoff::Backoff;
+use crate::amqp::{DIRECT_REPLY_TO, reconnect_backoff, within};
 use crate::calls::Calls;
 use crate::error::{Error, PublishError};
 
@@ -43,7 +42,7 @@ pub(crate) struct Press {
 impl Press {
     /// Publishes until `stop`, or until nobody is left to publish for.
     pub(crate) async fn run(mut self, mut work: Work) -> anyhow::Result<()> {
-        let mut backoff = Backoff::default();
+        let mut backoff = reconnect_backoff();
         loop {
             let connected = self.stop.run_until_cancelled(self.links.connection());
             let Some(Some(connection)) = connected.await else { return Ok(()) };
@@ -54,13 +53,13 @@ impl Press {
             };
             let Err(error) = served else { return Ok(()) };
             if connection.status().connected() && !matches!(error, Error::GivenUp) {
-                let error = runtime::chain(&error);
+                let error = runtime::error_chain(&error);
                 warn!(error, "the publishing channel was lost; it will be set up again");
                 self.links.report_damage();
             }
             drop(connection);
-            backoff.began(since);
-            self.stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await;
+            backoff.reset_if_stable(since);
+            self.stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await;
         }
     }
 

@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 use lapin::BasicProperties;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
+use test_servers::rabbitmq::RabbitServer;
 
 use crate::support::{
     Client, Fixture, Inbox, PATIENCE, account, answer, count, number, numbered, recorder, shard_of,

@@ -4,8 +4,8 @@ use broker::{DeadLetter, DeadLetters, Delivery, Error, Inspection, Settlement, W
 use contracts::ShardCount;
 use lapin::BasicProperties;
 use lapin::options::QueueDeleteOptions;
-use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
+use test_servers::rabbitmq::RabbitServer;
 
 use crate::support::{Client, Fixture, Inbox, answer, count, shard_of};
 

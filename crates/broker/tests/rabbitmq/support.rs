@@ -14,8 +14,8 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use runtime::{CancellationToken, Stage};
-use servers::rabbitmq::RabbitServer;
 use settings::{BrokerSettings, QueueType};
+use test_servers::rabbitmq::RabbitServer;
 use tokio::sync::mpsc;
 
 /// Longest wait for anything that ought to happen.

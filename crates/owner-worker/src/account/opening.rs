@@ -11,7 +11,7 @@ use sha2::Sha256;
 use tdlib::enums::ProxyType;
 use tdlib::methods::{AddProxy, SetTdlibParameters};
 use tdlib::types::{Proxy, ProxyTypeMtproto};
-use tdlib::{CallError, Client, Updates};
+use tdlib::{CallError, Client, UpdateReceiver};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -34,7 +34,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// An open account: its TDLib client, and the lock on its directory for as long as that lives.
 pub(super) struct Session {
     pub(super) client: Client,
-    pub(super) updates: Updates,
+    pub(super) updates: UpdateReceiver,
     /// Dropped when TDLib has opened the account, or cannot.
     pub(super) starting: Option<Starting>,
     directory: Directory,
@@ -105,7 +105,7 @@ impl Opening {
         let (begun, mut told) = (Instant::now(), false);
         loop {
             let error = match self.attempt().await {
-                Err(error) if error.passes() => runtime::chain(&error),
+                Err(error) if error.passes() => runtime::error_chain(&error),
                 done => return done,
             };
             let account = self.log.token().account;
@@ -239,8 +239,10 @@ impl Session {
     }
 }
 
-type Sent =
-    (Option<tdlib::Pending<tdlib::types::AddedProxy>>, tdlib::Pending<tdlib::methods::Done>);
+type Sent = (
+    Option<tdlib::PendingCall<tdlib::types::AddedProxy>>,
+    tdlib::PendingCall<tdlib::methods::OkAnswer>,
+);
 
 /// The key of one account's databases, 32 bytes derived from the master key (HKDF-SHA-256).
 fn database_key(master: &str, account: AccountId) -> [u8; 32] {

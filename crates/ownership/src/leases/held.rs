@@ -194,7 +194,7 @@ impl Held {
         let Some(mut holding) = self.open.remove(&shard) else { return };
         // First of all: whatever happens to the record, the file tells the next owner.
         if let Err(error) = holding.lock.write(holding.epoch, clean) {
-            warn!(%shard, error = runtime::chain(&error), "a shard's end cannot be noted");
+            warn!(%shard, error = runtime::error_chain(&error), "a shard's end cannot be noted");
         }
         let Holding { epoch, beat, lock, .. } = holding;
         debug!(%shard, epoch, clean, "shard released");

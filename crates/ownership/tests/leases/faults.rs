@@ -94,7 +94,8 @@ fn an_owner_cut_from_redis_loses_its_shards_in_time() {
 #[test]
 fn an_owner_takes_again_what_it_lost_once_redis_is_back() {
     let mut fleet = Fleet::seeded(1);
-    fleet.redis = servers::redis::RedisServer::start_with(servers::redis::Persistence::AppendOnly);
+    fleet.redis =
+        test_servers::redis::RedisServer::start_with(test_servers::redis::Persistence::AppendOnly);
     fleet.write_record(0, &json!({"epoch": 0, "owner": "", "beat": 0, "store": "", "clean": true}));
     let mut worker = fleet.worker("first");
     let had = worker.gained();

@@ -90,7 +90,7 @@ mod tests {
     use deadpool_redis::redis::Client;
     use futures_util::StreamExt;
     use log_port::{Admission, CommandFingerprint, Intent};
-    use servers::redis::RedisServer;
+    use test_servers::redis::RedisServer;
 
     use settings::SecretString;
 
@@ -302,6 +302,6 @@ mod tests {
         let server = Server::new(&uri, std::time::Duration::from_secs(1)).unwrap();
         assert_eq!(server.place, "redis.example:7000");
         let error = Server::new(&"redis://user:hunter2@:x".into(), server.timeout).err().unwrap();
-        assert!(!runtime::chain(&error).contains("hunter2"));
+        assert!(!runtime::error_chain(&error).contains("hunter2"));
     }
 }

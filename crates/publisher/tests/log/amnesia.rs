@@ -5,7 +5,7 @@ use std::time::Duration;
 use contracts::{Epoch, Flow};
 use log_port::{AdmissionVerdict, HeadField};
 use publisher::{ClaimError, EventLog, NotStored};
-use servers::redis::Persistence;
+use test_servers::redis::Persistence;
 use tokio::time::timeout;
 
 use crate::ledger::{
@@ -215,7 +215,8 @@ async fn whoever_parks_hears_that_redis_has_lost_its_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_asked_while_redis_is_away_is_answered_when_it_is_back() {
-    let mut place = Place::on(servers::redis::RedisServer::start_with(Persistence::AppendOnly));
+    let mut place =
+        Place::on(test_servers::redis::RedisServer::start_with(Persistence::AppendOnly));
     let (log, me) = (place.open(), owner(account(1), 7));
     assert_eq!(begin(&log, me, "a", ONCE).await, Ok(AdmissionVerdict::Proceed));
     place.server().kill9();

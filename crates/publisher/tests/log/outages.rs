@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contracts::AccountId;
 use publisher::{EventLog, OnStored, Start, Stored};
-use servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::interval;

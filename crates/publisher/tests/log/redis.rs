@@ -4,7 +4,7 @@ use contracts::Epoch;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, FromRedisValue, cmd};
 use publisher::{ClaimError, EventLog, Followed, NotStored, Start};
-use servers::redis::RedisServer;
+use test_servers::redis::RedisServer;
 
 use crate::support::{
     Place, SOON, account, all, append_all, check_chain, claim_last, event, id, next, next_n,

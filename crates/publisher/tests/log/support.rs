@@ -7,8 +7,8 @@ use contracts::{AccountId, Body, Epoch, Event, EventId, EventMeta, Names};
 use log_port::OwnerToken;
 use publisher::{EventLog, Followed, Follower, NotStored, OnStored, Stored};
 use runtime::{CancellationToken, Stage};
-use servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
+use test_servers::redis::{Persistence, RedisServer};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 

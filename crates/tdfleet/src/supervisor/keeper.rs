@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use runtime::Clock;
+use runtime::{Backoff, Clock};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::Instant;
@@ -18,10 +18,10 @@ use crate::EX_CONFIG;
 /// Until its first beat a process owns nothing; it may take this long.
 const STARTING: Duration = Duration::from_secs(30);
 
-/// A process that stood this long is healthy.
-const HEALTHY: Duration = Duration::from_mins(1);
+/// First pause before a process is started again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest pause before a process is started again.
+/// Longest pause; a process that ran for longer is healthy, and its next failure counts as the first.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// How a worker's last process ended.
@@ -51,7 +51,7 @@ impl Keeper {
     pub(super) async fn keep(self) -> Outcome {
         let worker = &self.name;
         let stop = &self.orders.stop;
-        let mut failures = 0;
+        let mut backoff = Backoff::exact(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last = Outcome::Clean;
         while !stop.is_cancelled() {
             let began = Instant::now();
@@ -69,8 +69,8 @@ impl Keeper {
             if stop.is_cancelled() {
                 break;
             }
-            failures = if HEALTHY < began.elapsed() { 1 } else { failures + 1 };
-            let pause = pause(failures);
+            backoff.reset_if_stable(began);
+            let pause = backoff.next_delay();
             warn!(worker, again_in_s = pause.as_secs(), "a worker process is started again");
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
@@ -169,12 +169,6 @@ async fn beat(beats: &mut Option<ChildStdout>) -> bool {
     beats.read(&mut bytes).await.is_ok_and(|count| count != 0)
 }
 
-/// 1 s after the first failure, then twice as much each time.
-fn pause(failures: u32) -> Duration {
-    let doubled = 1 << failures.saturating_sub(1).min(6);
-    Duration::from_secs(doubled).min(LONGEST_PAUSE)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -182,12 +176,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_minute() {
-        let pauses: Vec<_> = (1..=8).map(|failures| pause(failures).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
 
     fn keeper(script: &str, directory: &Path) -> Keeper {
         let program = directory.join("worker");
