@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::sleep;
 
-/// A moment on `CLOCK_BOOTTIME`. It never goes back, nobody can set it, and unlike Tokio's clock it
+/// A moment on `CLOCK_BOOTTIME`. It never goes back and cannot be set, and unlike Tokio's clock it
 /// keeps running while the machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BootTime(pub(crate) Duration);

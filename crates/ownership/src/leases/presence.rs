@@ -25,6 +25,8 @@ pub(super) struct WorkerPresence {
     heartbeat: u64,
     /// Since when RabbitMQ has been unreachable.
     bus_down_since: Option<BootTime>,
+    /// The other workers can see this one.
+    announced: bool,
     duplicate_logged: bool,
 }
 
@@ -49,6 +51,7 @@ impl WorkerPresence {
             status,
             heartbeat: 0,
             bus_down_since: None,
+            announced: false,
             duplicate_logged: false,
         }
     }
@@ -98,9 +101,15 @@ impl WorkerPresence {
         Some(WorkerAnnouncement { record: to_json(&record), overwrite })
     }
 
-    /// The record is published.
-    pub(super) fn on_announced(&mut self) {
-        self.duplicate_logged = false;
+    /// Whether the other workers can see this one.
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    /// Sets whether Redis has the record that the last heartbeat published.
+    pub(super) fn set_announced(&mut self, announced: bool) {
+        self.announced = announced;
+        self.duplicate_logged &= !announced;
     }
 
     /// An outage shorter than the join delay does not count.

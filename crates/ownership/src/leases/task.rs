@@ -51,8 +51,6 @@ pub(super) struct TaskState {
     redis_time_ms: u64,
     leaving: bool,
     stopping: bool,
-    /// The other workers can see this one.
-    announced: bool,
     /// A move to request: the shard, and the worker it should move to.
     requested_move: Option<(Shard, String)>,
     /// Answered once the others know that this worker is leaving.
@@ -169,10 +167,7 @@ impl LeaseTask {
     fn apply(&mut self, request: &HeartbeatRequest, response: &HeartbeatResponse, sent: BootTime) {
         self.held.on_renewed(&request.renew, &response.lost, sent);
         self.held.on_released();
-        self.state.announced = response.announced;
-        if response.announced {
-            self.presence.on_announced();
-        }
+        self.presence.set_announced(response.announced);
         let requested_move = self.state.requested_move.take();
         if let Some((shard, to)) = requested_move.filter(|_| response.move_started) {
             self.held.request_hand_over(shard, &to);
@@ -183,7 +178,7 @@ impl LeaseTask {
     }
 
     async fn follow_plan(&mut self) -> Result<(), OwnershipError> {
-        if !self.state.announced || self.state.leaving || self.state.stopping {
+        if !self.presence.is_announced() || self.state.leaving || self.state.stopping {
             return Ok(());
         }
         let plan = self.planner.plan(&PlanInput {

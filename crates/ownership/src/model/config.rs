@@ -10,7 +10,7 @@ pub(super) const TIMES: LeaseTimes = LeaseTimes { lease: Duration::from_secs(3) 
 pub(super) const MAX_AGE: u8 = 4;
 /// Steps after which a process stops waiting for an answer.
 pub(super) const ANSWER_TIMEOUT: u8 = 2;
-/// Most requests on their way whose answers nobody waits for; older ones are lost.
+/// Most requests on their way without a process waiting for the answer; older ones are lost.
 pub(super) const MAX_ABANDONED: usize = 2;
 /// Expiry of a request that is applied whenever it arrives.
 pub(super) const NEVER: u8 = u8::MAX;

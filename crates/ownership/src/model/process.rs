@@ -16,7 +16,7 @@ pub(super) fn actions(state: &ModelState, at: usize, config: ModelConfig) -> Vec
             next.extend(release(state, at));
         }
     }
-    // The answer may still arrive, but nobody waits for it.
+    // The answer may still arrive, but the process stops waiting.
     if state.messages.iter().any(|message| message.is_awaited_by(at) && message.age > 0) {
         let mut state = state.clone();
         state.give_up(at);
