@@ -2,10 +2,10 @@
 
 mod acquire;
 mod config;
-mod held_shard;
 mod held_shards;
 mod identity;
 mod input;
+mod leased_shard;
 mod observed;
 mod planner;
 mod presence;

@@ -12,8 +12,8 @@ use crate::boot_time::{BootTime, wait_until};
 use crate::error::OwnershipError;
 use crate::lease::OwnershipChange;
 use crate::lease_table::LeaseTable;
-use crate::leases::held_shard::{ClosedShard, HeldShard, HoldPhase, LockedShard};
 use crate::leases::identity::WorkerIdentity;
+use crate::leases::leased_shard::{ClosedShard, HoldPhase, LeasedShard, LockedShard};
 use crate::redis::RecordWrite;
 use crate::rules::LeaseTimes;
 
@@ -22,7 +22,7 @@ pub(super) struct HeldShards {
     times: LeaseTimes,
     table: Arc<LeaseTable>,
     changes: mpsc::UnboundedSender<Result<OwnershipChange, OwnershipError>>,
-    held: BTreeMap<Shard, HeldShard>,
+    held: BTreeMap<Shard, LeasedShard>,
     closed: BTreeMap<Shard, ClosedShard>,
 }
 
@@ -55,7 +55,7 @@ impl HeldShards {
     pub(super) fn add(&mut self, locked: LockedShard) {
         let (lease, sent) = (locked.lease, locked.sent);
         self.table.grant(lease.shard, self.times.closes_at(sent), self.times.ends_at(sent));
-        self.held.insert(lease.shard, HeldShard::new(locked));
+        self.held.insert(lease.shard, LeasedShard::new(locked));
         info!(shard = %lease.shard, epoch = lease.epoch.0, clean = lease.clean, "shard acquired");
         self.send(OwnershipChange::Acquired(lease));
     }

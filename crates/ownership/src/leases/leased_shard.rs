@@ -33,7 +33,7 @@ pub(super) enum HoldPhase {
 }
 
 #[derive(Debug)]
-pub(super) struct HeldShard {
+pub(super) struct LeasedShard {
     epoch: u64,
     heartbeat: u64,
     lock: ShardFile,
@@ -44,7 +44,7 @@ pub(super) struct HeldShard {
     pub(super) phase: HoldPhase,
 }
 
-impl HeldShard {
+impl LeasedShard {
     pub(super) fn new(locked: LockedShard) -> Self {
         Self {
             epoch: locked.lease.epoch.0,
@@ -91,8 +91,8 @@ pub(super) struct ClosedShard {
 impl ClosedShard {
     /// Also writes the clean mark to the shard's file. That comes first: whatever happens to the
     /// record, the next owner reads the file.
-    pub(super) fn close(held: HeldShard, clean: bool) -> (Self, Result<(), OwnershipError>) {
-        let HeldShard { epoch, heartbeat, mut lock, .. } = held;
+    pub(super) fn close(held: LeasedShard, clean: bool) -> (Self, Result<(), OwnershipError>) {
+        let LeasedShard { epoch, heartbeat, mut lock, .. } = held;
         let written = lock.write(epoch, clean);
         let identity = lock.identity().to_owned();
         (Self { epoch, heartbeat, clean, lock: Some(lock), identity }, written)
