@@ -12,7 +12,7 @@ use anyhow::Context;
 use broker::{Bus, Publisher};
 use contracts::{AccountId, Names, ShardCount};
 use owner_worker::{Config, Ports, Worker};
-use ownership::{Change, LeaseConfig, Ownership};
+use ownership::{LeaseConfig, Ownership, OwnershipChange};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
 use settings::{Settings, TdlibSettings, TelegramSettings, WorkerSettings};
@@ -126,7 +126,7 @@ impl Daemon {
     pub(crate) async fn serve<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = std::pin::pin!(until);
         loop {
-            self.ownership.set_bus(*self.bus_up.borrow_and_update());
+            self.ownership.set_bus_reachable(*self.bus_up.borrow_and_update());
             tokio::select! {
                 biased;
                 () = self.failed.cancelled() => return None,
@@ -135,7 +135,7 @@ impl Daemon {
                     return None;
                 }
                 output = &mut until => return Some(output),
-                change = self.ownership.next() => match change {
+                change = self.ownership.next_change() => match change {
                     Ok(change) => self.on_change(change),
                     Err(error) => {
                         error!(error = runtime::error_chain(&error), "the store cannot be used");
@@ -148,14 +148,14 @@ impl Daemon {
         }
     }
 
-    fn on_change(&mut self, change: Change) {
+    fn on_change(&mut self, change: OwnershipChange) {
         match change {
-            Change::Gained(lease) => self.custody.gain(lease),
-            Change::Asked(shard) => {
+            OwnershipChange::Acquired(lease) => self.custody.gain(lease),
+            OwnershipChange::HandOverRequested(shard) => {
                 info!(%shard, "handing a shard over to another worker");
                 self.custody.hand_over(shard, self.grace);
             }
-            Change::Lost(shard) => self.custody.drop_now(shard),
+            OwnershipChange::Lost(shard) => self.custody.drop_now(shard),
         }
     }
 
@@ -166,7 +166,7 @@ impl Daemon {
         let failed = self.failed.is_cancelled();
         let mut signals = self.signals;
         let drain = async {
-            self.ownership.leave().await;
+            self.ownership.leave_fleet().await;
             hand_all_over(&mut self.ownership, &mut self.custody, self.grace).await;
             let mut clean = self.intake.drain(SETTLING).await;
             clean &= self.accounts.drain(SETTLING).await;
@@ -198,10 +198,10 @@ async fn hand_all_over(ownership: &mut Ownership, custody: &mut Custody, grace: 
         tokio::select! {
             (shard, clean) = custody.next() => ownership.release(shard, clean),
             // What is gained now is handed over with the rest.
-            change = ownership.next() => match change {
-                Ok(Change::Lost(shard)) => custody.drop_now(shard),
-                Ok(Change::Gained(lease)) => ownership.release(lease.shard, lease.clean),
-                Ok(Change::Asked(_)) | Err(_) => {}
+            change = ownership.next_change() => match change {
+                Ok(OwnershipChange::Lost(shard)) => custody.drop_now(shard),
+                Ok(OwnershipChange::Acquired(lease)) => ownership.release(lease.shard, lease.clean),
+                Ok(OwnershipChange::HandOverRequested(_)) | Err(_) => {}
             },
             () = tokio::time::sleep_until(told + REPORT) => {
                 told = Instant::now();
@@ -232,7 +232,7 @@ fn ownership(
                 data_dir: data_dir.clone(),
                 clock: Clock::system(),
             };
-            Ownership::leases(stage, config)?
+            Ownership::start_leases(stage, config)?
         }
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use contracts::{Shard, ShardCount};
-use ownership::fleet::{Fleet, ShardView, View};
+use ownership::{FleetClient, FleetView, ShardView};
 use serde::Serialize;
 use settings::Settings;
 use tokio::time::Instant;
@@ -43,7 +43,11 @@ struct Row<'a> {
     store: Option<&'a str>,
 }
 
-async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(
+    fleet: &mut FleetClient,
+    count: ShardCount,
+    args: &ListArgs,
+) -> anyhow::Result<ExitCode> {
     let view = fleet.view().await?;
     let rows: Vec<_> = count.shards().map(|shard| row(&view, shard)).collect();
     if args.json {
@@ -68,7 +72,7 @@ async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(view: &View, shard: Shard) -> Row<'_> {
+fn row(view: &FleetView, shard: Shard) -> Row<'_> {
     let seen = find(view, shard);
     let moving = view.moving.as_ref().filter(|(moving, _)| *moving == shard);
     Row {
@@ -94,7 +98,7 @@ fn state(shard: &ShardView) -> &'static str {
 }
 
 async fn move_to(
-    fleet: &mut Fleet,
+    fleet: &mut FleetClient,
     count: ShardCount,
     args: &MoveArgs,
 ) -> anyhow::Result<ExitCode> {
@@ -129,7 +133,7 @@ async fn move_to(
     }
 }
 
-fn progress(view: &View, shard: Shard, to: &str) -> String {
+fn progress(view: &FleetView, shard: Shard, to: &str) -> String {
     let owner = find(view, shard).and_then(|seen| seen.owner.as_deref());
     match (&view.moving, owner) {
         (Some((moving, _)), Some(owner)) if *moving == shard => {
@@ -144,7 +148,7 @@ fn progress(view: &View, shard: Shard, to: &str) -> String {
 }
 
 /// Whether the worker can ever own the shard as things stand.
-fn can_have(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
+fn can_have(view: &FleetView, shard: Shard, to: &str) -> anyhow::Result<()> {
     let Some(worker) = view.workers.iter().find(|worker| worker.name == to) else {
         bail!("there is no worker {to}; `tdfleet workers list` shows them");
     };
@@ -163,7 +167,7 @@ fn can_have(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn find(view: &View, shard: Shard) -> Option<&ShardView> {
+fn find(view: &FleetView, shard: Shard) -> Option<&ShardView> {
     view.shards.iter().find(|seen| seen.shard == shard)
 }
 
@@ -182,11 +186,11 @@ fn say(what: &str) {
 #[cfg(test)]
 mod tests {
     use contracts::Epoch;
-    use ownership::fleet::WorkerView;
+    use ownership::WorkerView;
 
     use super::*;
 
-    fn view() -> View {
+    fn view() -> FleetView {
         let shard = |n: u16, owner: Option<&str>, live| ShardView {
             shard: Shard(n),
             epoch: Epoch(7),
@@ -205,7 +209,7 @@ mod tests {
             accounts: 0,
             shards: 0,
         };
-        View {
+        FleetView {
             shards: vec![
                 shard(0, Some("a"), true),
                 shard(1, Some("b"), false),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use contracts::Names;
-use ownership::fleet::{Fleet, WorkerView};
+use ownership::{FleetClient, WorkerView};
 use serde::Serialize;
 use settings::Settings;
 
@@ -27,10 +27,10 @@ pub(crate) async fn run(settings: Settings, command: WorkersCommand) -> anyhow::
 }
 
 /// The fleet behind the settings' Redis.
-pub(crate) fn fleet(settings: &Settings) -> anyhow::Result<Fleet> {
+pub(crate) fn fleet(settings: &Settings) -> anyhow::Result<FleetClient> {
     let publisher = &settings.publisher;
     let names = Names::new(&settings.namespace);
-    Ok(Fleet::new(&publisher.uri, publisher.timeout(), names)?)
+    Ok(FleetClient::new(&publisher.uri, publisher.timeout(), names)?)
 }
 
 #[derive(Serialize)]

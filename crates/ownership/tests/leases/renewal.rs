@@ -1,13 +1,13 @@
-//! What the script decides, against the rule in words.
+//! Which renewals the script accepts, compared with the rule in words.
 
 use contracts::Shard;
 use deadpool_redis::redis::cmd;
-use ownership::Change;
+use ownership::OwnershipChange;
 use serde_json::json;
 
-use crate::support::{Fleet, LEASE};
+use crate::support::{LEASE, TestFleet};
 
-/// `may_renew`: nobody's record, an older epoch's, or one's own.
+/// `may_renew`: a renewal overwrites a missing record, one of an older epoch, or its own.
 #[test]
 fn a_lease_is_renewed_over_older_records_and_lost_to_others() {
     let cases = [
@@ -19,16 +19,16 @@ fn a_lease_is_renewed_over_older_records_and_lost_to_others() {
         (1, "", false),
     ];
     for (epoch, owner, renewed) in cases {
-        let fleet = Fleet::seeded(1);
+        let fleet = TestFleet::seeded(1);
         let mut worker = fleet.worker("first");
-        let lease = worker.gained();
+        let lease = worker.next_lease();
         let own = fleet.record(0)["owner"].clone();
         let owner = if epoch == 0 && owner.is_empty() { own.clone() } else { json!(owner) };
         let mut record = fleet.record(0);
         record["epoch"] = json!(lease.epoch.0.checked_add_signed(epoch).unwrap());
         record["owner"] = owner;
         fleet.write_record(0, &record);
-        let change = worker.next_within(LEASE);
+        let change = worker.next_change_within(LEASE);
         if renewed {
             assert_eq!(change, None, "{record}");
             assert_eq!(
@@ -36,19 +36,19 @@ fn a_lease_is_renewed_over_older_records_and_lost_to_others() {
                 (&own, &json!(lease.epoch.0))
             );
         } else {
-            assert_eq!(change, Some(Change::Lost(Shard(0))), "{record}");
+            assert_eq!(change, Some(OwnershipChange::Lost(Shard(0))), "{record}");
             worker.ownership.release(Shard(0), false);
         }
     }
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_left_alone() {
-    let fleet = Fleet::seeded(2);
-    fleet.ask::<()>(cmd("HSET").arg("tdfleet:{fleet}:shards").arg("s001").arg("{nonsense"));
+fn an_unreadable_record_is_left_alone() {
+    let fleet = TestFleet::seeded(2);
+    fleet.query::<()>(cmd("HSET").arg("tdfleet:{fleet}:shards").arg("s001").arg("{nonsense"));
     let mut worker = fleet.worker("first");
-    assert_eq!(worker.gained().shard, Shard(0));
-    assert_eq!(worker.next_within(LEASE * 2), None);
-    let text: String = fleet.ask(cmd("HGET").arg("tdfleet:{fleet}:shards").arg("s001"));
+    assert_eq!(worker.next_lease().shard, Shard(0));
+    assert_eq!(worker.next_change_within(LEASE * 2), None);
+    let text: String = fleet.query(cmd("HGET").arg("tdfleet:{fleet}:shards").arg("s001"));
     assert_eq!(text, "{nonsense");
 }
