@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::{
-    Claimant, Command, CommandId, Digest, ErrorCode, ErrorSource, Flow, Properties, RoutingKey,
-    Unreadable,
+    Claimant, Command, CommandId, DEFAULT_DEADLINE, Digest, ErrorCode, ErrorSource, Flow,
+    Properties, RoutingKey, UnreadableCommand,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use runtime::OnFailure;
 
 use crate::account::{Errand, Job, Refusal};
@@ -17,9 +17,6 @@ use crate::commands::{self, Entry, Prepared};
 use crate::copies::{Copies, Entered, Letter, Ticket};
 use crate::ports::{OnOutcome, Outcome};
 use crate::worker::{Owned, Shared, Worker};
-
-/// How long a command without a deadline of its own may wait for its turn.
-const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// One message from the command bus.
 pub struct Request {
@@ -153,7 +150,7 @@ impl Shared {
     /// state, and what its answer is addressed by.
     pub(crate) fn examine(
         &self,
-        read: Result<Command<'_>, Unreadable>,
+        read: Result<Command<'_>, UnreadableCommand>,
         letter: &Letter,
         known: Circumstances,
     ) -> Order {

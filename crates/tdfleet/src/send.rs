@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use broker::{Outgoing, PublishError, Publisher};
-use contracts::{Flow, Names, ShardCount};
+use contracts::{EventEnvelope, Flow, Names, ShardCount};
 use runtime::{CancellationToken, Stage};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use settings::Settings;
 
@@ -48,16 +47,7 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
 
 /// Whether an answer is a failure: it has an `error` where a result would be.
 pub(crate) fn failed(event: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Envelope {
-        payload: Payload,
-    }
-    #[derive(Deserialize)]
-    struct Payload {
-        error: Option<String>,
-    }
-    let envelope: Result<Envelope, _> = serde_json::from_slice(event);
-    envelope.map_or(true, |envelope| envelope.payload.error.is_some())
+    EventEnvelope::read(event).is_none_or(|envelope| envelope.failed)
 }
 
 /// `name=text`, `name:=json`, and `name=-` for what standard input holds.
@@ -116,8 +106,8 @@ mod tests {
 
     #[test]
     fn an_answer_with_an_error_is_a_failure() {
-        assert!(!failed(br#"{"payload": {"result": {}}}"#));
-        assert!(failed(br#"{"payload": {"error": "no"}}"#));
+        assert!(!failed(br#"{"payload": {"result": {}, "_meta": {}}}"#));
+        assert!(failed(br#"{"payload": {"error": "no", "_meta": {}}}"#));
         assert!(failed(b"?"));
     }
 }
