@@ -7,15 +7,15 @@ use tokio::time::Instant;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Pauses between attempts: each twice the one before, up to 5 s, and spread so that a fleet does
-/// not come back in step.
+/// Pauses between attempts: doubling up to 5 s, with jitter so that a fleet does not reconnect in
+/// step.
 #[derive(Default)]
 pub(crate) struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
-    /// The next pause: between half of its full length and all of it.
+    /// The next pause: between half its full length and all of it.
     pub(crate) fn next(&mut self) -> Duration {
         let full = FIRST.saturating_mul(1 << self.attempts.min(6)).min(LONGEST);
         self.attempts = self.attempts.saturating_add(1);
@@ -24,9 +24,9 @@ impl Backoff {
         full / 2 + full / 2 * share / 1024
     }
 
-    /// The last attempt began well, at `since`, and failed now. Only what stood for a while makes
-    /// the pauses short again: what fails at once must not be tried without end.
-    pub(crate) fn began(&mut self, since: Instant) {
+    /// An attempt that succeeded at `since` has failed now. The pauses start over only if it lasted
+    /// longer than the longest pause: what fails at once must not be retried at full speed.
+    pub(crate) fn failed_after(&mut self, since: Instant) {
         if LONGEST < since.elapsed() {
             self.attempts = 0;
         }
@@ -48,13 +48,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_stood_for_a_while_makes_pauses_short_again() {
+    async fn pauses_start_over_only_after_a_lasting_success() {
         let mut backoff = Backoff { attempts: 6 };
         let since = Instant::now();
-        backoff.began(since);
+        backoff.failed_after(since);
         assert!(LONGEST / 2 <= backoff.next());
         tokio::time::advance(LONGEST * 2).await;
-        backoff.began(since);
+        backoff.failed_after(since);
         assert!(backoff.next() <= FIRST);
     }
 }
