@@ -4,7 +4,7 @@ use std::env::current_exe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use broker::{Outgoing, Publisher};
+use broker::{CommandClient, CommandRequest};
 use contracts::{AccountId, Names, ShardCount};
 use futures_util::{StreamExt, stream};
 use runtime::{CancellationToken, Stage};
@@ -53,14 +53,14 @@ fn bare_worker(world: &World, settings: &[(&str, &str)]) -> Worker {
     world.process(Path::new(&program), &[bare::ARGUMENT], settings)
 }
 
-fn publisher(world: &World) -> Publisher {
+fn publisher(world: &World) -> CommandClient {
     let stage = Stage::new("driver", &CancellationToken::new());
     let settings = BrokerSettings { uri: world.rabbit.uri().into(), ..BrokerSettings::default() };
     let count = ShardCount::new(SHARDS).unwrap();
-    Publisher::start(&stage, &settings, Names::default(), count).unwrap()
+    CommandClient::start(&stage, &settings, Names::default(), count).unwrap()
 }
 
-async fn log_in(world: &World, publisher: &Publisher) {
+async fn log_in(world: &World, publisher: &CommandClient) {
     for account in 1..=ACCOUNTS {
         let start = command(account, "start").field("phone", world.sandbox.phone(account));
         let code = command(account, "send_code").field("code", world.sandbox.code(account));
@@ -70,7 +70,7 @@ async fn log_in(world: &World, publisher: &Publisher) {
     }
 }
 
-async fn run(name: &str, publisher: &Publisher, worker: &Worker, number: u32, window: usize) {
+async fn run(name: &str, publisher: &CommandClient, worker: &Worker, number: u32, window: usize) {
     let pid = worker.child.id().unwrap();
     let (begun, cpu) = (Instant::now(), cpu::of(pid));
     let calls = stream::iter(0..number).map(|n| async move {
@@ -95,6 +95,6 @@ async fn run(name: &str, publisher: &Publisher, worker: &Worker, number: u32, wi
     );
 }
 
-fn command(account: u32, name: &str) -> Outgoing {
-    Outgoing::new(AccountId::new(account.into()).unwrap(), name)
+fn command(account: u32, name: &str) -> CommandRequest {
+    CommandRequest::new(AccountId::new(account.into()).unwrap(), name)
 }

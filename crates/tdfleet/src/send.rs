@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker::{Outgoing, PublishError, Publisher};
+use broker::{CommandClient, CommandRequest, PublishError};
 use contracts::{EventEnvelope, Flow, Names, ShardCount};
 use runtime::{CancellationToken, Stage};
 use serde_json::{Map, Value};
@@ -19,12 +19,12 @@ pub(crate) const EX_TEMPFAIL: u8 = 75;
 
 pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<ExitCode> {
     let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;
-    let mut outgoing = Outgoing::new(args.account, args.command);
+    let mut outgoing = CommandRequest::new(args.account, args.command);
     outgoing.fields = fields(&args.fields, &mut std::io::stdin())?;
     outgoing.flow = if args.bulk { Flow::Lo } else { Flow::Hi };
     let stage = Stage::new("send", &CancellationToken::new());
     let names = Names::new(&settings.namespace);
-    let publisher = Publisher::start(&stage, &settings.broker, names, count)?;
+    let publisher = CommandClient::start(&stage, &settings.broker, names, count)?;
     if args.no_wait {
         for outcome in publisher.publish_command(&[outgoing]).await {
             let id = outcome?;
