@@ -13,10 +13,9 @@ use std::process::{Command, Stdio, id};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use servers::rabbitmq::RabbitServer;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// The process that the host ends with, and the directory of the run: set for the host alone.
 const OWNER: &str = "TDFLEET_TEST_SERVER_OWNER";
@@ -70,20 +69,19 @@ fn start_host(owner: u32, directory: &Path, file: &Path) -> String {
 }
 
 /// Not a test: the process that runs the node. Does nothing unless [`start_host`] starts it.
-#[tokio::test]
+#[test]
 #[ignore = "the host of the shared server, started by the tests themselves"]
-async fn host() {
+fn host() {
     let (Ok(owner), Ok(directory)) = (env::var(OWNER), env::var(DIRECTORY)) else { return };
     let owner = Pid::from_raw(owner.parse().unwrap()).unwrap();
     let owner = pidfd_open(owner, PidfdFlags::empty()).unwrap();
-    let owner = AsyncFd::register_with_interest(owner, Interest::READABLE).unwrap();
     let directory = PathBuf::from(directory);
     let server = RabbitServer::start();
     let unfinished = directory.join("unfinished");
     fs::write(&unfinished, server.uri()).unwrap();
     fs::rename(unfinished, directory.join("uri")).unwrap();
     // A pidfd is readable once its process has ended.
-    drop(owner.readable().await.unwrap());
+    poll(&mut [PollFd::new(&owner, PollFlags::IN)], None).unwrap();
     drop(server);
     fs::remove_dir_all(directory).unwrap();
 }
