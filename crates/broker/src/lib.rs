@@ -26,7 +26,7 @@ mod in_process;
 mod message;
 mod misrouted;
 mod pending_replies;
-pub mod settlement;
+mod settlement;
 mod shard_filter;
 
 pub use amqp::{DeadLetter, DeadLetterSelector, DeadLetters, Inspection, inspect};

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-type Waiting = HashMap<String, Vec<oneshot::Sender<Bytes>>>;
+type ReplySenders = HashMap<String, Vec<oneshot::Sender<Bytes>>>;
 
 /// Calls that wait for a reply, by command id. If several wait for one command, all get it.
 #[derive(Clone, Default)]
 pub(crate) struct PendingReplies {
-    waiting: Arc<Mutex<Waiting>>,
+    waiting: Arc<Mutex<ReplySenders>>,
 }
 
 impl PendingReplies {
@@ -28,7 +28,7 @@ impl PendingReplies {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, ReplySenders> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

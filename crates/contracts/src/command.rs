@@ -7,8 +7,8 @@
 //!            "flow": "cmd_hi", "shard": "s055", "expected_owner_epoch": 42}}
 //! ```
 //!
-//! Only the name and `userbot_id` are required. Everything beside the members above is a field of
-//! the command itself.
+//! Only the name and `userbot_id` are required. Any other member is one of the command's own
+//! fields.
 
 mod members;
 mod meta;

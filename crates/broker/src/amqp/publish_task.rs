@@ -151,7 +151,7 @@ impl PublishTask {
             let lost = results.contains(&Err(PublishError::Unconfirmed));
             let mut results = results.into_iter();
             for (publications, done) in taken {
-                // A caller that is gone needs no results.
+                // A caller that has given up needs no results.
                 done.send(results.by_ref().take(publications.len()).collect()).ok();
             }
             if lost {

@@ -61,7 +61,7 @@ impl AmqpPublisher {
     }
 
     /// Sends the answer to `reply_to`, if the command has one, without waiting and without a confirm:
-    /// the event is in the log, and a caller that is gone or a queue that does not answer must not
+    /// the event is in the log, and a caller that has given up or a queue that does not answer must not
     /// block anything.
     pub(crate) fn reply(&self, command: &Properties, event: Bytes) {
         let Some(key) = command.reply_to.as_deref().and_then(codec::short_string) else { return };

@@ -123,10 +123,10 @@ impl Subscriptions {
         let consumer = QueueConsumer::new(self.context.clone(), queue, handler);
         let (stop, kill) = (consumer.stop(), consumer.kill());
         let (finished, ended) = oneshot::channel();
-        let consumed = self.consumers.track_future(consumer.run());
+        let running = self.consumers.track_future(consumer.run());
         self.context.stage.spawn("consumer", OnFailure::Stop, async move {
             // Nobody waits for it unless the shard is unsubscribed.
-            finished.send(consumed.await).ok();
+            finished.send(running.await).ok();
             Ok(())
         });
         QueueSubscription { stop, kill, ended }

@@ -1,4 +1,4 @@
-//! Queues and exchanges: declared by whoever connects first, and compared with the settings.
+//! Queues and exchanges: declared by the first process that connects, and compared with its settings.
 
 use broker::{Bus, CommandRequest, PublishError};
 use contracts::{Flow, ShardCount};

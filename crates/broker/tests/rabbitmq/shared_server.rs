@@ -5,6 +5,9 @@
 //! The host ends with the run: it holds a pidfd of nextest, or of the test process itself under
 //! `cargo test`, and stops the node when that process ends, however it ends.
 
+#![expect(clippy::disallowed_methods, reason = "the test runner's variables, and the host's own")]
+#![expect(clippy::zombie_processes, reason = "the host outlives the test that starts it")]
+
 use std::env;
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, parent_id};

@@ -59,7 +59,7 @@ impl CommandEnvelope<'_> {
                 issued_at: self.issued_at,
                 deadline: self.deadline.unwrap_or_else(default),
                 flow: self.flow,
-                shard: self.shard,
+                shard: self.shard.to_string(),
                 expected_owner_epoch: self.expected_owner_epoch,
             },
         })
@@ -89,18 +89,13 @@ struct WireMeta<'a> {
     #[serde(serialize_with = "to_the_millisecond")]
     deadline: Timestamp,
     flow: Flow,
-    #[serde(serialize_with = "as_text")]
-    shard: Shard,
+    shard: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_owner_epoch: Option<u64>,
 }
 
 fn to_the_millisecond<S: Serializer>(time: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(&format_args!("{time:.3}"))
-}
-
-fn as_text<S: Serializer>(shard: &Shard, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(shard)
 }
 
 #[cfg(test)]
