@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use broker::{Bus, Delivery, Execute, Settlement};
+use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
 use contracts::{
     AccountId, Begin, Begun, Claimant, Claimed, CommandId, Epoch, Event, EventId, Names, Note,
@@ -67,8 +67,8 @@ fn config(settings: &Settings, shard_count: ShardCount) -> Config {
 
 struct Intake(Arc<Worker>);
 
-impl Execute for Intake {
-    fn execute(&self, delivery: Delivery) {
+impl DeliveryHandler for Intake {
+    fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
         let request = Request { body, key, properties, redelivered, expired };
         let done = move |outcome| match outcome {

@@ -4,7 +4,7 @@ use std::env::current_exe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use broker::{Outgoing, Publisher};
+use broker::{CommandClient, CommandRequest};
 use contracts::{AccountId, Names, ShardCount};
 use futures_util::{StreamExt, stream};
 use runtime::{CancellationToken, Stage};
@@ -68,14 +68,14 @@ fn bare_worker(world: &World, settings: &[(&str, &str)]) -> Worker {
     world.process(Path::new(&program), &[bare::ARGUMENT], settings)
 }
 
-fn publisher(world: &World) -> Publisher {
+fn publisher(world: &World) -> CommandClient {
     let stage = Stage::new("driver", &CancellationToken::new());
     let settings = BrokerSettings { uri: world.rabbit.uri().into(), ..BrokerSettings::default() };
     let count = ShardCount::new(SHARDS).unwrap();
-    Publisher::start(&stage, &settings, Names::default(), count).unwrap()
+    CommandClient::start(&stage, &settings, Names::default(), count).unwrap()
 }
 
-async fn log_in(world: &World, publisher: &Publisher) {
+async fn log_in(world: &World, publisher: &CommandClient) {
     for account in 1..=ACCOUNTS {
         let start = command(account, "start").field("phone", world.sandbox.phone(account));
         let code = command(account, "send_code").field("code", world.sandbox.code(account));
@@ -86,7 +86,7 @@ async fn log_in(world: &World, publisher: &Publisher) {
 }
 
 /// Sends `number` commands, `window` at a time, and returns how long each took.
-async fn run(publisher: &Publisher, number: u32, window: usize) -> Vec<Duration> {
+async fn run(publisher: &CommandClient, number: u32, window: usize) -> Vec<Duration> {
     let calls = stream::iter(0..number).map(|n| async move {
         let square = command(n % ACCOUNTS + 1, "call_tdlib")
             .field("method", "testSquareInt")
@@ -99,6 +99,6 @@ async fn run(publisher: &Publisher, number: u32, window: usize) -> Vec<Duration>
     calls.buffer_unordered(window).collect().await
 }
 
-fn command(account: u32, name: &str) -> Outgoing {
-    Outgoing::new(AccountId::new(account.into()).unwrap(), name)
+fn command(account: u32, name: &str) -> CommandRequest {
+    CommandRequest::new(AccountId::new(account.into()).unwrap(), name)
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::{
-    Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable,
+    Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, UnreadableCommand, DEFAULT_DEADLINE,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
 use runtime::OnFailure;
 
@@ -17,9 +17,6 @@ use crate::commands::{self, Entry, Prepared};
 use crate::copies::{Copies, Entered, Letter, Ticket};
 use crate::ports::{OnOutcome, Outcome};
 use crate::worker::{Owned, Shared, Worker};
-
-/// How long a command without a deadline of its own may wait for its turn.
-const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// One message from the command bus.
 pub struct Request {
@@ -153,7 +150,7 @@ impl Shared {
     /// state, and what its answer is addressed by.
     pub(crate) fn examine(
         &self,
-        read: Result<Command<'_>, Unreadable>,
+        read: Result<Command<'_>, UnreadableCommand>,
         letter: &Letter,
         known: Circumstances,
     ) -> Order {

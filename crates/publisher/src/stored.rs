@@ -3,8 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use contracts::{AccountId, EventId};
-use serde::Deserialize;
+use contracts::{AccountId, EventEnvelope, EventId};
 
 /// An event in the log: the very bytes that are in the stream and on the live channel.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,35 +25,10 @@ impl fmt::Debug for Stored {
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    userbot_id: AccountId,
-    #[serde(borrow)]
-    payload: Payload<'a>,
-}
-
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(borrow, rename = "_meta")]
-    meta: Meta<'a>,
-}
-
-#[derive(Deserialize)]
-struct Meta<'a> {
-    event_id: &'a str,
-    prev: Option<&'a str>,
-}
-
 impl Stored {
     /// Reads an envelope; `None` if it is not one of ours.
     pub fn read(json: Bytes) -> Option<Self> {
-        let envelope: Envelope<'_> = serde_json::from_slice(&json).ok()?;
-        let meta = &envelope.payload.meta;
-        let id = meta.event_id.parse().ok()?;
-        let prev = match meta.prev {
-            Some(prev) => Some(prev.parse().ok()?),
-            None => None,
-        };
-        Some(Self { account: envelope.userbot_id, id, prev, json })
+        let EventEnvelope { account, id, prev, .. } = EventEnvelope::read(&json)?;
+        Some(Self { account: account?, id: id?, prev, json })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use broker::{Bus, Publisher};
+use broker::{Bus, CommandClient};
 use contracts::{AccountId, Names, ShardCount};
 use owner_worker::{Config, Ports, Worker};
 use ownership::{LeaseConfig, Ownership, OwnershipChange};
@@ -67,7 +67,7 @@ impl Daemon {
     pub(crate) fn start(
         settings: Settings,
         place: Place,
-    ) -> anyhow::Result<(Self, Option<Publisher>)> {
+    ) -> anyhow::Result<(Self, Option<CommandClient>)> {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;
         let failed = CancellationToken::new();
@@ -94,7 +94,7 @@ impl Daemon {
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
         let guard = ownership.guard();
-        let execute = Arc::new(Intake { worker: Arc::clone(&worker), guard: guard.clone(), count });
+        let execute = Arc::new(Intake { worker: Arc::clone(&worker), guard: guard.clone() });
         let (bus, publisher) = match place {
             Place::Servers => (Bus::start(&intake, &settings.broker, names, count, execute)?, None),
             Place::Embedded => {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use broker::{DeadLetter, DeadLetters, Which};
+use broker::{DeadLetter, DeadLetterSelector, DeadLetters};
 use contracts::Names;
 use serde::Serialize;
 use settings::Settings;
@@ -86,7 +86,7 @@ async fn list(letters: &DeadLetters, args: &ListLettersArgs) -> anyhow::Result<E
 }
 
 async fn show(letters: &DeadLetters, args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
-    let found = letters.show(&Which::Id(args.id.clone()), SHOWN).await?;
+    let found = letters.show(&DeadLetterSelector::Id(args.id.clone()), SHOWN).await?;
     if found.is_empty() {
         bail!("there is no dead letter of the id {}", args.id);
     }
@@ -119,12 +119,12 @@ async fn show(letters: &DeadLetters, args: ShowLetterArgs) -> anyhow::Result<Exi
 }
 
 /// The command line has either an id or `--all`.
-fn which(chosen: &ChosenLetters) -> Which {
-    chosen.id.clone().map_or(Which::All, Which::Id)
+fn which(chosen: &ChosenLetters) -> DeadLetterSelector {
+    chosen.id.clone().map_or(DeadLetterSelector::All, DeadLetterSelector::Id)
 }
 
-fn done(which: &Which, count: u64, what: &str) -> anyhow::Result<ExitCode> {
-    if let (Which::Id(id), 0) = (which, count) {
+fn done(which: &DeadLetterSelector, count: u64, what: &str) -> anyhow::Result<ExitCode> {
+    if let (DeadLetterSelector::Id(id), 0) = (which, count) {
         bail!("there is no dead letter of the id {id}");
     }
     print(format!("{count} {what}").as_bytes());

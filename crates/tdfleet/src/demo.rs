@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker::{Outgoing, Publisher};
+use broker::{CommandClient, CommandRequest};
 use contracts::AccountId;
 use publisher::{Followed, Follower, Start};
 use sandbox::{Sandbox, SandboxOptions};
@@ -67,21 +67,25 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
 }
 
 /// Logs account 1 in and asks for its sessions.
-async fn show(sandbox: &Sandbox, publisher: &Publisher, account: AccountId) -> anyhow::Result<()> {
+async fn show(
+    sandbox: &Sandbox,
+    publisher: &CommandClient,
+    account: AccountId,
+) -> anyhow::Result<()> {
     say("logging account 1 in: phone number, then code (commands start and send_code)");
-    let start = Outgoing::new(account, "start").field("phone", sandbox.phone(1));
+    let start = CommandRequest::new(account, "start").field("phone", sandbox.phone(1));
     call(publisher, &start).await?;
-    let code = Outgoing::new(account, "send_code").field("code", sandbox.code(1));
+    let code = CommandRequest::new(account, "send_code").field("code", sandbox.code(1));
     call(publisher, &code).await?;
     say(
         "asking for its sessions (command get_active_sessions); the answer as it arrives on Redis:",
     );
-    let event = call(publisher, &Outgoing::new(account, "get_active_sessions")).await?;
+    let event = call(publisher, &CommandRequest::new(account, "get_active_sessions")).await?;
     print(&event);
     Ok(())
 }
 
-async fn call(publisher: &Publisher, outgoing: &Outgoing) -> anyhow::Result<Vec<u8>> {
+async fn call(publisher: &CommandClient, outgoing: &CommandRequest) -> anyhow::Result<Vec<u8>> {
     let event = publisher
         .call(outgoing, STEP)
         .await

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::bail;
-use broker::{Outgoing, Publisher};
+use broker::{CommandClient, CommandRequest};
 use contracts::{Command, Properties};
 use publisher::{Followed, Start};
 use serde_json::{Map, Value};
@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: Settings, args: RunArgs) -> anyhow::Result<Exi
 
 /// Publishes the commands on standard input, one JSON object a line, in the shape they have on the
 /// bus. At its end the process goes on with what runs.
-pub(crate) async fn read_commands(publisher: &Publisher) {
+pub(crate) async fn read_commands(publisher: &CommandClient) {
     let (sender, mut lines) = mpsc::channel(16);
     // A thread of its own: a read of standard input cannot be cancelled, and must not hold up the
     // end of the process.
@@ -60,7 +60,7 @@ pub(crate) async fn read_commands(publisher: &Publisher) {
     }
 }
 
-async fn publish(publisher: &Publisher, line: &str) {
+async fn publish(publisher: &CommandClient, line: &str) {
     let outgoing = match read(line) {
         Ok(outgoing) => outgoing,
         Err(problem) => return error!(problem, "not published"),
@@ -72,7 +72,7 @@ async fn publish(publisher: &Publisher, line: &str) {
     }
 }
 
-fn read(line: &str) -> Result<Outgoing, String> {
+fn read(line: &str) -> Result<CommandRequest, String> {
     let command = Command::read(line.as_bytes(), &Properties::default(), None)
         .map_err(|unreadable| unreadable.error.into_owned())?;
     let mut fields = Map::new();
@@ -81,7 +81,7 @@ fn read(line: &str) -> Result<Outgoing, String> {
             .map_err(|_| format!("{} cannot be read", field.name))?;
         fields.insert(field.name.clone().into_owned(), value);
     }
-    let mut outgoing = Outgoing::new(command.account, command.name);
+    let mut outgoing = CommandRequest::new(command.account, command.name);
     outgoing.fields = fields;
     outgoing.command_id = command.id;
     outgoing.correlation_id = command.meta.correlation_id.as_deref().map(str::to_owned);

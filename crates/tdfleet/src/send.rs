@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker::{Outgoing, PublishError, Publisher};
-use contracts::{Flow, Names, ShardCount};
+use broker::{CommandClient, CommandRequest, PublishError};
+use contracts::{EventEnvelope, Flow, Names, ShardCount};
 use runtime::{CancellationToken, Stage};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use settings::Settings;
 
@@ -20,12 +19,12 @@ pub(crate) const EX_TEMPFAIL: u8 = 75;
 
 pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<ExitCode> {
     let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;
-    let mut outgoing = Outgoing::new(args.account, args.command);
+    let mut outgoing = CommandRequest::new(args.account, args.command);
     outgoing.fields = fields(&args.fields, &mut std::io::stdin())?;
     outgoing.flow = if args.bulk { Flow::Lo } else { Flow::Hi };
     let stage = Stage::new("send", &CancellationToken::new());
     let names = Names::new(&settings.namespace);
-    let publisher = Publisher::start(&stage, &settings.broker, names, count)?;
+    let publisher = CommandClient::start(&stage, &settings.broker, names, count)?;
     if args.no_wait {
         for outcome in publisher.publish_command(&[outgoing]).await {
             let id = outcome?;
@@ -48,16 +47,7 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
 
 /// Whether an answer is a failure: it has an `error` where a result would be.
 pub(crate) fn failed(event: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Envelope {
-        payload: Payload,
-    }
-    #[derive(Deserialize)]
-    struct Payload {
-        error: Option<String>,
-    }
-    let envelope: Result<Envelope, _> = serde_json::from_slice(event);
-    envelope.map_or(true, |envelope| envelope.payload.error.is_some())
+    EventEnvelope::read(event).is_none_or(|envelope| envelope.failed)
 }
 
 /// `name=text`, `name:=json`, and `name=-` for what standard input holds.
@@ -116,8 +106,8 @@ mod tests {
 
     #[test]
     fn an_answer_with_an_error_is_a_failure() {
-        assert!(!failed(br#"{"payload": {"result": {}}}"#));
-        assert!(failed(br#"{"payload": {"error": "no"}}"#));
+        assert!(!failed(br#"{"payload": {"result": {}, "_meta": {}}}"#));
+        assert!(failed(br#"{"payload": {"error": "no", "_meta": {}}}"#));
         assert!(failed(b"?"));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use broker::{Bus, Delivery, Execute, Settlement};
+use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
-use contracts::{Properties, RoutingKey, ShardCount};
+use contracts::Properties;
 use owner_worker::{Outcome, Request, Worker};
 use ownership::Guard;
 
@@ -12,19 +12,13 @@ use ownership::Guard;
 pub(crate) struct Intake {
     pub(crate) worker: Arc<Worker>,
     pub(crate) guard: Guard,
-    pub(crate) count: ShardCount,
 }
 
-impl Execute for Intake {
-    fn execute(&self, delivery: Delivery) {
+impl DeliveryHandler for Intake {
+    fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        if let Some(key) = &key {
-            if let Some(key) = self.right_key(key) {
-                return ticket.settle(Settlement::Forward { key });
-            }
-            if !self.guard.holds(key.shard) {
-                return ticket.refuse();
-            }
+        if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
+            return ticket.refuse();
         }
         let request = Request { body, key, properties, redelivered, expired };
         let done = move |outcome| {
@@ -35,14 +29,6 @@ impl Execute for Intake {
             });
         };
         self.worker.submit(request, Box::new(done));
-    }
-}
-
-impl Intake {
-    /// The key that leads to the account's shard, when this one does not.
-    fn right_key(&self, key: &RoutingKey) -> Option<RoutingKey> {
-        let right = RoutingKey::new(key.flow, self.count, key.account, &key.command);
-        (right.shard != key.shard).then_some(right)
     }
 }
 

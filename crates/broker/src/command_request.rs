@@ -1,50 +1,50 @@
-//! Commands as a publisher makes them.
+//! Commands as a caller makes them.
 
 use std::fmt;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey, SCHEMA_VERSION, ShardCount};
-use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use contracts::{
+    AccountId, CommandEnvelope, CommandId, Flow, Properties, RESERVED_FIELDS, RoutingKey,
+    ShardCount,
+};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::PublishError;
 use crate::message::Message;
-
-/// Time a command has to be run in, unless it names a deadline of its own.
-const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Longest short string of AMQP 0-9-1, in bytes.
 const MAX_SHORT: usize = 255;
 
 /// One command to be published.
 #[derive(Clone)]
-pub struct Outgoing {
+pub struct CommandRequest {
     /// The account: `userbot_id`.
     pub account: AccountId,
     /// The command's name, such as `get_active_sessions`.
     pub command: String,
     /// The command's own fields.
     pub fields: Map<String, Value>,
-    /// The id; the same again when a publish that was not confirmed is repeated. Without one, each
-    /// publish makes a new one.
+    /// The id; use the same one when an unconfirmed publish is repeated. Without one, each publish
+    /// makes a new one.
     pub command_id: Option<CommandId>,
-    /// Given back in the answer; at most 255 bytes.
+    /// Echoed in the answer; at most 255 bytes.
     pub correlation_id: Option<String>,
     /// W3C Trace Context of the caller; at most 255 bytes.
     pub traceparent: Option<String>,
-    /// Which of the shard's two streams. A person waits, unless set otherwise.
+    /// Which of the shard's two streams; by default the one for a person who waits.
     pub flow: Flow,
-    /// The command is not run after it. One hour from the publish, unless set otherwise.
+    /// The command is not run after this time; by default [`contracts::DEFAULT_DEADLINE`] after the
+    /// publish.
     pub deadline: Option<Timestamp>,
-    /// Only an owner of this epoch may run it.
+    /// Only an owner with this epoch may run it.
     pub expected_owner_epoch: Option<u64>,
 }
 
 /// Fields may be secrets (a login code): only their names show.
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for CommandRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing")
+        f.debug_struct("CommandRequest")
             .field("account", &self.account)
             .field("command", &self.command)
             .field("fields", &self.fields.keys().collect::<Vec<_>>())
@@ -53,8 +53,8 @@ impl fmt::Debug for Outgoing {
     }
 }
 
-impl Outgoing {
-    /// The command without fields, all else as if not set.
+impl CommandRequest {
+    /// A command without fields, everything else by default.
     pub fn new(account: AccountId, command: impl Into<String>) -> Self {
         Self {
             account,
@@ -76,7 +76,7 @@ impl Outgoing {
         self
     }
 
-    /// The message: body and AMQP properties say the same.
+    /// The message: body and AMQP properties agree.
     pub(crate) fn message(
         &self,
         count: ShardCount,
@@ -85,14 +85,21 @@ impl Outgoing {
         let id = self.command_id.clone().unwrap_or_else(CommandId::random);
         let key = RoutingKey::new(self.flow, count, self.account, &self.command);
         self.check(&key.to_string())?;
-        let body = Body {
-            command: &self.command,
-            userbot_id: self.account,
+        let envelope = CommandEnvelope {
+            name: &self.command,
+            account: self.account,
             fields: &self.fields,
-            command_id: &id,
-            meta: self.meta(&key, now),
+            id: &id,
+            correlation_id: self.correlation_id.as_deref(),
+            traceparent: self.traceparent.as_deref(),
+            issued_at: now,
+            deadline: self.deadline,
+            flow: self.flow,
+            shard: key.shard,
+            expected_owner_epoch: self.expected_owner_epoch,
         };
-        let body = serde_json::to_vec(&body)
+        let body = envelope
+            .encode()
             .map_err(|_| PublishError::Invalid("the fields cannot be written as JSON"))?;
         let properties = Properties {
             message_id: Some(id.as_str().to_owned()),
@@ -112,7 +119,6 @@ impl Outgoing {
     }
 
     fn check(&self, key: &str) -> Result<(), PublishError> {
-        let reserved = ["command", "action", "userbot_id", "command_id", "_meta"];
         let long = |text: &Option<String>| text.as_ref().is_some_and(|text| MAX_SHORT < text.len());
         if self.command.is_empty() {
             return Err(PublishError::Invalid("command must not be empty"));
@@ -123,89 +129,41 @@ impl Outgoing {
         if long(&self.correlation_id) || long(&self.traceparent) {
             return Err(PublishError::Invalid("correlation_id or traceparent is too long"));
         }
-        if reserved.iter().any(|name| self.fields.contains_key(*name)) {
-            return Err(PublishError::Invalid("a field has a name of the envelope's"));
+        if RESERVED_FIELDS.iter().any(|name| self.fields.contains_key(*name)) {
+            return Err(PublishError::Invalid("a field has the name of an envelope member"));
         }
         Ok(())
     }
-
-    fn meta(&self, key: &RoutingKey, now: Timestamp) -> Meta<'_> {
-        Meta {
-            schema_version: SCHEMA_VERSION,
-            correlation_id: self.correlation_id.as_deref(),
-            trace_id: self.traceparent.as_deref().and_then(|text| text.split('-').nth(1)),
-            issued_at: now,
-            deadline: self
-                .deadline
-                .unwrap_or_else(|| now.checked_add(DEFAULT_DEADLINE).unwrap_or(Timestamp::MAX)),
-            flow: self.flow,
-            shard: key.shard.to_string(),
-            expected_owner_epoch: self.expected_owner_epoch,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    command: &'a str,
-    userbot_id: AccountId,
-    #[serde(flatten)]
-    fields: &'a Map<String, Value>,
-    command_id: &'a CommandId,
-    #[serde(rename = "_meta")]
-    meta: Meta<'a>,
-}
-
-#[derive(Serialize)]
-struct Meta<'a> {
-    schema_version: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(serialize_with = "millis")]
-    issued_at: Timestamp,
-    #[serde(serialize_with = "millis")]
-    deadline: Timestamp,
-    flow: Flow,
-    shard: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected_owner_epoch: Option<u64>,
-}
-
-fn millis<S: serde::Serializer>(time: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(&format_args!("{time:.3}"))
 }
 
 #[cfg(test)]
 mod tests {
     use contracts::Command;
-    use serde_json::json;
 
     use super::*;
 
-    fn message(outgoing: &Outgoing) -> Result<(CommandId, Message), PublishError> {
+    fn message(request: &CommandRequest) -> Result<(CommandId, Message), PublishError> {
         let now = Timestamp::from_millisecond(1_795_000_000_000).unwrap();
-        outgoing.message(ShardCount::new(64).unwrap(), now)
+        request.message(ShardCount::new(64).unwrap(), now)
     }
 
-    fn send_code() -> Outgoing {
-        Outgoing::new(AccountId::new(1).unwrap(), "send_code").field("code", "12345")
+    fn send_code() -> CommandRequest {
+        CommandRequest::new(AccountId::new(1).unwrap(), "send_code").field("code", "12345")
     }
 
     #[test]
-    fn the_body_is_the_envelope_of_the_contract() {
-        let outgoing = Outgoing {
+    fn every_member_reaches_the_envelope() {
+        let request = CommandRequest {
             command_id: CommandId::new("c-1"),
             correlation_id: Some("k".to_owned()),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             expected_owner_epoch: Some(42),
             ..send_code()
         };
-        let (_, message) = message(&outgoing).unwrap();
+        let (_, message) = message(&request).unwrap();
         assert_eq!(message.key, "cmd_hi.s055.acc.1.send_code");
         let body: Value = serde_json::from_slice(&message.body).unwrap();
-        let expected = json!({
+        let expected = serde_json::json!({
             "command": "send_code", "userbot_id": 1, "code": "12345", "command_id": "c-1",
             "_meta": {
                 "schema_version": "v1", "correlation_id": "k", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
@@ -218,8 +176,8 @@ mod tests {
 
     #[test]
     fn the_reader_finds_body_properties_and_key_in_agreement() {
-        let outgoing = Outgoing { correlation_id: Some("k".to_owned()), ..send_code() };
-        let (id, message) = message(&outgoing).unwrap();
+        let request = CommandRequest { correlation_id: Some("k".to_owned()), ..send_code() };
+        let (id, message) = message(&request).unwrap();
         let key = message.key.parse().unwrap();
         let command = Command::read(&message.body, &message.properties, Some(&key)).unwrap();
         assert_eq!((&*command.name, command.id), ("send_code", Some(id)));
@@ -228,17 +186,17 @@ mod tests {
     }
 
     #[test]
-    fn what_no_envelope_can_carry_is_refused() {
+    fn what_no_envelope_can_hold_is_refused() {
         let long = "x".repeat(256);
         let wrong = [
-            Outgoing { command: String::new(), ..send_code() },
-            Outgoing { command: long.clone(), ..send_code() },
-            Outgoing { correlation_id: Some(long), ..send_code() },
+            CommandRequest { command: String::new(), ..send_code() },
+            CommandRequest { command: long.clone(), ..send_code() },
+            CommandRequest { correlation_id: Some(long), ..send_code() },
             send_code().field("userbot_id", 2),
             send_code().field("_meta", 2),
         ];
-        for outgoing in wrong {
-            assert!(matches!(message(&outgoing), Err(PublishError::Invalid(_))), "{outgoing:?}");
+        for request in wrong {
+            assert!(matches!(message(&request), Err(PublishError::Invalid(_))), "{request:?}");
         }
     }
 

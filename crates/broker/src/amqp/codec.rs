@@ -1,40 +1,34 @@
-//! Messages as AMQP has them.
+//! Messages to and from AMQP's form.
 
 use bytes::Bytes;
-use contracts::{CommandId, Properties};
+use contracts::Properties;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use runtime::Clock;
 
-use crate::amqp::outlet::Post;
+use crate::amqp::publication::Publication;
 use crate::message::Message;
+
+/// RabbitMQ's pseudo-queue that receives replies without a queue being declared.
+pub(crate) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 const PERSISTENT: u8 = 2;
 /// W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
-/// RabbitMQ took the message out of its queue.
+/// RabbitMQ removed the message from its queue.
 const EXPIRED: &str = "x-tdfleet-expired";
 /// The message was forwarded once.
 const FORWARDED: &str = "x-tdfleet-forwarded";
-/// Why a message is a dead letter.
-const REASON: &str = "x-tdfleet-reason";
-/// A dead letter's own id: a command may have several.
-const LETTER: &str = "x-tdfleet-letter";
-/// When a message became a dead letter, unix seconds.
-const SINCE: &str = "x-tdfleet-since";
-/// Routing key that a dead letter was published with.
-const ROUTING_KEY: &str = "x-tdfleet-routing-key";
 
-/// Longest header we pass on, in bytes: headers share one AMQP frame.
+/// Longest header that is passed on, in bytes: headers share one AMQP frame.
 const MAX_HEADER: usize = 1024;
 
-/// The text as an AMQP short string, if it fits; longer ones never come from AMQP.
-pub(crate) fn short(text: &str) -> Option<ShortString> {
+/// The text as an AMQP short string, if it fits. A text that came from AMQP always does.
+pub(crate) fn short_string(text: &str) -> Option<ShortString> {
     ShortString::try_new(text).ok()
 }
 
-/// The text as a header's value, cut to what we pass on.
-fn header(text: &str) -> AMQPValue {
+/// The text as a header's value, cut to [`MAX_HEADER`].
+pub(crate) fn header(text: &str) -> AMQPValue {
     let mut end = text.len().min(MAX_HEADER);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -68,7 +62,8 @@ pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
     }
 }
 
-fn header_text(value: &AMQPValue) -> Option<String> {
+/// The text of a header's value.
+pub(crate) fn header_text(value: &AMQPValue) -> Option<String> {
     match value {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
         AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
@@ -76,8 +71,8 @@ fn header_text(value: &AMQPValue) -> Option<String> {
     }
 }
 
-/// The AMQP properties of a message that is published.
-fn properties(message: &Message) -> BasicProperties {
+/// The AMQP properties of a message to be published.
+pub(crate) fn properties(message: &Message) -> BasicProperties {
     let Properties { message_id, correlation_id, reply_to, traceparent } = &message.properties;
     let mut headers = FieldTable::default();
     if let Some(traceparent) = traceparent {
@@ -92,13 +87,13 @@ fn properties(message: &Message) -> BasicProperties {
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into())
         .with_headers(headers);
-    if let Some(id) = message_id.as_deref().and_then(short) {
+    if let Some(id) = message_id.as_deref().and_then(short_string) {
         properties = properties.with_message_id(id);
     }
-    if let Some(id) = correlation_id.as_deref().and_then(short) {
+    if let Some(id) = correlation_id.as_deref().and_then(short_string) {
         properties = properties.with_correlation_id(id);
     }
-    if let Some(queue) = reply_to.as_deref().and_then(short) {
+    if let Some(queue) = reply_to.as_deref().and_then(short_string) {
         properties = properties.with_reply_to(queue);
     }
     if let Some(seconds) = message.timestamp {
@@ -107,52 +102,21 @@ fn properties(message: &Message) -> BasicProperties {
     properties
 }
 
-/// The post that brings a command to its shard.
-pub(crate) fn command(exchange: ShortString, message: Message) -> Post {
-    // A key that is too long, which no publisher of ours makes, takes the way of all unroutable.
-    let key = short(&message.key).unwrap_or_default();
-    Post { exchange, key, properties: properties(&message), body: message.body }
+/// The publication that sends a command to its shard.
+pub(crate) fn command(exchange: ShortString, message: Message) -> Publication {
+    // A key that is too long is unroutable; `CommandRequest` never makes one.
+    let key = short_string(&message.key).unwrap_or_default();
+    Publication { exchange, key, properties: properties(&message), body: message.body }
 }
 
-/// The AMQP properties of a dead letter.
-pub(crate) fn dead_letter_properties(message: &Message, reason: &str) -> BasicProperties {
-    let properties = properties(message);
-    let mut headers = properties.headers().clone().unwrap_or_default();
-    headers.insert(REASON.into(), header(reason));
-    headers.insert(ROUTING_KEY.into(), header(&message.key));
-    headers.insert(LETTER.into(), header(CommandId::random().as_str()));
-    headers.insert(SINCE.into(), AMQPValue::Timestamp(Clock::system().unix_seconds()));
-    properties.with_headers(headers)
-}
-
-/// What a dead letter's headers say of it.
-pub(crate) struct Epitaph {
-    pub(crate) letter: Option<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) key: Option<String>,
-    pub(crate) since: Option<u64>,
-}
-
-/// Reads a dead letter's headers; somebody else's message has none of them.
-pub(crate) fn epitaph(properties: &BasicProperties) -> Epitaph {
-    let headers = properties.headers().as_ref();
-    let value = |name| headers.and_then(|headers: &FieldTable| headers.inner().get(name));
-    let text = |name| value(name).and_then(header_text);
-    let since = match value(SINCE) {
-        Some(AMQPValue::Timestamp(seconds)) => Some(*seconds),
-        _ => None,
-    };
-    Epitaph { letter: text(LETTER), reason: text(REASON), key: text(ROUTING_KEY), since }
-}
-
-/// The AMQP properties of an answer: it repeats the command's ids, so that the caller finds it.
+/// The AMQP properties of a reply: it repeats the command's ids, so that the caller can match it.
 pub(crate) fn reply_properties(command: &Properties) -> BasicProperties {
     let mut properties = BasicProperties::default().with_content_type("application/json".into());
-    if let Some(id) = command.message_id.as_deref().and_then(short) {
+    if let Some(id) = command.message_id.as_deref().and_then(short_string) {
         properties = properties.with_message_id(id);
     }
     let correlation_id = command.correlation_id.as_ref().or(command.message_id.as_ref());
-    if let Some(id) = correlation_id.and_then(|id| short(id)) {
+    if let Some(id) = correlation_id.and_then(|id| short_string(id)) {
         properties = properties.with_correlation_id(id);
     }
     properties
@@ -171,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_ids_survive_the_way() {
+    fn marks_and_ids_survive_the_round_trip() {
         let sent = Message {
             key: "cmd_hi.s055.acc.1.x".to_owned(),
             body: Bytes::from_static(b"{}"),
