@@ -27,7 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sandbox", &["contracts"]),
-    ("testkit", &["contracts", "tdlib"]),
+    ("testkit", &["contracts", "log-port", "tdlib"]),
     ("servers", &[]),
     ("example-client", &[]),
     ("xtask", &[]),

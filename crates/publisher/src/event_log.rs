@@ -4,7 +4,7 @@ use std::time::Duration;
 use contracts::{AccountId, Epoch, EventId, Names};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use log_port::{AccountLog, LogHead, LogPort, NotStored, OwnerToken};
+use log_port::{AccountLog, ClaimResult, LogHead, LogPort, NotStored, OwnerToken};
 use runtime::{OnFailure, Stage};
 use settings::PublisherSettings;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -178,10 +178,7 @@ impl EventLog {
 }
 
 impl LogPort for EventLog {
-    fn claim(
-        &self,
-        token: OwnerToken,
-    ) -> BoxFuture<'_, Result<(Arc<dyn AccountLog>, LogHead), NotStored>> {
+    fn claim(&self, token: OwnerToken) -> BoxFuture<'_, ClaimResult> {
         async move {
             let (writer, head) = self.claim(token).await?;
             Ok((Arc::new(writer) as _, head))
