@@ -79,8 +79,8 @@ impl EventLog {
         let (sender, jobs) = mpsc::unbounded_channel();
         let (connected_sender, connected) = watch::channel(false);
         let metrics = WriterMetrics::default();
-        let state = WriterState::new(metrics.clone(), max_age);
-        let writer = LogWriter::new(store, jobs, connected_sender, state, stage.stopping());
+        let accounts = WriterState::new(metrics.clone(), max_age);
+        let writer = LogWriter::new(store, jobs, connected_sender, accounts, stage.stopping());
         stage.spawn("event log", OnFailure::Stop, async move {
             writer.run().await;
             Ok(())

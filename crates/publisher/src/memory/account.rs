@@ -76,7 +76,7 @@ impl MemoryAccount {
         now < self.expires
     }
 
-    /// Applies a request. `publish` returns whether the event had a live receiver.
+    /// Applies a request, unless its epoch is older or events are missing. `publish` returns whether the event had a live receiver.
     pub(super) fn apply(
         &mut self,
         request: &StoreRequest,
@@ -98,7 +98,15 @@ impl MemoryAccount {
         if matches!(operation, StoreOperation::Append(_) | StoreOperation::Restore(_)) {
             self.log_expires = self.log_expires.max(now + expiry.log);
         }
-        match operation {
+        self.apply_operation(request, publish)
+    }
+
+    fn apply_operation(
+        &mut self,
+        request: &StoreRequest,
+        publish: impl Fn(&StoredEvent) -> bool,
+    ) -> StoreResponse {
+        match &request.operation {
             StoreOperation::Claim { pending } => {
                 return StoreResponse::Claimed(Box::new(self.head(*pending)));
             }
@@ -113,16 +121,22 @@ impl MemoryAccount {
                 );
             }
             StoreOperation::UndoDispatch(dispatches) => {
-                dispatches.iter().for_each(|(command, token)| self.undo_dispatch(command, *token));
+                for (command, token) in dispatches {
+                    self.undo_dispatch(command, *token);
+                }
             }
             StoreOperation::PushPending(commands) => {
                 commands.iter().flat_map(|all| all.iter()).for_each(|one| self.push_pending(one));
             }
             StoreOperation::RemovePending(positions) => {
-                positions.iter().for_each(|position| self.remove_pending(*position));
+                for position in positions {
+                    self.remove_pending(*position);
+                }
             }
             StoreOperation::SetHead(fields) => {
-                fields.iter().for_each(|field| self.set_head_field(*field));
+                for field in fields {
+                    self.set_head_field(*field);
+                }
             }
         }
         StoreResponse::Done

@@ -30,7 +30,7 @@ const SERVER_WIDE: [&str; 12] = [
 ];
 
 /// One entry of a stream: its id, and its fields with their values.
-type StreamEntry = (String, Vec<(String, Bytes)>);
+pub(super) type StreamEntry = (String, Vec<(String, Bytes)>);
 
 pub(super) fn is_no_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))

@@ -35,9 +35,9 @@ impl ScriptEncoder {
             }
             StoreOperation::Admit(requests) => add_admissions(&mut command, requests),
             StoreOperation::UndoDispatch(dispatches) => {
-                dispatches.iter().for_each(|(_, token)| {
+                for (_, token) in dispatches {
                     command.arg(token.to_string());
-                });
+                }
             }
             StoreOperation::PushPending(commands) => {
                 let commands = commands.iter().flat_map(|all| all.iter());
@@ -47,7 +47,9 @@ impl ScriptEncoder {
                 command.arg(pending_key_number(position.flow)).arg(position.id.to_string());
             }),
             StoreOperation::SetHead(fields) => {
-                fields.iter().for_each(|field| add_head_field(&mut command, request, *field));
+                for field in fields {
+                    add_head_field(&mut command, request, *field);
+                }
             }
         }
         command

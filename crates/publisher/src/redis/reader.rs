@@ -1,6 +1,5 @@
 //! Reads logs over a small pool of connections.
 
-use bytes::Bytes;
 use contracts::{AccountId, EventId, Names};
 use deadpool_redis::redis::cmd;
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
@@ -8,6 +7,7 @@ use tracing::warn;
 
 use crate::error::{InvalidUri, ReadError};
 use crate::redis::client::RedisClient;
+use crate::redis::decode::StreamEntry;
 use crate::redis::subscription::RedisSubscription;
 use crate::stored::StoredEvent;
 
@@ -20,9 +20,6 @@ pub(crate) struct RedisReader {
     names: Names,
     pool: Pool,
 }
-
-/// One entry of a stream: its id, and its fields with their values.
-type StreamEntry = (String, Vec<(String, Bytes)>);
 
 impl RedisReader {
     pub(crate) fn new(client: RedisClient, names: Names) -> Result<Self, InvalidUri> {
