@@ -76,7 +76,8 @@ impl MemoryAccount {
         now < self.expires
     }
 
-    /// Applies a request, unless its epoch is older or events are missing. `publish` returns whether the event had a live receiver.
+    /// Applies a request, unless its epoch is older or events are missing. `publish` returns whether
+    /// the event had a live receiver.
     pub(super) fn apply(
         &mut self,
         request: &StoreRequest,
