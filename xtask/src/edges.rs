@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "broker",
             "contracts",
+            "log-port",
             "owner-worker",
             "ownership",
             "publisher",
