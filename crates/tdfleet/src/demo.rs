@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use broker::{CommandClient, CommandRequest};
 use contracts::AccountId;
-use publisher::{Followed, Follower, Start};
+use publisher::{FollowedItem, Follower, StartPosition};
 use sandbox::{Sandbox, SandboxOptions};
 use settings::{ProxySettings, Settings};
 
@@ -42,7 +42,7 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
     say("starting tdfleet: TDLib, the accounts, the command bus and the event log");
     let (mut daemon, publisher) = Daemon::start(settings, Place::Embedded)?;
     let publisher = publisher.context("the embedded bus has no publisher")?;
-    let mut follower = daemon.log.follow([(account, Start::Beginning)]);
+    let mut follower = daemon.log.follow([(account, StartPosition::Beginning)]);
     let steps = async {
         tokio::select! {
             shown = show(&sandbox, &publisher, account) => shown?,
@@ -99,7 +99,7 @@ async fn call(publisher: &CommandClient, outgoing: &CommandRequest) -> anyhow::R
 
 async fn print_events(follower: &mut Follower) {
     while let Some(followed) = follower.next().await {
-        if let Followed::Event(event) = followed {
+        if let FollowedItem::Event(event) = followed {
             print(&event.json);
         }
     }

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::bail;
 use broker::{CommandClient, CommandRequest};
 use contracts::{Command, Properties};
-use publisher::{Followed, Start};
+use publisher::{FollowedItem, StartPosition};
 use serde_json::{Map, Value};
 use settings::Settings;
 use tokio::sync::mpsc;
@@ -24,12 +24,12 @@ pub(crate) async fn run(settings: Settings, args: RunArgs) -> anyhow::Result<Exi
     let (mut daemon, publisher) = Daemon::start(settings, Place::Embedded)?;
     let Some(publisher) = publisher else { bail!("the embedded bus has no publisher") };
     let mut follower =
-        daemon.log.follow(accounts.into_iter().map(|account| (account, Start::Beginning)));
+        daemon.log.follow(accounts.into_iter().map(|account| (account, StartPosition::Beginning)));
     let show = async {
         while let Some(followed) = follower.next().await {
             match followed {
-                Followed::Event(event) => print(&event.json),
-                Followed::Gap { account, after, next } => {
+                FollowedItem::Event(event) => print(&event.json),
+                FollowedItem::Gap { account, after, next } => {
                     warn!(%account, %after, %next, "events are no longer kept");
                 }
             }

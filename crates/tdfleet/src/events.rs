@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use contracts::Names;
-use publisher::{EventLog, Followed, Start};
+use publisher::{EventLog, FollowedItem, StartPosition};
 use runtime::{CancellationToken, Signals, Stage};
 use settings::Settings;
 use tracing::warn;
@@ -23,9 +23,9 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
     }
     let start = match args.after {
         Some(_) if accounts.len() > 1 => bail!("--after belongs to one account: name it"),
-        Some(id) => Start::After(id),
-        None if args.all => Start::Beginning,
-        None => Start::Now,
+        Some(id) => StartPosition::After(id),
+        None if args.all => StartPosition::Beginning,
+        None => StartPosition::Now,
     };
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stage = Stage::new("events", &CancellationToken::new());
@@ -38,11 +38,11 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
             next = events.next() => next.context("the event log has ended")?,
         };
         match next {
-            Followed::Event(event) => {
+            FollowedItem::Event(event) => {
                 print(&event.json);
                 left -= 1;
             }
-            Followed::Gap { account, after, next } => {
+            FollowedItem::Gap { account, after, next } => {
                 warn!(%account, %after, %next, "events are no longer kept");
             }
         }

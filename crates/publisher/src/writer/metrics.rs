@@ -1,21 +1,21 @@
-//! What the writer counts.
+//! The writer's counters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Shared between the writer and the handles.
+/// Shared by the writer and the handles.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<Counts>);
+pub(crate) struct WriterMetrics(Arc<MetricCells>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct MetricCells {
     queued: AtomicUsize,
     stored: AtomicU64,
     unheard: AtomicU64,
     restored: AtomicU64,
 }
 
-impl Tally {
+impl WriterMetrics {
     pub(crate) fn queue_one(&self) {
         self.0.queued.fetch_add(1, Ordering::Relaxed);
     }

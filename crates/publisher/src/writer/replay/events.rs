@@ -1,24 +1,23 @@
-//! The newest events that were stored, and what they settled, for a store that loses its tail.
-
 use std::collections::{HashMap, VecDeque};
 
 use contracts::{AccountId, EventId};
 
-use crate::store::Entry;
+use crate::store::EventEntry;
 
-/// What is kept, in bytes of JSON over all accounts: a second and more of the busiest worker (AOF
-/// `everysec` can lose one), and much longer for a quiet one.
+/// Bytes of JSON kept for all accounts together: more than a second of the busiest worker's events
+/// (AOF `everysec` can lose one second), and much more of a quiet one's.
 const KEPT_BYTES: usize = 16 << 20;
 
-/// Events in the order they were stored, all accounts together.
+/// The newest stored events of all accounts, in the order they were stored, with the commands they
+/// completed: for a store that loses the end of a log.
 #[derive(Default)]
-pub(super) struct Recent {
-    entries: VecDeque<Entry>,
+pub(in crate::writer) struct RecentEvents {
+    entries: VecDeque<EventEntry>,
     bytes: usize,
 }
 
-impl Recent {
-    pub(super) fn push(&mut self, entry: Entry) {
+impl RecentEvents {
+    pub(in crate::writer) fn push(&mut self, entry: EventEntry) {
         self.bytes += entry.event.json.len();
         self.entries.push_back(entry);
         while KEPT_BYTES < self.bytes
@@ -28,11 +27,11 @@ impl Recent {
         }
     }
 
-    /// For each of `accounts` the kept events after the given one, in order.
-    pub(super) fn after(
+    /// The kept events after the given id of each account, in order.
+    pub(in crate::writer) fn after(
         &self,
         accounts: &HashMap<AccountId, Option<EventId>>,
-    ) -> HashMap<AccountId, Vec<Entry>> {
+    ) -> HashMap<AccountId, Vec<EventEntry>> {
         let mut missing: HashMap<_, Vec<_>> = HashMap::new();
         for entry in &self.entries {
             let event = &entry.event;
@@ -50,18 +49,18 @@ mod tests {
     use contracts::Epoch;
 
     use super::*;
-    use crate::stored::Stored;
+    use crate::stored::StoredEvent;
 
-    fn event(account: AccountId, n: u64, bytes: usize) -> Entry {
+    fn event(account: AccountId, n: u64, bytes: usize) -> EventEntry {
         let id = EventId { epoch: Epoch(7), n };
-        let event = Stored { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) };
-        Entry { event, at: 0, completion: None }
+        let event = StoredEvent { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) };
+        EventEntry { event, at: 0, completion: None }
     }
 
     #[test]
-    fn the_oldest_go_when_the_space_is_used_up() {
+    fn the_oldest_events_are_dropped_when_the_space_is_used_up() {
         let [one, two] = [1, 2].map(|id| AccountId::new(id).unwrap());
-        let mut recent = Recent::default();
+        let mut recent = RecentEvents::default();
         for n in 1..=20 {
             recent.push(event(one, n, 1 << 20));
         }

@@ -1,4 +1,4 @@
-//! A live subscription: a connection of its own, as Redis demands.
+//! A live subscription: a separate connection, as Redis requires.
 
 use std::io;
 use std::pin::pin;
@@ -11,39 +11,39 @@ use futures_util::StreamExt;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
-use crate::redis::Server;
-use crate::stored::Stored;
+use crate::redis::client::RedisClient;
+use crate::stored::StoredEvent;
 
-/// How often a silent subscription is asked whether it still stands.
+/// How often the connection is checked.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// Channels named in one SUBSCRIBE.
+/// Channels in one SUBSCRIBE.
 const CHANNELS_AT_ONCE: usize = 512;
 
-pub(crate) struct RedisLive {
+pub(crate) struct RedisSubscription {
     sink: PubSubSink,
     stream: PubSubStream,
     ping: Interval,
     timeout: Duration,
 }
 
-impl RedisLive {
+impl RedisSubscription {
     pub(super) async fn subscribe(
-        server: &Server,
+        client: &RedisClient,
         channels: Vec<String>,
     ) -> Result<Self, RedisError> {
         let attempt = async {
-            let (mut sink, stream) = server.client.get_async_pubsub().await?.split();
+            let (mut sink, stream) = client.client.get_async_pubsub().await?.split();
             for channels in channels.chunks(CHANNELS_AT_ONCE) {
                 sink.subscribe(channels).await?;
             }
             Ok::<_, RedisError>((sink, stream))
         };
-        let (sink, stream) = timeout(server.timeout, attempt)
+        let (sink, stream) = timeout(client.timeout, attempt)
             .await
             .map_err(|_| RedisError::from(io::Error::from(io::ErrorKind::TimedOut)))??;
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { sink, stream, ping, timeout: server.timeout })
+        Ok(Self { sink, stream, ping, timeout: client.timeout })
     }
 
     /// The next event; `None` when the subscription is lost.
@@ -51,30 +51,30 @@ impl RedisLive {
     /// # Cancel safety
     ///
     /// Safe: nothing that was received is lost.
-    pub(crate) async fn next(&mut self) -> Option<Stored> {
+    pub(crate) async fn next(&mut self) -> Option<StoredEvent> {
         loop {
             let message = tokio::select! {
                 biased;
                 message = self.stream.next() => message?,
                 _ = self.ping.tick() => {
-                    self.check().await?;
+                    self.check_connection().await?;
                     continue;
                 }
             };
-            if let Some(event) = read(&message) {
+            if let Some(event) = read_event(&message) {
                 return Some(event);
             }
         }
     }
 
-    async fn check(&mut self) -> Option<()> {
+    async fn check_connection(&mut self) -> Option<()> {
         let answer = pin!(self.sink.ping::<deadpool_redis::redis::Value>());
         timeout(self.timeout, answer).await.ok()?.ok().map(drop)
     }
 }
 
-fn read(message: &Msg) -> Option<Stored> {
-    let event = Stored::read(Bytes::copy_from_slice(message.get_payload_bytes()));
+fn read_event(message: &Msg) -> Option<StoredEvent> {
+    let event = StoredEvent::read(Bytes::copy_from_slice(message.get_payload_bytes()));
     if event.is_none() {
         debug!(channel = message.get_channel_name(), "a live message is not an event");
     }

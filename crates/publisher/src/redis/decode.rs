@@ -1,4 +1,4 @@
-//! What the scripts say, read.
+//! Answers of the scripts as responses.
 
 use std::str::FromStr;
 
@@ -10,10 +10,10 @@ use deadpool_redis::redis::{
 use log_port::{AdmissionVerdict, LogHead, PendingCommand, PendingPosition};
 use tracing::warn;
 
-use crate::redis::command::LISTS;
-use crate::store::{Outage, Verdict};
+use crate::redis::encode::PENDING_FLOWS;
+use crate::store::{StoreError, StoreResponse};
 
-/// Codes that speak of the server and not of one key: everything waits until they are gone.
+/// Error codes about the server, not about one key: everything waits until they are over.
 const SERVER_WIDE: [&str; 12] = [
     "BUSY",
     "CLUSTERDOWN",
@@ -29,41 +29,43 @@ const SERVER_WIDE: [&str; 12] = [
     "TRYAGAIN",
 ];
 
-/// One entry of a stream: its id, then its fields and values in turn.
-type Entry = (String, Vec<(String, Bytes)>);
+/// One entry of a stream: its id, and its fields with their values.
+pub(super) type StreamEntry = (String, Vec<(String, Bytes)>);
 
 pub(super) fn is_no_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
-/// What became of a call about `account`.
-pub(super) fn verdict(account: AccountId, answer: Value) -> Result<Verdict, Outage> {
+/// The response to a request about `account`.
+pub(super) fn response(account: AccountId, answer: Value) -> Result<StoreResponse, StoreError> {
     match answer {
         Value::ServerError(error) if SERVER_WIDE.contains(&error.code()) => {
-            Err(Outage::Refusing(error.to_string()))
+            Err(StoreError::Refusing(error.to_string()))
         }
-        Value::ServerError(error) => Ok(Verdict::Refused(error.to_string())),
-        Value::Array(words) => read(account, words).ok_or_else(unexpected),
+        Value::ServerError(error) => Ok(StoreResponse::Refused(error.to_string())),
+        Value::Array(words) => read_words(account, words).ok_or_else(unexpected),
         _ => Err(unexpected()),
     }
 }
 
-fn unexpected() -> Outage {
+fn unexpected() -> StoreError {
     let kind = ErrorKind::UnexpectedReturnType;
-    Outage::Answer(RedisError::from((kind, "not the script's answer")))
+    StoreError::Answer(RedisError::from((kind, "not the script's answer")))
 }
 
-fn read(account: AccountId, words: Vec<Value>) -> Option<Verdict> {
+fn read_words(account: AccountId, words: Vec<Value>) -> Option<StoreResponse> {
     let mut words = words.into_iter();
     let kind: String = next(&mut words)?;
     Some(match kind.as_str() {
-        "claimed" => Verdict::Claimed(Box::new(claimed(account, words)?)),
-        "stored" => Verdict::Stored { unheard: next::<String>(&mut words)?.parse().ok()? },
-        "already" => Verdict::Already,
-        "begun" => Verdict::Admitted(words.map(begun).collect::<Option<_>>()?),
-        "done" => Verdict::Done,
-        "fenced" => Verdict::Fenced { current: Epoch(next::<String>(&mut words)?.parse().ok()?) },
-        "gap" => Verdict::Gap { last: last(&next::<String>(&mut words)?).ok()? },
+        "claimed" => StoreResponse::Claimed(Box::new(log_head(account, words)?)),
+        "stored" => StoreResponse::Stored { unheard: next::<String>(&mut words)?.parse().ok()? },
+        "already" => StoreResponse::AlreadyStored,
+        "begun" => StoreResponse::Admitted(words.map(verdict).collect::<Option<_>>()?),
+        "done" => StoreResponse::Done,
+        "fenced" => {
+            StoreResponse::Fenced { current: Epoch(next::<String>(&mut words)?.parse().ok()?) }
+        }
+        "gap" => StoreResponse::Gap { last: optional_id(&next::<String>(&mut words)?).ok()? },
         _ => return None,
     })
 }
@@ -72,11 +74,11 @@ fn next<T: FromRedisValue>(words: &mut impl Iterator<Item = Value>) -> Option<T>
     from_redis_value(words.next()?).ok()
 }
 
-fn last(text: &str) -> Result<Option<EventId>, <EventId as FromStr>::Err> {
+fn optional_id(text: &str) -> Result<Option<EventId>, <EventId as FromStr>::Err> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
-fn begun(word: Value) -> Option<AdmissionVerdict> {
+fn verdict(word: Value) -> Option<AdmissionVerdict> {
     if let Value::Array(words) = word {
         let event = words.into_iter().nth(1).map(from_redis_value::<Bytes>);
         return Some(AdmissionVerdict::Done(event.transpose().ok()?));
@@ -91,29 +93,33 @@ fn begun(word: Value) -> Option<AdmissionVerdict> {
     })
 }
 
-fn claimed(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option<LogHead> {
-    let last = last(&next::<String>(&mut words)?).ok()?;
+fn log_head(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option<LogHead> {
+    let last = optional_id(&next::<String>(&mut words)?).ok()?;
     let opened: String = next(&mut words)?;
     let logged_in: String = next(&mut words)?;
     let mut pending = Vec::new();
-    for (flow, list) in LISTS.into_iter().zip(words) {
-        let entries: Vec<Entry> = from_redis_value(list).ok()?;
-        pending.extend(entries.into_iter().filter_map(|entry| parked(account, flow, entry)));
+    for (flow, list) in PENDING_FLOWS.into_iter().zip(words) {
+        let entries: Vec<StreamEntry> = from_redis_value(list).ok()?;
+        pending.extend(entries.into_iter().filter_map(|entry| read_pending(account, flow, entry)));
     }
     let opened = opened.parse().ok().map(Epoch);
     Some(LogHead { last, pending, opened, logged_in: logged_in == "1" })
 }
 
-/// Reads what `command` wrote.
-fn parked(account: AccountId, flow: Flow, (id, fields): Entry) -> Option<PendingCommand> {
-    let parked = entry(flow, &id, fields);
-    if parked.is_none() {
+/// Reads an entry that `encode` wrote.
+fn read_pending(
+    account: AccountId,
+    flow: Flow,
+    (id, fields): StreamEntry,
+) -> Option<PendingCommand> {
+    let command = pending_command(flow, &id, fields);
+    if command.is_none() {
         warn!(account.id = %account, %flow, entry = id, "an entry of a pending list is no command");
     }
-    parked
+    command
 }
 
-fn entry(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<PendingCommand> {
+fn pending_command(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<PendingCommand> {
     let (mut command, mut routing_key, mut body) = (None, None, None);
     let mut properties = Properties::default();
     for (name, value) in fields {
