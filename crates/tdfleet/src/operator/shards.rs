@@ -1,31 +1,32 @@
-//! `tdfleet shards`: which worker owns which shard, and where the operator wants them.
+//! `tdfleet shards`: lists which worker owns which shard, and pins shards to workers.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use contracts::{Shard, ShardCount};
 use ownership::fleet::{Fleet, ShardView, View};
 use serde::Serialize;
 use settings::Settings;
 use tokio::time::Instant;
 
+use super::fleet::fleet;
 use crate::cli::{ListArgs, MoveArgs, ShardsCommand, UnpinArgs};
-use crate::send::EX_TEMPFAIL;
-use crate::table::{cell, print_json, print_table};
-use crate::workers::fleet;
+use crate::exit::EX_TEMPFAIL;
+use crate::installation;
+use crate::output::{optional_cell, print_json, print_progress, print_table};
 
-/// Pause between two looks at a move.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often a move's progress is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(settings: Settings, command: ShardsCommand) -> anyhow::Result<ExitCode> {
-    let count = ShardCount::new(settings.shard_count).context("shard_count is out of range")?;
+    let count = installation::shard_count(&settings)?;
     let mut fleet = fleet(&settings)?;
     match command {
         ShardsCommand::List(args) => list(&mut fleet, count, &args).await,
-        ShardsCommand::Move(args) => move_to(&mut fleet, count, &args).await,
+        ShardsCommand::Move(args) => move_shard(&mut fleet, count, &args).await,
         ShardsCommand::Unpin(UnpinArgs { shard }) => {
-            check(count, shard)?;
+            check_shard(count, shard)?;
             fleet.pin(shard, None).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -33,7 +34,7 @@ pub(crate) async fn run(settings: Settings, command: ShardsCommand) -> anyhow::R
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ShardRow<'a> {
     shard: String,
     state: &'static str,
     owner: Option<&'a str>,
@@ -56,11 +57,11 @@ async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::
             [
                 row.shard.clone(),
                 row.state.to_owned(),
-                cell(row.owner),
-                cell(row.epoch),
-                cell(row.pin),
-                cell(row.moving_to),
-                cell(row.store),
+                optional_cell(row.owner),
+                optional_cell(row.epoch),
+                optional_cell(row.pin),
+                optional_cell(row.moving_to),
+                optional_cell(row.store),
             ]
         })
         .collect();
@@ -68,12 +69,12 @@ async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(view: &View, shard: Shard) -> Row<'_> {
+fn row(view: &View, shard: Shard) -> ShardRow<'_> {
     let seen = find(view, shard);
     let moving = view.moving.as_ref().filter(|(moving, _)| *moving == shard);
-    Row {
+    ShardRow {
         shard: shard.to_string(),
-        state: seen.map_or("new", state),
+        state: seen.map_or("new", state_name),
         owner: seen.and_then(|seen| seen.owner.as_deref()),
         epoch: seen.map(|seen| seen.epoch.0).filter(|epoch| *epoch > 0),
         pin: seen.and_then(|seen| seen.pin.as_deref()),
@@ -82,8 +83,8 @@ fn row(view: &View, shard: Shard) -> Row<'_> {
     }
 }
 
-/// What the list calls the shard's state; the command's help explains the words.
-fn state(shard: &ShardView) -> &'static str {
+/// The shard's state as listed; the command's help explains the words.
+fn state_name(shard: &ShardView) -> &'static str {
     match shard {
         ShardView { owner: Some(_), live: true, .. } => "owned",
         ShardView { owner: Some(_), .. } => "dead",
@@ -93,39 +94,39 @@ fn state(shard: &ShardView) -> &'static str {
     }
 }
 
-async fn move_to(
+async fn move_shard(
     fleet: &mut Fleet,
     count: ShardCount,
     args: &MoveArgs,
 ) -> anyhow::Result<ExitCode> {
     let MoveArgs { shard, to, no_wait, timeout_s } = args;
-    check(count, *shard)?;
-    can_have(&fleet.view().await?, *shard, to)?;
+    check_shard(count, *shard)?;
+    check_can_own(&fleet.view().await?, *shard, to)?;
     fleet.pin(*shard, Some(to)).await?;
     if *no_wait {
         return Ok(ExitCode::SUCCESS);
     }
-    let until = Instant::now() + Duration::from_secs(*timeout_s);
-    let mut told = String::new();
+    let deadline = Instant::now() + Duration::from_secs(*timeout_s);
+    let mut printed = String::new();
     loop {
         let view = fleet.view().await?;
         let seen = find(&view, *shard);
         if seen.is_some_and(|seen| seen.live && seen.owner.as_deref() == Some(to)) {
-            say(&format!("{shard} is on {to}"));
+            print_progress(&format!("{shard} is on {to}"));
             return Ok(ExitCode::SUCCESS);
         }
-        let now = progress(&view, *shard, to);
-        if now != told {
-            say(&now);
-            told = now;
+        let progress = progress(&view, *shard, to);
+        if progress != printed {
+            print_progress(&progress);
+            printed = progress;
         }
-        if until < Instant::now() {
-            say("it has not moved in time; it stays pinned, and may still move");
+        if deadline < Instant::now() {
+            print_progress("the shard did not move in time; it stays pinned and may still move");
             return Ok(ExitCode::from(EX_TEMPFAIL));
         }
-        // Nobody can say when it dies whether it comes back: the operator decides.
-        can_have(&view, *shard, to)?;
-        tokio::time::sleep(LOOK).await;
+        // A worker that has died may or may not come back: the operator decides.
+        check_can_own(&view, *shard, to)?;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -136,29 +137,27 @@ fn progress(view: &View, shard: Shard, to: &str) -> String {
             format!("{shard} is being handed over by {owner}")
         }
         (Some((moving, to)), _) if *moving != shard => {
-            format!("{shard} waits: {moving} is moving to {to}, one moves at a time")
+            format!("{shard} is waiting: {moving} is moving to {to}, and shards move one at a time")
         }
         (_, Some(owner)) => format!("{shard} is on {owner}"),
-        (_, None) => format!("{shard} is free; {to} is to take it"),
+        (_, None) => format!("{shard} is free; waiting for {to} to take it"),
     }
 }
 
-/// Whether the worker can ever own the shard as things stand.
-fn can_have(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
+/// Refuses a worker that cannot own the shard, with the reason.
+fn check_can_own(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
     let Some(worker) = view.workers.iter().find(|worker| worker.name == to) else {
-        bail!("there is no worker {to}; `tdfleet workers list` shows them");
+        bail!("there is no worker {to}; see `tdfleet workers list`");
     };
     if !worker.live {
-        bail!("the worker {to} does not live");
+        bail!("worker {to} is not alive");
     }
     if worker.leaving {
-        bail!("the worker {to} is about to end");
+        bail!("worker {to} is shutting down");
     }
     let store = find(view, shard).and_then(|seen| seen.store.as_deref());
     if store.is_some_and(|store| store != worker.store) {
-        bail!(
-            "the databases of {shard} are in another store than {to} has; a worker opens its own store's alone"
-        );
+        bail!("{shard} belongs to another store than worker {to}, which can only open its own");
     }
     Ok(())
 }
@@ -167,16 +166,11 @@ fn find(view: &View, shard: Shard) -> Option<&ShardView> {
     view.shards.iter().find(|seen| seen.shard == shard)
 }
 
-fn check(count: ShardCount, shard: Shard) -> anyhow::Result<()> {
+fn check_shard(count: ShardCount, shard: Shard) -> anyhow::Result<()> {
     if count.get() <= shard.0 {
         bail!("there is no shard {shard}: shard_count is {}", count.get());
     }
     Ok(())
-}
-
-#[expect(clippy::print_stderr, reason = "progress of a command that people wait for")]
-fn say(what: &str) {
-    eprintln!("{what}");
 }
 
 #[cfg(test)]
@@ -230,25 +224,25 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_cannot_have_a_shard_is_refused_with_the_reason() {
+    fn a_worker_that_cannot_own_a_shard_is_refused_with_the_reason() {
         let view = view();
-        let refused = |shard, to| can_have(&view, Shard(shard), to).unwrap_err().to_string();
-        assert!(can_have(&view, Shard(2), "a").is_ok());
-        assert!(can_have(&view, Shard(3), "c").is_ok(), "a new shard may be on any store");
+        let refused = |shard, to| check_can_own(&view, Shard(shard), to).unwrap_err().to_string();
+        assert!(check_can_own(&view, Shard(2), "a").is_ok());
+        assert!(check_can_own(&view, Shard(3), "c").is_ok(), "a new shard may be on any store");
         assert!(refused(0, "nobody").contains("there is no worker nobody"));
-        assert!(refused(0, "b").contains("does not live"));
+        assert!(refused(0, "b").contains("is not alive"));
         assert!(refused(0, "c").contains("another store"));
-        assert!(refused(0, "d").contains("about to end"));
+        assert!(refused(0, "d").contains("is shutting down"));
     }
 
     #[test]
     fn progress_says_what_a_move_waits_for() {
         let mut view = view();
         assert_eq!(progress(&view, Shard(0), "a"), "s000 is being handed over by a");
-        let waits = "s002 waits: s000 is moving to a, one moves at a time";
+        let waits = "s002 is waiting: s000 is moving to a, and shards move one at a time";
         assert_eq!(progress(&view, Shard(2), "a"), waits);
         view.moving = None;
         assert_eq!(progress(&view, Shard(1), "a"), "s001 is on b");
-        assert_eq!(progress(&view, Shard(2), "a"), "s002 is free; a is to take it");
+        assert_eq!(progress(&view, Shard(2), "a"), "s002 is free; waiting for a to take it");
     }
 }

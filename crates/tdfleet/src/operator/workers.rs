@@ -1,23 +1,23 @@
-//! `tdfleet workers`: who is in the fleet.
+//! `tdfleet workers`: lists the workers of the fleet.
 
 use std::process::ExitCode;
 
-use contracts::Names;
-use ownership::fleet::{Fleet, WorkerView};
+use ownership::fleet::WorkerView;
 use serde::Serialize;
 use settings::Settings;
 
+use super::fleet::fleet;
 use crate::cli::{ListArgs, WorkersCommand};
-use crate::table::{print_json, print_table, yes_no};
+use crate::output::{print_json, print_table, yes_no_cell};
 
 pub(crate) async fn run(settings: Settings, command: WorkersCommand) -> anyhow::Result<ExitCode> {
     let WorkersCommand::List(ListArgs { json }) = command;
     let workers = fleet(&settings)?.view().await?.workers;
-    let workers: Vec<_> = workers.iter().map(Row::from).collect();
+    let workers: Vec<_> = workers.iter().map(WorkerRow::from).collect();
     if json {
         print_json(&workers)?;
     } else {
-        let rows: Vec<_> = workers.iter().map(Row::cells).collect();
+        let rows: Vec<_> = workers.iter().map(WorkerRow::cells).collect();
         print_table(
             ["WORKER", "LIVE", "RABBITMQ", "SHARDS", "ACCOUNTS", "LEAVING", "STORE"],
             &rows,
@@ -26,15 +26,8 @@ pub(crate) async fn run(settings: Settings, command: WorkersCommand) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// The fleet behind the settings' Redis.
-pub(crate) fn fleet(settings: &Settings) -> anyhow::Result<Fleet> {
-    let publisher = &settings.publisher;
-    let names = Names::new(&settings.namespace);
-    Ok(Fleet::new(&publisher.uri, publisher.timeout(), names)?)
-}
-
 #[derive(Serialize)]
-struct Row<'a> {
+struct WorkerRow<'a> {
     name: &'a str,
     live: bool,
     rabbitmq: bool,
@@ -44,7 +37,7 @@ struct Row<'a> {
     store: &'a str,
 }
 
-impl<'a> From<&'a WorkerView> for Row<'a> {
+impl<'a> From<&'a WorkerView> for WorkerRow<'a> {
     fn from(worker: &'a WorkerView) -> Self {
         let WorkerView { name, store, live, bus, leaving, accounts, shards } = worker;
         Self {
@@ -59,15 +52,15 @@ impl<'a> From<&'a WorkerView> for Row<'a> {
     }
 }
 
-impl Row<'_> {
+impl WorkerRow<'_> {
     fn cells(&self) -> [String; 7] {
         [
             self.name.to_owned(),
-            yes_no(self.live),
-            yes_no(self.rabbitmq),
+            yes_no_cell(self.live),
+            yes_no_cell(self.rabbitmq),
             self.shards.to_string(),
             self.accounts.to_string(),
-            yes_no(self.leaving),
+            yes_no_cell(self.leaving),
             self.store.to_owned(),
         ]
     }

@@ -1,6 +1,6 @@
-//! `tdfleet documents`: the contract as documents, from the types that carry it out.
+//! `tdfleet documents`: the contract as documents, generated from the types that implement it.
 //!
-//! `make schemas` writes them into the repository; `make check` fails when they are stale.
+//! `make schemas` writes them into the repository; `make check` fails when they are out of date.
 
 mod asyncapi;
 mod reference;
@@ -18,10 +18,10 @@ use anyhow::Context;
 use crate::cli::DocumentsArgs;
 
 /// Files by their path below the repository's root.
-type Documents = BTreeMap<PathBuf, String>;
+type DocumentSet = BTreeMap<PathBuf, String>;
 
 pub(crate) fn run(args: &DocumentsArgs) -> anyhow::Result<ExitCode> {
-    let documents = all()?;
+    let documents = generate()?;
     for (path, text) in &documents {
         let path = args.directory.join(path);
         let write = || {
@@ -34,17 +34,16 @@ pub(crate) fn run(args: &DocumentsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn all() -> anyhow::Result<Documents> {
-    let mut documents = Documents::new();
-    schemas::write(&mut documents)?;
+fn generate() -> anyhow::Result<DocumentSet> {
+    let mut documents = schemas::all()?;
     let asyncapi = yaml::block(&asyncapi::document());
     documents.insert("schemas/asyncapi.yaml".into(), asyncapi);
     documents.insert("docs/commands.md".into(), reference::page()?);
     Ok(documents)
 }
 
-/// A command that is gone takes its schemas with it.
-fn remove_stale(directory: &Path, documents: &Documents) -> io::Result<()> {
+/// Removes the schemas of commands that no longer exist.
+fn remove_stale(directory: &Path, documents: &DocumentSet) -> io::Result<()> {
     let current: BTreeSet<_> = documents.keys().map(|path| directory.join(path)).collect();
     for folder in ["schemas/commands", "schemas/events"] {
         for entry in fs::read_dir(directory.join(folder))? {

@@ -1,21 +1,35 @@
-//! Output of the operator's commands: a table for people, or JSON for programs.
+//! Output of the commands: lines, tables for people, JSON for programs, progress on standard error.
+
+use std::io::Write;
 
 use serde::Serialize;
 
-use crate::events::print;
+/// Prints one line on standard output. A closed pipe is not an error.
+pub(crate) fn print_line(line: impl AsRef<[u8]>) {
+    let mut out = std::io::stdout().lock();
+    drop(
+        out.write_all(line.as_ref()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()),
+    );
+}
 
 /// Prints `items` as one JSON array.
 pub(crate) fn print_json<T: Serialize + ?Sized>(items: &T) -> anyhow::Result<()> {
-    print(&serde_json::to_vec_pretty(items)?);
+    print_line(serde_json::to_vec_pretty(items)?);
     Ok(())
 }
 
 /// Prints rows below their header, in columns as wide as their widest cell.
 pub(crate) fn print_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
-    print(table(header, rows).trim_end().as_bytes());
+    print_line(format_table(header, rows).trim_end());
 }
 
-fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+/// Prints progress of a command that people wait for, on standard error.
+#[expect(clippy::print_stderr, reason = "standard output is for the result")]
+pub(crate) fn print_progress(text: &str) {
+    eprintln!("{text}");
+}
+
+fn format_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([header[column].len()]).max().unwrap_or_default()
@@ -28,13 +42,13 @@ fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     std::iter::once(line(header)).chain(rows).collect()
 }
 
-/// A cell for what there may not be.
-pub(crate) fn cell(value: Option<impl ToString>) -> String {
+/// A cell for an optional value; `-` when there is none.
+pub(crate) fn optional_cell(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// A cell for what is so or not.
-pub(crate) fn yes_no(value: bool) -> String {
+/// A cell that says `yes` or `no`.
+pub(crate) fn yes_no_cell(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
 }
 
@@ -45,6 +59,6 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["s001", "é"], ["s2", ""]].map(|row| row.map(str::to_owned));
-        assert_eq!(table(["SHARD", "ON"], &rows), "SHARD  ON\ns001   é\ns2\n");
+        assert_eq!(format_table(["SHARD", "ON"], &rows), "SHARD  ON\ns001   é\ns2\n");
     }
 }

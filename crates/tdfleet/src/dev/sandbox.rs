@@ -1,4 +1,4 @@
-//! `tdfleet sandbox`: a local Telegram data centre, and the settings that lead a worker to it.
+//! `tdfleet sandbox`: a local Telegram data centre, and the settings that connect a worker to it.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -13,7 +13,7 @@ use sandbox::{Options, PatchedLibrary, Sandbox};
 use settings::Settings;
 
 use crate::cli::SandboxArgs;
-use crate::events::print;
+use crate::output::print_line;
 
 pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -26,12 +26,12 @@ pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result
         ..Options::default()
     };
     let sandbox = Sandbox::start(options).await?;
-    let library = patch(&sandbox, &settings.tdlib.library)?;
+    let library = patch_library(&sandbox, &settings.tdlib.library)?;
     let text = worker_settings(&sandbox, &library, args.accounts)?;
     match args.settings {
         Some(path) => write_private(&path, &text)
             .with_context(|| format!("cannot write `{}`", path.display()))?,
-        None => print(text.as_bytes()),
+        None => print_line(text),
     }
     let signal = signals.next().await;
     tracing::info!(signal, "shutting down");
@@ -39,11 +39,11 @@ pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// A copy of the library that trusts this sandbox and nothing else; gone when dropped.
-pub(crate) fn patch(sandbox: &Sandbox, library: &Path) -> anyhow::Result<PatchedLibrary> {
+/// A copy of the library that trusts this sandbox and nothing else. Dropping it deletes the file.
+pub(super) fn patch_library(sandbox: &Sandbox, library: &Path) -> anyhow::Result<PatchedLibrary> {
     sandbox.patch_library(library).with_context(|| {
         format!(
-            "cannot make the sandbox's copy of `{}`: run `make tdlib`, or set tdlib.library",
+            "cannot create the sandbox's copy of `{}`: run `make tdlib`, or set tdlib.library",
             library.display()
         )
     })
@@ -56,8 +56,8 @@ fn worker_settings(
 ) -> anyhow::Result<String> {
     let (address, secret) = (sandbox.address(), sandbox.secret());
     let mut text = String::new();
-    writeln!(text, "# A worker with these settings logs in to this sandbox, as long as it runs.")?;
-    writeln!(text, "# Account N has the phone number and code that are listed at the end.")?;
+    writeln!(text, "# Settings of a worker for this sandbox; they work as long as it runs.")?;
+    writeln!(text, "# The phone number and code of each account are listed at the end.")?;
     writeln!(text, "[worker]\naccounts = \"1-{accounts}\"\n")?;
     writeln!(text, "[tdlib]\nlibrary = {:?}\n", library.path().display().to_string())?;
     writeln!(text, "[telegram]\napi_id = 1\napi_hash = \"sandbox\"")?;
@@ -71,7 +71,7 @@ fn worker_settings(
     Ok(text)
 }
 
-/// For this user's eyes alone, and whole or not at all.
+/// Writes a file that only this user can read, all of it or nothing.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let part = path.with_extension("part");
     let mut file =

@@ -1,19 +1,20 @@
 //! JSON Schemas of the bodies on the queues and of the events.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use owner_worker::{Description, catalog, event_schemas};
 use serde_json::{Map, Value, json};
 
-use super::Documents;
-
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-pub(super) fn write(documents: &mut Documents) -> anyhow::Result<()> {
+/// All schemas, by their path below the repository's root.
+pub(super) fn all() -> anyhow::Result<BTreeMap<PathBuf, String>> {
+    let mut documents = BTreeMap::new();
     let mut add = |folder: &str, name: &str, schema: &Value| {
         let path: PathBuf = ["schemas", folder, &format!("{name}.json")].iter().collect();
-        let text = serde_json::to_string_pretty(schema).context("a schema is no JSON")?;
+        let text = serde_json::to_string_pretty(schema).context("cannot encode a schema")?;
         documents.insert(path, text + "\n");
         anyhow::Ok(())
     };
@@ -27,7 +28,8 @@ pub(super) fn write(documents: &mut Documents) -> anyhow::Result<()> {
         add("events", name, &event(&json!({"const": name}), about, result.to_value()))?;
     }
     add("events", "update", &any_update())?;
-    add("events", "error", &failure())
+    add("events", "error", &any_failure())?;
+    Ok(documents)
 }
 
 /// The body of a command as it is published.
@@ -111,7 +113,7 @@ fn any_update() -> Value {
     event(&kind, about, object)
 }
 
-fn failure() -> Value {
+fn any_failure() -> Value {
     let payload = json!({
         "type": "object",
         "properties": {
@@ -195,7 +197,7 @@ fn envelope(about: &str, payload: &Value, definitions: Option<Value>) -> Value {
     schema
 }
 
-/// References are to the document's root, so the definitions move there.
+/// References start at the document's root, so the definitions are moved there.
 fn take_definitions(schema: &mut Value) -> Option<Value> {
     let members = schema.as_object_mut()?;
     members.shift_remove("$schema");
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_refuses_what_the_worker_refuses() {
+    fn a_schema_rejects_what_the_worker_rejects() {
         let command = catalog().find(|command| command.name == "terminate_session").unwrap();
         let validator = jsonschema::draft202012::new(&body(&command)).unwrap();
         for (valid, request) in [
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_codes_are_all_there() {
+    fn every_error_code_is_listed() {
         let named = |code: &str| serde_json::from_value::<ErrorCode>(code.into()).is_ok();
         assert!(CODES.iter().all(|code| named(code)));
         let unknown = serde_json::from_str::<ErrorCode>("\"?\"").unwrap_err().to_string();
@@ -253,10 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn every_event_schema_is_a_schema() {
-        let mut documents = Documents::new();
-        write(&mut documents).unwrap();
-        for (path, text) in documents {
+    fn every_event_schema_is_a_valid_schema() {
+        for (path, text) in all().unwrap() {
             let schema = serde_json::from_str(&text).unwrap();
             assert!(jsonschema::draft202012::new(&schema).is_ok(), "{}", path.display());
         }
