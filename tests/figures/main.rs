@@ -9,6 +9,8 @@
     reason = "it prints tables, and may end by panicking"
 )]
 
+#[path = "../support/installation.rs"]
+mod installation;
 #[expect(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "../support/lib.rs"]
 mod support;

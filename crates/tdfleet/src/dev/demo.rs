@@ -63,7 +63,7 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
 /// Account 1 in an empty data directory, connected to the sandbox.
 fn use_sandbox(settings: &mut Settings, sandbox: &Sandbox, data: &TempDir) -> anyhow::Result<()> {
     settings.worker.accounts = "1".parse()?;
-    settings.worker.data_dir = data.path().to_owned();
+    data.path().clone_into(&mut settings.worker.data_dir);
     settings.telegram.api_id = Some(1);
     settings.telegram.api_hash = Some("sandbox".into());
     settings.telegram.master_key = Some("of the sandbox, no secret".into());

@@ -1,4 +1,4 @@
-//! What a run leaves behind, for the checker.
+//! The evidence that a run leaves behind, for the checker.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +35,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// One event, as far as the checker looks into it.
+/// One event, with the fields that the checker uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) id: Id,
@@ -46,16 +46,16 @@ pub(crate) struct Event {
     pub(crate) command: Option<String>,
     /// `error_info.code` of a failure.
     pub(crate) code: Option<String>,
-    /// The text of the message that `updateNewMessage` tells.
+    /// The message's text, of an `updateNewMessage`.
     pub(crate) text: Option<String>,
-    /// The state that `account_state` tells.
+    /// The state, of an `account_state`.
     pub(crate) state: Option<String>,
-    /// The envelope as it came.
+    /// The envelope's bytes.
     pub(crate) json: Vec<u8>,
 }
 
 impl Event {
-    /// An envelope; `None` if it is none.
+    /// Reads an envelope; `None` if it is malformed.
     pub(crate) fn read(json: &[u8]) -> Option<Self> {
         let event: Value = serde_json::from_slice(json).ok()?;
         let payload = &event["payload"];
@@ -75,78 +75,78 @@ impl Event {
     }
 }
 
-/// When the follower came to know an event, and how.
+/// When and how the follower received an event.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct SeenEvent {
     pub(crate) event: Event,
     pub(crate) at: Ms,
-    /// By the channel, at once; else by reading the log afterwards.
+    /// From the live channel, as opposed to the log.
     pub(crate) live: bool,
 }
 
-/// What a command does.
+/// What a command does at Telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
-    /// Sets a number at Telegram by `call_tdlib`: not idempotent, as far as the worker knows.
-    Once,
-    /// Sets a number at Telegram by a command that is idempotent.
-    Again,
-    /// Reads.
+pub(crate) enum CommandKind {
+    /// Sets a number at Telegram by `call_tdlib`, which the worker must assume is not idempotent.
+    NotIdempotent,
+    /// Sets a number at Telegram by an idempotent command.
+    Idempotent,
+    /// Changes nothing.
     Read,
-    /// Ends the worker's process.
+    /// Crashes the worker's process.
     Poison,
 }
 
 /// A command that was published.
 #[derive(Clone, Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishedCommand {
     pub(crate) id: String,
-    pub(crate) deed: Deed,
+    pub(crate) kind: CommandKind,
     /// The number that it sets; commands of an account count from 1.
     pub(crate) number: u32,
     pub(crate) flow: Flow,
-    /// Each attempt to publish it, copies included.
+    /// The times of all attempts to publish it, copies included.
     pub(crate) attempts: Vec<Ms>,
     /// When RabbitMQ confirmed the first one.
     pub(crate) confirmed: Option<Ms>,
 }
 
-/// Something that Telegram did for an account.
+/// A change at Telegram, made for an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
     pub(crate) at: Ms,
-    pub(crate) deed: Deed,
+    pub(crate) kind: CommandKind,
     pub(crate) number: u32,
 }
 
-/// One account's part of the evidence.
+/// The evidence about one account.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccountEvidence {
-    pub(crate) published: Vec<Published>,
-    /// Its log as it stands in the end.
+    pub(crate) published: Vec<PublishedCommand>,
+    /// Its log at the end of the run.
     pub(crate) log: Vec<Event>,
-    /// All events that the follower came to know.
-    pub(crate) seen: BTreeMap<Id, Seen>,
+    /// All events that the follower has received.
+    pub(crate) seen: BTreeMap<Id, SeenEvent>,
     /// In the order in which Telegram did them.
     pub(crate) effects: Vec<Effect>,
     /// The ledger's entries by command.
     pub(crate) ledger: BTreeMap<String, String>,
     /// Entries of its pending lists.
     pub(crate) pending: u64,
-    /// Messages that it got, by their text, with the time.
+    /// The texts of the messages it received, with their times.
     pub(crate) messages: Vec<(String, Ms)>,
-    /// Its database was destroyed: it need not work any more, and still answers.
+    /// Its database was destroyed: commands may fail, but still have to be answered.
     pub(crate) destroyed: bool,
 }
 
-/// All that the checker judges by.
+/// Everything that the checker looks at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) accounts: BTreeMap<u32, AccountEvidence>,
-    /// RabbitMQ's queues that hold something.
+    /// RabbitMQ's queues that are not empty, with the number of their messages.
     pub(crate) queues: Vec<(String, u64)>,
     /// Accounts whose key two clients had at once, as Telegram saw it.
     pub(crate) duplicates: Vec<Option<u32>>,
-    /// When Redis lost its data: from when it went to when it was back.
+    /// When Redis lost its data: when it went down and when it was back.
     pub(crate) wipes: Vec<(Ms, Ms)>,
 }

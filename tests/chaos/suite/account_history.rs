@@ -1,18 +1,18 @@
-//! All that is known of one account, in the order of time, for whoever looks for a cause.
+//! Everything known about one account, in order of time, for finding the cause of a violation.
 
-use super::record::{AccountEvidence, Ms};
+use super::evidence::{AccountEvidence, Ms};
 
-/// One line for each thing that happened, with seconds since the first.
-pub(crate) fn of(account: &AccountEvidence) -> String {
+/// One line for each thing that happened, with its time and the milliseconds since the first.
+pub(crate) fn describe(account: &AccountEvidence) -> String {
     let mut lines: Vec<(Ms, String)> = Vec::new();
     for command in &account.published {
         let name =
-            format!("{} ({:?} {}, {})", command.id, command.deed, command.number, command.flow);
+            format!("{} ({:?} {}, {})", command.id, command.kind, command.number, command.flow);
         lines.extend(command.attempts.iter().map(|at| (*at, format!("publish   {name}"))));
         lines.extend(command.confirmed.map(|at| (at, format!("confirmed {name}"))));
     }
     for effect in &account.effects {
-        lines.push((effect.at, format!("effect    {:?} {}", effect.deed, effect.number)));
+        lines.push((effect.at, format!("effect    {:?} {}", effect.kind, effect.number)));
     }
     for seen in account.seen.values() {
         let event = &seen.event;

@@ -1,11 +1,11 @@
-//! RabbitMQ, Redis or TDLib are not there.
+//! RabbitMQ, Redis or TDLib is unavailable.
 
 use serde_json::json;
 
 use crate::support::World;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_are_down_at_start_are_named_and_waited_for() {
+async fn a_worker_names_servers_that_are_down_at_start_and_waits_for_them() {
     let mut world = World::without_servers(1).await;
     let worker = world.worker();
     worker.logged(&format!("127.0.0.1:{}", world.rabbit.port())).await;
@@ -22,12 +22,8 @@ async fn servers_that_are_down_at_start_are_named_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_wait_while_redis_is_away() {
-    let mut world = World::start(1).await;
-    let worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn commands_wait_while_redis_is_down() {
+    let (mut world, worker, backend) = World::logged_in(1).await;
     world.redis.kill9();
     for number in 0..10 {
         let id = format!("cmd-{number}");
@@ -40,24 +36,25 @@ async fn commands_wait_while_redis_is_away() {
     let world = world.await.unwrap();
     let mut backend = world.backend().await;
     let answers = backend.answers(1, 12).await;
-    assert_eq!(answers.len(), 12, "two of the login and one each, no more");
+    assert_eq!(answers.len(), 12, "two for the login and one for each command");
     drop(worker);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_tdlib_is_one_line_that_names_make_tdlib() {
+async fn a_missing_tdlib_is_reported_in_one_line_that_names_make_tdlib() {
     let world = World::without_servers(1).await;
     let mut worker =
         world.tdfleet(&["worker"], &[("TDFLEET__TDLIB__LIBRARY", "/nowhere/libtdjson.so")]);
     assert_eq!(worker.ended().await.code(), Some(1));
     let log = worker.log();
-    let line = log.lines().find(|line| line.contains("make tdlib")).expect("a line names it");
+    let line =
+        log.lines().find(|line| line.contains("make tdlib")).expect("a line names `make tdlib`");
     assert!(line.contains("/nowhere/libtdjson.so"), "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_shard_count_is_refused_at_start() {
+async fn a_different_shard_count_is_refused_at_start() {
     let world = World::start(1).await;
     let first = world.worker();
     let _backend = world.backend_when_declared().await;

@@ -1,4 +1,4 @@
-//! A backend's way to RabbitMQ: confirmed, and made anew when it breaks.
+//! A backend's connection to RabbitMQ, with confirms; reconnects after every fault.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +14,27 @@ use tokio::time::{sleep, timeout};
 /// Longest wait for a connection or a confirm.
 const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(200);
-/// Accounts share them, each always on the same one.
+/// Channels; each account always uses the same one, so that its commands stay in order.
 const CHANNELS: usize = 8;
 const EXCHANGE: &str = "tdfleet.commands";
 
-struct Link {
+struct BusConnection {
     _connection: Connection,
     channels: Vec<Channel>,
 }
 
-/// A connection to RabbitMQ that is there again after every fault.
-pub(crate) struct Bus {
+/// Publishes commands, on a connection that is replaced when it breaks.
+pub(crate) struct CommandBus {
     uri: String,
-    link: Mutex<Option<Arc<Link>>>,
+    link: Mutex<Option<Arc<BusConnection>>>,
 }
 
-impl Bus {
+impl CommandBus {
     pub(crate) fn new(uri: String) -> Self {
         Self { uri, link: Mutex::default() }
     }
 
-    /// Publishes once; whether RabbitMQ has confirmed it.
+    /// Publishes a command once, and returns whether RabbitMQ has confirmed it.
     pub(crate) async fn publish(&self, account: u32, key: &str, body: &[u8], id: &str) -> bool {
         let Some(link) = self.link().await else {
             sleep(RETRY).await;
@@ -58,7 +58,7 @@ impl Bus {
     }
 
     /// Waits until a worker has declared the exchange.
-    pub(crate) async fn declared(&self) {
+    pub(crate) async fn wait_until_declared(&self) {
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         loop {
             if let Some(link) = self.link().await {
@@ -71,14 +71,14 @@ impl Bus {
                 {
                     return;
                 }
-                // RabbitMQ has closed the channel for asking.
+                // RabbitMQ has closed the channel because the exchange does not exist.
                 self.link.lock().await.take();
             }
             sleep(RETRY).await;
         }
     }
 
-    async fn link(&self) -> Option<Arc<Link>> {
+    async fn link(&self) -> Option<Arc<BusConnection>> {
         let mut link = self.link.lock().await;
         if link.is_none() {
             *link = timeout(PATIENCE, connect(&self.uri)).await.ok()?.ok().map(Arc::new);
@@ -87,7 +87,7 @@ impl Bus {
     }
 }
 
-async fn connect(uri: &str) -> Result<Link, lapin::Error> {
+async fn connect(uri: &str) -> Result<BusConnection, lapin::Error> {
     let connection = Connection::connect(uri, ConnectionProperties::default()).await?;
     let mut channels = Vec::new();
     for _ in 0..CHANNELS {
@@ -95,5 +95,5 @@ async fn connect(uri: &str) -> Result<Link, lapin::Error> {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         channels.push(channel);
     }
-    Ok(Link { _connection: connection, channels })
+    Ok(BusConnection { _connection: connection, channels })
 }

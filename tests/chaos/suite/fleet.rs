@@ -1,8 +1,8 @@
-//! What a run needs: servers, Telegram's stand-in, one store, and the workers on it.
+//! The fleet under test: RabbitMQ, Redis, the sandbox, and workers on one data directory.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,36 +16,37 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::Options;
+use super::ChaosOptions;
 use super::timeline::Timeline;
+use crate::installation::{WorkerSettings, free_shards, require_isolated_network, tdlib_library};
 
 const SHARDS: u16 = 12;
 /// Redis hash of the leases.
 const SHARDS_KEY: &str = "tdfleet:{fleet}:shards";
-/// Seconds that a worker may take to hand over what it has.
+/// Seconds that a worker may take to hand over its shards.
 const GRACE_S: u64 = 8;
-/// How soon a worker that has ended is started again.
-const RESPAWN: Duration = Duration::from_millis(500);
-/// A worker's exit code when it refuses its settings.
-const WRONG_SETTINGS: i32 = 78;
+/// Delay before a worker that has ended is restarted.
+const RESTART_DELAY: Duration = Duration::from_millis(500);
+/// A worker's exit code when it rejects its settings.
+const INVALID_SETTINGS: i32 = 78;
 
-/// A worker's place: its process is started again whenever it ends.
-pub(crate) struct Slot {
+/// One worker, whose process is restarted whenever it ends.
+pub(crate) struct WorkerSlot {
     name: String,
     /// Its process, if it runs.
     pid: Mutex<Option<Pid>>,
-    /// How long its place stays empty when it ends next.
-    pause: Mutex<Duration>,
+    /// Delay before the next restart.
+    restart_delay: Mutex<Duration>,
 }
 
-/// Servers, sandbox, store and workers.
-pub(crate) struct Stage {
+/// Servers, sandbox, data directory and workers.
+pub(crate) struct TestFleet {
     pub(crate) sandbox: Sandbox,
     pub(crate) timeline: Arc<Timeline>,
     rabbit: Mutex<RabbitServer>,
     redis: Mutex<RedisServer>,
     library: PatchedLibrary,
-    slots: Vec<Slot>,
+    slots: Vec<WorkerSlot>,
     dir: Mutex<Option<TempDir>>,
     path: PathBuf,
     accounts: u32,
@@ -54,7 +55,7 @@ pub(crate) struct Stage {
     pub(crate) redis_uri: String,
 }
 
-/// The address that a worker reaches Redis by, and nobody else.
+/// The address at which this worker alone reaches Redis.
 pub(crate) fn redis_address(worker: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 1, octet(worker), 1)
 }
@@ -68,24 +69,20 @@ fn octet(worker: usize) -> u8 {
     u8::try_from(worker + 1).expect("some workers")
 }
 
-impl Stage {
-    /// Everything runs but the workers.
-    pub(crate) async fn start(options: &Options, timeline: Arc<Timeline>) -> Self {
-        let routes = fs::read_to_string("/proc/net/route").unwrap();
-        assert!(
-            routes.lines().count() <= 1,
-            "run by `make chaos`: TDLib belongs into a network namespace with nothing but loopback"
-        );
+impl TestFleet {
+    /// Starts everything but the workers.
+    pub(crate) async fn start(options: &ChaosOptions, timeline: Arc<Timeline>) -> Self {
+        require_isolated_network();
         let accounts = options.accounts;
         let sandbox =
             sandbox::Options { accounts, recorded_calls: 3_000_000, ..Default::default() };
         let sandbox = Sandbox::start(sandbox).await.unwrap();
-        let library = sandbox.patch_library(&tdlib()).unwrap();
+        let library = sandbox.patch_library(&tdlib_library()).unwrap();
         let workers = 0..options.workers;
-        let slots = workers.clone().map(|worker| Slot {
+        let slots = workers.clone().map(|worker| WorkerSlot {
             name: format!("w{}", worker + 1),
             pid: Mutex::default(),
-            pause: Mutex::new(RESPAWN),
+            restart_delay: Mutex::new(RESTART_DELAY),
         });
         let slots = slots.collect();
         let servers = tokio::task::spawn_blocking(|| {
@@ -128,31 +125,22 @@ impl Stage {
         Self::shards().shard_of(AccountId::new(account.into()).expect("counted from 1"))
     }
 
-    /// Where the account's databases are.
+    /// The directory of the account's databases.
     pub(crate) fn directory(&self, account: u32) -> PathBuf {
         self.path.join(format!("data/accounts/{account}"))
     }
 
-    /// Lets the run's files stay, and says where.
-    pub(crate) fn keep(&self) -> PathBuf {
+    /// Keeps the run's files, and returns their directory.
+    pub(crate) fn keep_files(&self) -> PathBuf {
         lock(&self.dir).take().map_or_else(|| self.path.clone(), TempDir::keep)
     }
 
-    /// Writes down that every shard is free and was left in good order, as on a fleet that has run
-    /// before: the first start then waits for no lease.
+    /// Records every shard as released, so that the first start waits for no lease.
     pub(crate) async fn free_shards(&self) {
-        let client = deadpool_redis::redis::Client::open(self.redis_uri.as_str()).unwrap();
-        let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-        let record = r#"{"epoch":0,"owner":"","beat":0,"store":"","clean":true}"#;
-        let mut set = deadpool_redis::redis::cmd("HSET");
-        set.arg(SHARDS_KEY);
-        for shard in Self::shards().shards() {
-            set.arg(shard.to_string()).arg(record);
-        }
-        set.query_async::<()>(&mut redis).await.unwrap();
+        free_shards(&self.redis_uri, "tdfleet", SHARDS).await;
     }
 
-    /// Runs one worker, and starts it again whenever it has ended, until this is dropped.
+    /// Runs one worker and restarts it whenever it ends, until the future is dropped.
     pub(crate) async fn run_worker(&self, worker: usize) {
         let slot = &self.slots[worker];
         loop {
@@ -161,10 +149,10 @@ impl Stage {
             *lock(&slot.pid) = pid;
             let status = child.wait().await.unwrap();
             *lock(&slot.pid) = None;
-            self.timeline.note(format!("{} has ended: {status}", slot.name));
-            assert_ne!(status.code(), Some(WRONG_SETTINGS), "the settings are not taken");
-            let pause = std::mem::replace(&mut *lock(&slot.pause), RESPAWN);
-            sleep(pause).await;
+            self.timeline.note(format!("{} ended: {status}", slot.name));
+            assert_ne!(status.code(), Some(INVALID_SETTINGS), "the settings are rejected");
+            let delay = std::mem::replace(&mut *lock(&slot.restart_delay), RESTART_DELAY);
+            sleep(delay).await;
         }
     }
 
@@ -176,7 +164,7 @@ impl Stage {
         command
             .arg("worker")
             .env_clear()
-            .envs(self.settings(worker))
+            .envs(self.environment(worker))
             .current_dir(&self.path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -185,35 +173,30 @@ impl Stage {
         command.spawn().unwrap()
     }
 
-    fn settings(&self, worker: usize) -> Vec<(String, String)> {
-        let proxy = self.sandbox.address();
+    fn environment(&self, worker: usize) -> Vec<(String, String)> {
         let on = |uri: &str, address: Ipv4Addr| uri.replace("127.0.0.1", &address.to_string());
-        let settings = [
-            ("SHARD_COUNT", SHARDS.to_string()),
-            ("BROKER__URI", on(&self.rabbit_uri, rabbit_address(worker))),
-            ("PUBLISHER__URI", on(&self.redis_uri, redis_address(worker))),
-            ("PUBLISHER__MAX_EVENTS", "1000000".to_owned()),
-            ("OWNERSHIP__NAME", self.slots[worker].name.clone()),
-            ("OWNERSHIP__LEASE_S", self.lease_s.to_string()),
-            ("OWNERSHIP__JOIN_DELAY_S", "1".to_owned()),
-            ("OWNERSHIP__DWELL_S", "2".to_owned()),
-            ("WORKER__ACCOUNTS", format!("1-{}", self.accounts)),
-            ("WORKER__DATA_DIR", self.path.join("data").display().to_string()),
-            ("WORKER__GRACE_S", GRACE_S.to_string()),
-            ("WORKER__CALL_TDLIB_METHODS", "setBio, addLogMessage".to_owned()),
-            ("TDLIB__LIBRARY", self.library.path().display().to_string()),
-            ("TELEGRAM__API_ID", "1".to_owned()),
-            ("TELEGRAM__API_HASH", "sandbox".to_owned()),
-            ("TELEGRAM__MASTER_KEY", "0123456789abcdef".to_owned()),
-            ("TELEGRAM__PROXY__SERVER", proxy.ip().to_string()),
-            ("TELEGRAM__PROXY__PORT", proxy.port().to_string()),
-            ("TELEGRAM__PROXY__SECRET", self.sandbox.secret().to_owned()),
-            ("LOG__FILTER", "info".to_owned()),
-        ];
-        settings.into_iter().map(|(name, value)| (format!("TDFLEET__{name}"), value)).collect()
+        let settings = WorkerSettings {
+            sandbox: &self.sandbox,
+            library: &self.library,
+            rabbit_uri: on(&self.rabbit_uri, rabbit_address(worker)),
+            redis_uri: on(&self.redis_uri, redis_address(worker)),
+            shards: SHARDS,
+            accounts: self.accounts,
+            data_dir: self.path.join("data"),
+            grace_s: GRACE_S,
+        };
+        settings.environment(&[
+            ("PUBLISHER__MAX_EVENTS", "1000000"),
+            ("OWNERSHIP__NAME", &self.slots[worker].name),
+            ("OWNERSHIP__LEASE_S", &self.lease_s.to_string()),
+            ("OWNERSHIP__JOIN_DELAY_S", "1"),
+            ("OWNERSHIP__DWELL_S", "2"),
+            ("WORKER__CALL_TDLIB_METHODS", "setBio, addLogMessage"),
+            ("LOG__FILTER", "info"),
+        ])
     }
 
-    /// The worker that owns an account, by the leases' record.
+    /// The worker that owns an account, according to the leases in Redis.
     pub(crate) async fn owner_of(&self, account: u32) -> Option<usize> {
         let client = deadpool_redis::redis::Client::open(self.redis_uri.as_str()).ok()?;
         let mut redis = client.get_multiplexed_async_connection().await.ok()?;
@@ -233,33 +216,25 @@ impl Stage {
     /// Sends a worker's process a signal, if it runs.
     pub(crate) fn signal(&self, worker: usize, signal: Signal) {
         if let Some(pid) = self.pid(worker) {
-            // It may end by itself at this moment.
+            // It may have ended by now.
             kill_process(pid, signal).ok();
         }
     }
 
-    /// Leaves the worker's place empty for so long when it ends next.
-    pub(crate) fn rest(&self, worker: usize, pause: Duration) {
-        *lock(&self.slots[worker].pause) = pause;
+    /// Delays the worker's next restart.
+    pub(crate) fn delay_restart(&self, worker: usize, delay: Duration) {
+        *lock(&self.slots[worker].restart_delay) = delay;
     }
 
-    /// Works on RabbitMQ, which takes its time.
+    /// Controls RabbitMQ; blocks.
     pub(crate) fn rabbit<T>(&self, work: impl FnOnce(&mut RabbitServer) -> T) -> T {
         tokio::task::block_in_place(|| work(&mut lock(&self.rabbit)))
     }
 
-    /// Works on Redis, which takes its time.
+    /// Controls Redis; blocks.
     pub(crate) fn redis<T>(&self, work: impl FnOnce(&mut RedisServer) -> T) -> T {
         tokio::task::block_in_place(|| work(&mut lock(&self.redis)))
     }
-}
-
-fn tdlib() -> PathBuf {
-    let brought = "../../.tdlib/libtdjson.so.1.8.61";
-    let path = std::env::var_os("TDFLEET_TDLIB_LIBRARY")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(brought), PathBuf::from);
-    assert!(path.is_file(), "no libtdjson at {}: run `make tdlib`", path.display());
-    path
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
