@@ -145,7 +145,7 @@ pub(crate) enum DeadLettersCommand {
 
 #[derive(Args)]
 pub(crate) struct ListDeadLettersArgs {
-    /// Most letters to list.
+    /// Maximum number of letters to list.
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     pub(crate) limit: u64,
     /// Print a JSON array.
