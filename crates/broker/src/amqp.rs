@@ -29,6 +29,7 @@ pub use dead_letters::DeadLetters;
 pub use inspection::{Inspection, inspect};
 pub(crate) use intake::Intake;
 pub use letter::{DeadLetter, Which};
+pub(crate) use link::check_uri;
 
 use crate::error::Error;
 

@@ -47,6 +47,15 @@ impl Bus {
         Ok(Self(Kind::Amqp(Arc::new(intake))))
     }
 
+    /// Checks what [`Self::start`] can refuse, before anything is started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uri`].
+    pub fn check(settings: &BrokerSettings) -> Result<(), Error> {
+        amqp::check_uri(settings)
+    }
+
     /// A bus inside this process, and the publisher for it.
     ///
     /// Commands take the same way through the same bytes, in the order they are published, and wait

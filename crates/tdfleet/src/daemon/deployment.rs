@@ -39,6 +39,7 @@ impl Deployment {
     ///
     /// Invalid settings, a TDLib library that does not load, an unusable data directory.
     pub(crate) fn on_servers(settings: &Settings) -> anyhow::Result<Self> {
+        Bus::check(&settings.broker)?;
         let preflight = Preflight::run(settings)?;
         let (names, shard_count) = (preflight.names.clone(), preflight.shard_count);
         let stages = WorkerStages::new();
