@@ -9,6 +9,8 @@
     reason = "a benchmark prints its progress, and may panic"
 )]
 
+#[path = "../support/installation.rs"]
+mod installation;
 #[expect(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "../support/lib.rs"]
 mod support;

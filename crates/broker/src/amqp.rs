@@ -25,6 +25,7 @@ mod timing;
 mod topology;
 mod withdrawable;
 
+pub(crate) use connection::check_uri;
 pub(crate) use codec::DIRECT_REPLY_TO;
 pub(crate) use command_publisher::CommandPublisher;
 pub use dead_letter::{DeadLetter, DeadLetterSelector};

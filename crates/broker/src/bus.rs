@@ -48,6 +48,15 @@ impl Bus {
         Ok(Self(BusTransport::Amqp(Arc::new(subscriptions))))
     }
 
+    /// Checks what [`Self::start`] can refuse, before anything is started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uri`].
+    pub fn check(settings: &BrokerSettings) -> Result<(), Error> {
+        amqp::check_uri(settings)
+    }
+
     /// A bus inside this process, and the client for it.
     ///
     /// Commands take the same path through the same bytes, in the order they are published, and wait

@@ -88,6 +88,11 @@ pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Connection, Err
     within(settings.timeout(), "connecting", connecting).await
 }
 
+/// Checks the URI without connecting.
+pub(crate) fn check_uri(settings: &BrokerSettings) -> Result<(), Error> {
+    uri(settings).map(drop)
+}
+
 fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
     let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
