@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use broker::{Bus, Publisher};
 use contracts::{AccountId, Names, ShardCount};
-use owner_worker::{Config, Ports, Worker};
+use owner_worker::{Worker, WorkerConfig, WorkerPorts};
 use ownership::{Change, LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
@@ -90,7 +90,7 @@ impl Daemon {
         let tdlib = Tdlib::start(Arc::new(library), failed.clone())
             .context("cannot start TDLib's reader")?;
         let replies = Arc::new(Replies::default());
-        let ports = Ports { log: Arc::new(log.clone()), replies: Arc::clone(&replies) as _ };
+        let ports = WorkerPorts { log: Arc::new(log.clone()), replies: Arc::clone(&replies) as _ };
         let worker = Worker::new(accounts.clone(), config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
         let guard = ownership.guard();
@@ -243,8 +243,8 @@ fn config(
     telegram: TelegramSettings,
     tdlib: &TdlibSettings,
     shard_count: ShardCount,
-) -> anyhow::Result<Config> {
-    Ok(Config {
+) -> anyhow::Result<WorkerConfig> {
+    Ok(WorkerConfig {
         accounts: account_ids(&worker.accounts),
         shard_count,
         credentials: telegram.credentials()?,

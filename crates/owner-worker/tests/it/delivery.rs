@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{Flow, Properties};
 use futures_util::FutureExt;
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 use tokio::time::timeout;
@@ -58,7 +58,7 @@ async fn restarted(world: World) -> World {
 /// The event that an answer came with.
 async fn event(answer: Answer) -> Value {
     match answer.outcome().await {
-        Some(Outcome::Answered(event)) => serde_json::from_slice(&event).unwrap(),
+        Some(CommandOutcome::Answered(event)) => serde_json::from_slice(&event).unwrap(),
         other => panic!("no answer but {other:?}"),
     }
 }
@@ -100,7 +100,7 @@ async fn a_command_that_is_done_is_answered_by_the_same_event_here_and_by_the_ne
     assert_eq!(event(world.deliver(&again(&disconnect("a")))).await, first);
     world.log.trim();
     let trimmed = world.deliver(&again(&disconnect("a"))).outcome().await;
-    assert_eq!(trimmed, Some(Outcome::AnsweredBefore));
+    assert_eq!(trimmed, Some(CommandOutcome::AnsweredBefore));
     assert_eq!(world.sent("disconnectAllWebsites").len(), 0);
     assert_eq!(world.log.answers(1, "a").len(), 1);
 }
@@ -294,7 +294,7 @@ async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
     let garbage = |body: &'static [u8]| {
         let (key, redelivered) = (Some(key.clone()), false);
         let body = bytes::Bytes::from_static(body);
-        world.request(owner_worker::Request {
+        world.request(owner_worker::WorkerRequest {
             body,
             key,
             properties: properties(),
@@ -303,11 +303,11 @@ async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
         })
     };
     let first = garbage(b"hello").outcome().await;
-    assert!(matches!(first, Some(Outcome::DeadLetter { event: Some(_), .. })), "{first:?}");
+    assert!(matches!(first, Some(CommandOutcome::DeadLetter { event: Some(_), .. })), "{first:?}");
     assert_eq!(garbage(b"hello").outcome().await, first);
     assert_eq!(world.log.answers(1, "m").len(), 1);
     let other = garbage(b"hallo").outcome().await;
-    let Some(Outcome::DeadLetter { event: Some(other), .. }) = other else {
+    let Some(CommandOutcome::DeadLetter { event: Some(other), .. }) = other else {
         panic!("no dead letter but {other:?}");
     };
     let other: Value = serde_json::from_slice(&other).unwrap();

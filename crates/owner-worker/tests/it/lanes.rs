@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -156,7 +156,7 @@ async fn a_command_that_waits_expires_at_its_deadline() {
     let (with_deadline, without) = (world.submit(&body), world.submit(&read()));
     world.clock.advance_ms(10_000);
     assert_eq!(with_deadline.payload().await["error_info"]["code"], "expired");
-    assert_eq!(without.outcome().await, Some(Outcome::PendingCommand), "an hour has not passed");
+    assert_eq!(without.outcome().await, Some(CommandOutcome::Pending), "an hour has not passed");
     world.clock.advance_ms(3_600_000);
     let late = |event: &Value| event["_meta"]["occurred_at"] == "2026-11-18T12:06:50.000Z";
     let expired = world.log.next_event(1, "get_active_sessions_error", late).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{Flow, Properties, RoutingKey, ShardCount};
 use log_port::{PendingCommand, PendingPosition};
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -79,7 +79,7 @@ async fn slow(world: &World, messages: &[Message]) -> Vec<Answer> {
 
 async fn parked(answers: Vec<Answer>) {
     for answer in answers {
-        assert_eq!(answer.outcome().await, Some(Outcome::PendingCommand));
+        assert_eq!(answer.outcome().await, Some(CommandOutcome::Pending));
     }
 }
 
@@ -232,7 +232,7 @@ async fn a_message_is_let_go_of_only_when_the_list_has_it() {
     world.log.parked(Flow::Hi, &["s-1"]).await;
     assert!(first.waits());
     world.log.release();
-    assert_eq!(first.outcome().await, Some(Outcome::PendingCommand));
+    assert_eq!(first.outcome().await, Some(CommandOutcome::Pending));
 }
 
 #[tokio::test]

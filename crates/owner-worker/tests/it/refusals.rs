@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{Flow, RoutingKey, ShardCount};
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -130,13 +130,13 @@ async fn what_is_no_command_is_answered_as_far_as_it_can_be_addressed() {
         (&error["type"], &error["error"]),
         (&json!("command_error"), &json!("command is required"))
     );
-    let Some(Outcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
+    let Some(CommandOutcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
         panic!("not a dead letter");
     };
     let account = contracts::AccountId::new(1).unwrap();
     let key = RoutingKey::new(Flow::Hi, ShardCount::new(64).unwrap(), account, "block_user");
     let outcome = world.submit_bytes(b"hello", Some(&key), false).outcome().await;
-    let Some(Outcome::DeadLetter { reason, event: Some(event) }) = outcome else {
+    let Some(CommandOutcome::DeadLetter { reason, event: Some(event) }) = outcome else {
         panic!("not a dead letter but {outcome:?}");
     };
     let event: Value = serde_json::from_slice(&event).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
-use owner_worker::{Config, Outcome, Ports, Request, Worker};
+use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
 use settings::{Credentials, TelegramSettings};
@@ -75,7 +75,7 @@ pub(crate) struct Message {
 }
 
 /// What a request came to; the outcome is still to come.
-pub(crate) struct Answer(oneshot::Receiver<Outcome>);
+pub(crate) struct Answer(oneshot::Receiver<CommandOutcome>);
 
 impl World {
     /// One whose accounts are ready.
@@ -131,7 +131,7 @@ impl World {
         let new = || Arc::new(tempfile::tempdir().unwrap());
         let data_dir = options.data_dir.clone().unwrap_or_else(new);
         let count = ShardCount::new(64).unwrap();
-        let config = Config {
+        let config = WorkerConfig {
             data_dir: data_dir.path().to_owned(),
             accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
             shard_count: count,
@@ -150,8 +150,10 @@ impl World {
                 .map(ToString::to_string)
                 .collect(),
         };
-        let ports =
-            Ports { log: Arc::<MemoryLog>::clone(&log), replies: Arc::<MemoryLog>::clone(&log) };
+        let ports = WorkerPorts {
+            log: Arc::<MemoryLog>::clone(&log),
+            replies: Arc::<MemoryLog>::clone(&log),
+        };
         let clock = Clock::manual(NOW_MS);
         let stage = Stage::new("accounts", &failed);
         let worker = Worker::new(stage, config, tdlib, ports, clock.clone());
@@ -195,7 +197,7 @@ impl World {
         key: Option<&RoutingKey>,
         redelivered: bool,
     ) -> Answer {
-        self.request(Request {
+        self.request(WorkerRequest {
             body: Bytes::copy_from_slice(body),
             key: key.cloned(),
             properties: Properties::default(),
@@ -211,11 +213,11 @@ impl World {
         let key = RoutingKey::new(flow, self.count, account, body["command"].as_str().unwrap());
         let body = Bytes::from(body.to_string());
         let (key, expired) = (Some(key), false);
-        self.request(Request { body, key, properties, redelivered, expired })
+        self.request(WorkerRequest { body, key, properties, redelivered, expired })
     }
 
     /// Submits a request as it is.
-    pub(crate) fn request(&self, request: Request) -> Answer {
+    pub(crate) fn request(&self, request: WorkerRequest) -> Answer {
         let (told, answer) = oneshot::channel();
         self.worker.submit(request, Box::new(move |outcome| drop(told.send(outcome))));
         Answer(answer)
@@ -258,14 +260,14 @@ impl World {
 
 impl Answer {
     /// The outcome; `None` when the request was dropped undone.
-    pub(crate) async fn outcome(self) -> Option<Outcome> {
+    pub(crate) async fn outcome(self) -> Option<CommandOutcome> {
         timeout(PATIENCE, self.0).await.unwrap().ok()
     }
 
     /// The payload of the answer's event.
     pub(crate) async fn payload(self) -> Value {
         match self.outcome().await {
-            Some(Outcome::Answered(event)) => {
+            Some(CommandOutcome::Answered(event)) => {
                 let event: Value = serde_json::from_slice(&event).unwrap();
                 assert_eq!(event["type"], "chat_update");
                 event["payload"].clone()

@@ -13,7 +13,7 @@ use log_port::{
     Intent, LogHead, LogPort, MAX_DISPATCHES, NotStored, OnPending, OnStored, OwnerToken,
     PendingCommand, PendingPosition,
 };
-use owner_worker::Replies;
+use owner_worker::ReplySender;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -491,7 +491,7 @@ impl AccountLog for MemoryAccountLog {
     }
 }
 
-impl Replies for MemoryLog {
+impl ReplySender for MemoryLog {
     fn reply(&self, command: &Properties, event: Bytes) {
         if !self.is_dead() {
             let event: Value = serde_json::from_slice(&event).unwrap();

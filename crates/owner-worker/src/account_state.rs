@@ -34,7 +34,7 @@ pub(crate) enum AccountState {
 }
 
 impl AccountState {
-    /// The state that TDLib's own stands for.
+    /// The state that corresponds to TDLib's.
     pub(crate) fn of(state: &AuthorizationState) -> Self {
         match state {
             AuthorizationState::WaitTdlibParameters => Self::Starting,
@@ -54,7 +54,7 @@ impl AccountState {
         }
     }
 
-    /// The wire's name.
+    /// Its name on the wire.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cold => "cold",
@@ -72,13 +72,13 @@ impl AccountState {
         }
     }
 
-    /// Whether it will change by itself soon: commands wait for that.
-    pub(crate) fn passes(self) -> bool {
+    /// Whether it will soon change by itself; commands wait for that.
+    pub(crate) fn is_transitional(self) -> bool {
         matches!(self, Self::Cold | Self::Starting | Self::Closing)
     }
 
-    /// Whether a login is under way.
-    pub(crate) fn logging_in(self) -> bool {
+    /// Whether a login is in progress.
+    pub(crate) fn is_logging_in(self) -> bool {
         matches!(
             self,
             Self::WaitPhone

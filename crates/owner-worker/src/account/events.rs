@@ -1,0 +1,83 @@
+//! The events that an account publishes about itself.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::account_state::AccountState;
+
+/// The result of `account_state`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StateChanged<'a> {
+    /// What the account is doing now.
+    pub(super) state: AccountState,
+    /// What it was doing before.
+    pub(super) previous: AccountState,
+    /// Why, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'a str>,
+}
+
+/// The result of `code_required`; the phone number is left out.
+#[derive(Deserialize, Serialize, JsonSchema)]
+pub(super) struct CodeRequired<'a> {
+    /// How the code was sent: TDLib's `authenticationCodeType…` object.
+    #[serde(borrow)]
+    #[schemars(with = "Map<String, Value>")]
+    r#type: &'a RawValue,
+    /// How the next one will be, or null.
+    #[serde(borrow)]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    next_type: Option<&'a RawValue>,
+    /// Seconds until another one can be asked for.
+    timeout: i32,
+}
+
+/// The result of `authorized`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Authorized {
+    /// Always `ready`.
+    pub(super) state: AccountState,
+}
+
+/// The result of `resync`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Resync {
+    /// Why events may be missing.
+    pub(super) reason: ResyncReason,
+}
+
+/// Why events may be missing.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Gap")]
+pub(super) enum ResyncReason {
+    /// The owner before has not given the account up in good order: what TDLib told it last may
+    /// never have been published.
+    TakeOver,
+    /// While the event log was away there was more to tell than could be kept.
+    SpoolOverflow,
+}
+
+/// Name, meaning, and JSON Schema of the `result` of each of these events.
+pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 4] {
+    [
+        (
+            "account_state",
+            "The account is doing something else now.",
+            schema_for!(StateChanged<'_>),
+        ),
+        (
+            "code_required",
+            "Telegram has sent a login code: answer by send_code.",
+            schema_for!(CodeRequired<'_>),
+        ),
+        ("authorized", "A login has succeeded.", schema_for!(Authorized)),
+        (
+            "resync",
+            "Events before this one may be missing: read again what matters.",
+            schema_for!(Resync),
+        ),
+    ]
+}
