@@ -3,7 +3,7 @@
 //! An [`Account`] is one task, which owns everything below. Commands run inside it, in parallel as
 //! far as the lanes allow.
 
-mod client_state;
+mod client;
 mod closing;
 mod events;
 mod handle;
@@ -16,43 +16,31 @@ mod run_command;
 mod schedule;
 mod storage;
 mod tasks;
-mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Flow};
+use contracts::Flow;
 use log_port::{AccountLog, LogHead};
-use tdlib::Update;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::error;
 
-use crate::account_state::AccountState;
 use crate::commands::Common as AccountContext;
 use crate::failure::Failure;
 use crate::in_flight::InFlightTable;
 use crate::job::{QueuedCommand, Rejection, Work};
 use crate::worker_context::WorkerContext;
-use client_state::ClientState;
+use client::AccountClient;
 use closing::Closing;
-use events::ResyncReason;
 use handle::{AccountMailbox, AccountMessage};
-use login::Login;
-use outbox::Outbox;
 use pending::PendingLists;
 use queue::CommandQueue;
 use run_command::run_command;
 use schedule::{NextStep, next_step};
-use storage::{OpenError, Opened, RecordedState};
 use tasks::{AccountTasks, TaskResult};
-use updates::handle_updates;
 
 pub(crate) use events::schemas as event_schemas;
 pub(crate) use handle::AccountHandle;
-
-/// How many updates are handled at once.
-const UPDATE_BATCH: usize = 256;
 
 /// One account's task; see the module.
 pub(crate) struct Account {
@@ -60,9 +48,7 @@ pub(crate) struct Account {
     context: Arc<AccountContext>,
     log_up: watch::Receiver<bool>,
     queue: CommandQueue,
-    login: Login,
-    outbox: Outbox,
-    client: ClientState,
+    client: AccountClient,
     closing: Option<Closing>,
     tasks: AccountTasks,
     // Last: dropping it signals that everything above is dropped.
@@ -73,8 +59,8 @@ pub(crate) struct Account {
 enum WakeReason {
     Message(Option<AccountMessage>),
     Task(TaskResult),
-    /// So many updates have arrived; none if the client is closed.
-    Updates(usize),
+    Updates,
+    ClientClosed,
     LogUp,
     Timer,
 }
@@ -91,19 +77,14 @@ impl Account {
         let context = Arc::new(AccountContext::new(Arc::clone(&log)));
         let in_flight = InFlightTable::new(Arc::clone(&shared.replies));
         let pending = PendingLists::new(Arc::clone(&log), Arc::clone(&in_flight));
-        let outbox = Outbox::new(Arc::clone(&shared), Arc::clone(&log));
-        if !clean {
-            outbox.resync(ResyncReason::TakeOver);
-        }
+        let client = AccountClient::new(&head, clean, Arc::clone(&context), Arc::clone(&shared));
         let (handle, mailbox) = AccountHandle::new(log, in_flight);
         let mut account = Self {
             log_up: shared.log.up(),
             queue: CommandQueue::new(pending),
-            login: Login::new(Arc::clone(&context), RecordedState::from(&head)),
+            client,
             shared,
             context,
-            outbox,
-            client: ClientState::Closed,
             closing: None,
             tasks: AccountTasks::default(),
             mailbox,
@@ -116,42 +97,39 @@ impl Account {
 
     /// Opens the account and serves it until it is closed.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let mut updates = Vec::with_capacity(UPDATE_BATCH);
-        self.open();
+        self.client.open(&self.tasks);
         loop {
             // Updates that have arrived come before commands: an account that has just become ready
             // is ready for the next command.
-            if self.client.has_updates()
-                && self.client.receive_updates(&mut updates, UPDATE_BATCH).await > 0
-            {
-                self.on_updates(&mut updates);
+            if self.client.has_updates() && self.client.receive_updates().await {
+                self.client.handle_updates();
             }
             self.start_commands();
-            self.outbox.pump(&self.tasks);
+            self.client.pump_outbox(&self.tasks);
             if self.advance_closing() {
                 return Ok(());
             }
-            match self.wait(&mut updates).await {
+            match self.wait().await {
                 WakeReason::Message(Some(message)) => self.on_message(message),
                 WakeReason::Message(None) => self.close(Duration::ZERO),
                 WakeReason::Task(result) => self.on_task_result(result),
-                WakeReason::Updates(0) => self.on_client_closed(),
-                WakeReason::Updates(_) => self.on_updates(&mut updates),
+                WakeReason::Updates => self.client.handle_updates(),
+                WakeReason::ClientClosed => self.client.on_closed(),
                 WakeReason::LogUp => self.on_log_up(),
                 WakeReason::Timer => self.on_timer(),
             }
         }
     }
 
-    async fn wait(&mut self, updates: &mut Vec<Update>) -> WakeReason {
+    async fn wait(&mut self) -> WakeReason {
         let timer = self.next_timer();
         // Once the account is closing, a mailbox without senders has nothing more to say.
         let listens = self.closing.is_none() || !self.mailbox.is_closed();
         tokio::select! {
             message = self.mailbox.receive(), if listens => WakeReason::Message(message),
             Some(result) = self.tasks.next() => WakeReason::Task(result),
-            number = self.client.receive_updates(updates, UPDATE_BATCH) => {
-                WakeReason::Updates(number)
+            open = self.client.receive_updates() => {
+                if open { WakeReason::Updates } else { WakeReason::ClientClosed }
             }
             Ok(()) = self.log_up.changed() => WakeReason::LogUp,
             () = sleep_until(timer) => WakeReason::Timer,
@@ -192,7 +170,7 @@ impl Account {
                         }
                     }
                     NextStep::Reopen => {
-                        self.open();
+                        self.client.open(&self.tasks);
                         break;
                     }
                 }
@@ -201,20 +179,20 @@ impl Account {
     }
 
     fn next_step(&self, command: &QueuedCommand) -> NextStep {
-        let transitional = self.login.state().is_transitional();
-        if transitional || self.closing.is_some() || !*self.log_up.borrow() {
+        let login = self.client.login();
+        if login.state().is_transitional() || self.closing.is_some() || !*self.log_up.borrow() {
             return NextStep::Wait;
         }
-        let is_open = self.client.open().is_some();
-        next_step(command, &self.login, is_open, self.shared.clock.now())
+        let is_open = self.client.tdlib().is_some();
+        next_step(command, login, is_open, self.shared.clock.now())
     }
 
     fn start_command(&mut self, flow: Flow) {
-        let Some(open) = self.client.open() else { return };
+        let Some(tdlib) = self.client.tdlib() else { return };
         let Some(command) = self.queue.start(flow) else { return };
         let access = command.entry.lane;
         let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
-        let running = run_command(command, open.client.clone(), context, shared);
+        let running = run_command(command, tdlib.clone(), context, shared);
         self.tasks.add(running, move |()| TaskResult::CommandEnded(flow, access));
     }
 
@@ -227,70 +205,25 @@ impl Account {
 
     fn on_task_result(&mut self, result: TaskResult) {
         match result {
-            TaskResult::Opened(result) => self.on_opened(result),
-            TaskResult::ParametersSet(Err(error)) => {
-                error!(account.id = %self.id(), error = ?error, "TDLib cannot open the account");
-                self.set_state(AccountState::Failed, Some(&error.to_string()));
-                self.client.close(&self.tasks);
+            TaskResult::Opened(result) => self.client.on_opened(result, &self.tasks),
+            TaskResult::ParametersSet(result) => {
+                self.client.on_parameters_set(result, &self.tasks);
             }
             TaskResult::CommandEnded(flow, access) => self.queue.end(flow, access),
-            TaskResult::ChunkStored(stored) => self.outbox.on_chunk_stored(stored),
+            TaskResult::ChunkStored(stored) => self.client.on_chunk_stored(stored),
             TaskResult::ClosePermit(permit) => {
                 if let Some(closing) = &mut self.closing {
                     closing.close_client(permit, &self.client, &self.tasks);
                 }
             }
-            TaskResult::ParametersSet(Ok(()))
-            | TaskResult::CommandRejected
-            | TaskResult::CloseAnswered => {}
+            TaskResult::CommandRejected | TaskResult::CloseAnswered => {}
         }
-    }
-
-    fn open(&mut self) {
-        self.outbox.hold();
-        self.set_state(AccountState::Starting, None);
-        let (shared, log) = (Arc::clone(&self.shared), Arc::clone(&self.context.log));
-        self.client.start_opening(shared, log, self.login.recorded(), &self.tasks);
-    }
-
-    fn on_opened(&mut self, result: Result<Opened, OpenError>) {
-        self.client = ClientState::Closed;
-        match result {
-            _ if self.closing.is_some() => self.outbox.close_spool(),
-            Ok(Opened { guard, account, spool }) => {
-                self.outbox.use_spool(spool);
-                self.login.on_directory_opened(guard, account.redis_lost_state());
-                self.context.first_reads.reset();
-                self.tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
-                self.client = ClientState::Open(account);
-            }
-            Err(error) => {
-                error!(account.id = %self.id(), error = runtime::chain(&error), "account not opened");
-                self.outbox.close_spool();
-                self.set_state(AccountState::Failed, Some(&error.to_string()));
-            }
-        }
-    }
-
-    fn on_updates(&mut self, updates: &mut Vec<Update>) {
-        let at = self.shared.clock.now();
-        handle_updates(updates, &mut self.login, &mut self.outbox, &self.context, at);
-    }
-
-    /// TDLib has closed the databases: the client has sent its last update.
-    fn on_client_closed(&mut self) {
-        self.login.on_client_closed(&mut self.outbox);
-        self.outbox.close_spool();
-        self.client = ClientState::Closed;
     }
 
     /// The log is up or down. If it is up, it may have lost what it had.
     fn on_log_up(&mut self) {
         if *self.log_up.borrow() {
-            self.shared.dropped_updates.end();
-            if self.client.open().is_some() {
-                self.login.record_again();
-            }
+            self.client.on_log_up();
         }
         self.queue.push_again(&self.log_up);
     }
@@ -327,13 +260,5 @@ impl Account {
         };
         closing.on_idle(&self.client, &self.tasks);
         self.client.is_closed()
-    }
-
-    fn set_state(&mut self, state: AccountState, reason: Option<&str>) {
-        self.login.set_state(state, reason, &mut self.outbox);
-    }
-
-    fn id(&self) -> AccountId {
-        self.context.log.token().account
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::client_state::ClientState;
+use super::client::AccountClient;
 use super::tasks::{AccountTasks, TaskResult};
 
 /// An account that is being closed: running commands finish first, then TDLib closes it.
@@ -36,7 +36,12 @@ impl Closing {
     }
 
     /// Shortens the grace. With none left, a permit is not waited for any longer.
-    pub(super) fn shorten(&mut self, grace: Duration, client: &ClientState, tasks: &AccountTasks) {
+    pub(super) fn shorten(
+        &mut self,
+        grace: Duration,
+        client: &AccountClient,
+        tasks: &AccountTasks,
+    ) {
         self.finish_by = self.finish_by.min(Instant::now() + grace);
         self.at_once |= grace.is_zero();
         if grace.is_zero() && matches!(self.step, ClosingStep::AwaitingPermit) {
@@ -55,14 +60,14 @@ impl Closing {
     }
 
     /// No command runs any more.
-    pub(super) fn on_idle(&mut self, client: &ClientState, tasks: &AccountTasks) {
-        if matches!(self.step, ClosingStep::Finishing) && client.open().is_some() {
+    pub(super) fn on_idle(&mut self, client: &AccountClient, tasks: &AccountTasks) {
+        if matches!(self.step, ClosingStep::Finishing) && client.tdlib().is_some() {
             self.acquire_permit(client, tasks);
         }
     }
 
     /// Goes on without waiting for commands.
-    pub(super) fn acquire_permit(&mut self, client: &ClientState, tasks: &AccountTasks) {
+    pub(super) fn acquire_permit(&mut self, client: &AccountClient, tasks: &AccountTasks) {
         if self.at_once {
             return self.close_client(None, client, tasks);
         }
@@ -75,7 +80,7 @@ impl Closing {
     pub(super) fn close_client(
         &mut self,
         permit: Option<OwnedSemaphorePermit>,
-        client: &ClientState,
+        client: &AccountClient,
         tasks: &AccountTasks,
     ) {
         if !matches!(self.step, ClosingStep::ClosingClient { .. }) {
