@@ -112,7 +112,7 @@ impl World {
     pub(crate) fn crash(self) -> Self {
         let Self { log, data_dir, epoch, clock, .. } = &self;
         let options = Options { data_dir: Some(Arc::clone(data_dir)), ..Options::default() };
-        let next = Self::over(&options, log.bury(), Epoch(epoch.0 + 1));
+        let next = Self::over(&options, log.crash_worker(), Epoch(epoch.0 + 1));
         let passed = clock.now().as_millisecond() - NOW_MS;
         next.clock.advance_ms(passed);
         next
