@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tdlib::enums::AuthorizationState;
 
-/// What an account is doing; `account_state` events tell each change.
+/// What an account is doing; each change is an `account_state` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountState {
@@ -26,10 +26,10 @@ pub(crate) enum AccountState {
     Ready,
     /// Being closed.
     Closing,
-    /// Telegram has ended the session, or another device has; the database is gone. Never retried
-    /// by itself: `start` begins a new login.
+    /// Telegram has ended the session, or another device has; the database is deleted. Never
+    /// retried automatically: `start` begins a new login.
     SessionLost,
-    /// It could not be opened, or TDLib closed it; needs the operator.
+    /// It could not be opened, or TDLib closed it; needs an operator.
     Failed,
 }
 

@@ -14,7 +14,7 @@ pub(super) struct StateChanged<'a> {
     pub(super) state: AccountState,
     /// What it was doing before.
     pub(super) previous: AccountState,
-    /// Why, where that is known.
+    /// Why, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
 }
@@ -26,11 +26,11 @@ pub(super) struct CodeRequired<'a> {
     #[serde(borrow)]
     #[schemars(with = "Map<String, Value>")]
     r#type: &'a RawValue,
-    /// How the next one will be, or null.
+    /// How the next code would be sent, or null.
     #[serde(borrow)]
     #[schemars(with = "Option<Map<String, Value>>")]
     next_type: Option<&'a RawValue>,
-    /// Seconds until another one can be asked for.
+    /// Seconds until another code can be requested.
     timeout: i32,
 }
 
@@ -53,30 +53,26 @@ pub(super) struct Resync {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Gap")]
 pub(super) enum ResyncReason {
-    /// The owner before has not given the account up in good order: what TDLib told it last may
-    /// never have been published.
+    /// The previous owner did not close the account cleanly: TDLib's last updates may never have
+    /// been published.
     TakeOver,
-    /// While the event log was away there was more to tell than could be kept.
+    /// While the event log was down, more events occurred than could be kept.
     SpoolOverflow,
 }
 
 /// Name, meaning, and JSON Schema of the `result` of each of these events.
 pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 4] {
     [
-        (
-            "account_state",
-            "The account is doing something else now.",
-            schema_for!(StateChanged<'_>),
-        ),
+        ("account_state", "The account's state has changed.", schema_for!(StateChanged<'_>)),
         (
             "code_required",
-            "Telegram has sent a login code: answer by send_code.",
+            "Telegram has sent a login code: send it with send_code.",
             schema_for!(CodeRequired<'_>),
         ),
         ("authorized", "A login has succeeded.", schema_for!(Authorized)),
         (
             "resync",
-            "Events before this one may be missing: read again what matters.",
+            "Events before this one may be missing: read again what you mirror.",
             schema_for!(Resync),
         ),
     ]

@@ -66,7 +66,7 @@ impl Login {
             serde_json::from_str::<AuthorizationState>(raw.get()).map(|state| (raw, state))
         }) else {
             let account = self.context.log.token().account;
-            error!(account.id = %account, "an authorization state that this build does not know");
+            error!(account.id = %account, "unknown authorization state");
             let reason = Some("unknown authorization state");
             return self.set_state(AccountState::Failed, reason, outbox);
         };
@@ -102,8 +102,9 @@ impl Login {
         let expected = matches!(self.state, AccountState::SessionLost | AccountState::Failed);
         if !expected && !self.is_closing() {
             let account = self.context.log.token().account;
-            warn!(account.id = %account, "TDLib's client is gone");
-            self.set_state(AccountState::Failed, Some("TDLib's client is gone"), outbox);
+            warn!(account.id = %account, "TDLib client closed unexpectedly");
+            let reason = Some("TDLib client closed unexpectedly");
+            self.set_state(AccountState::Failed, reason, outbox);
         }
     }
 

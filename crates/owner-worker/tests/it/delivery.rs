@@ -16,13 +16,13 @@ const SOON: Duration = Duration::from_millis(50);
 
 const READY: &str = "authorizationStateReady";
 
-/// A command of account 1 with an id; running it twice does no harm.
+/// An idempotent command of account 1.
 fn ttl(id: &str, days: i64) -> Message {
     message(&json!({"command": "set_inactive_session_ttl", "userbot_id": 1,
         "inactive_session_ttl_days": days, "command_id": id}))
 }
 
-/// The same; running it twice does harm.
+/// A command that is not idempotent.
 fn disconnect(id: &str) -> Message {
     message(&json!({"command": "disconnect_all_websites", "userbot_id": 1, "command_id": id}))
 }
@@ -35,7 +35,7 @@ fn again(message: &Message) -> Message {
     Message { redelivered: true, ..message.clone() }
 }
 
-/// A world in which TDLib holds its answers to both commands back.
+/// A world in which TDLib does not answer either command yet.
 async fn holding() -> World {
     let world = World::ready().await;
     hold(&world);
@@ -55,7 +55,7 @@ async fn restarted(world: World) -> World {
     world
 }
 
-/// The event that an answer came with.
+/// The event that answers a command.
 async fn event(answer: Answer) -> Value {
     match answer.outcome().await {
         Some(CommandOutcome::Answered(event)) => serde_json::from_slice(&event).unwrap(),
@@ -170,9 +170,13 @@ async fn an_id_belongs_to_one_command_only() {
     assert_eq!(
         world.deliver(&refused).error().await,
         "command_id was used for another command",
-        "a refusal settles the id of another as little"
+        "a rejection does not complete it either"
     );
-    assert_eq!(event(world.deliver(&ttl("a", 1))).await, first, "it is still that command's");
+    assert_eq!(
+        event(world.deliver(&ttl("a", 1))).await,
+        first,
+        "the id still belongs to the first command"
+    );
     let world = restarted(world).await;
     assert_eq!(code(world.deliver(&again(&ttl("a", 2)))).await, "invalid_request");
     assert_eq!(event(world.deliver(&ttl("a", 1))).await, first);
@@ -216,7 +220,7 @@ async fn a_command_that_may_no_longer_run_when_the_ledger_answers_is_not_dispatc
     let mut closed = Box::pin(world.close(PATIENCE));
     let closing = async {
         assert!(closed.as_mut().now_or_never().is_none());
-        // What comes now is dropped: the account has been told.
+        // The account is closing: a new command is dropped.
         assert_eq!(world.deliver(&ttl("d", 1)).outcome().await, None);
     };
     let left = world.log.while_silent(1, || world.deliver(&disconnect("c")), closing).await;
@@ -267,7 +271,7 @@ async fn a_rejection_is_published_once() {
     }
 }
 
-/// A command of an account that no worker knows, of a shard that this one owns.
+/// A command of an account that no worker serves, in a shard that this one owns.
 fn unserved() -> Value {
     let count = contracts::ShardCount::new(64).unwrap();
     let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
@@ -393,8 +397,8 @@ async fn duplicates_wait_for_an_answer_to_be_stored() {
     let mut second = world.deliver(&again(&disconnect("a")));
     assert!(second.waits());
     world.log.release_callbacks();
-    let told = timeout(PATIENCE, async { (event(first).await, event(second).await) }).await;
-    let (first, second) = told.unwrap();
+    let both = timeout(PATIENCE, async { (event(first).await, event(second).await) }).await;
+    let (first, second) = both.unwrap();
     assert_eq!(first, second);
     assert_eq!(world.log.answers(1, "a").len(), 1);
 }

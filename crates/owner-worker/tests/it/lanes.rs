@@ -1,4 +1,4 @@
-//! Writes run alone and in order, reads beside each other; nothing overtakes a late answer.
+//! Writes run alone and in order, reads in parallel; nothing overtakes a late answer.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn reads_run_in_parallel_and_a_write_runs_alone() {
     }
     world.tdlib.seen("setInactiveSessionTtl").await;
     assert!(write.waits());
-    assert_eq!(world.methods().len(), 3, "the read behind the write waits");
+    assert_eq!(world.methods().len(), 3, "the read after the write waits");
     world.tdlib.release("setInactiveSessionTtl");
     write.payload().await;
     world.tdlib.seen("getActiveSessions").await;

@@ -103,7 +103,7 @@ impl OpenAccount {
                 }
             }),
             Err(error) => {
-                warn!(account.id = %account, error = ?error, "TDLib cannot be told to close");
+                warn!(account.id = %account, error = ?error, "cannot ask TDLib to close the account");
                 None
             }
         }

@@ -127,7 +127,7 @@ impl OpenTask {
         let guard = OpeningGuard { _marker: blocking(mark).await?, _permits: permits };
         self.log.set_head_field(HeadField::Opened);
         if let Some(crashes) = crashes {
-            warn!(account.id = %account, crashes, "a process died opening the account: opening it alone");
+            warn!(account.id = %account, crashes, "a process died while opening the account; opening it alone");
         }
         let account = OpenAccount::new(account, directory, &self.shared.tdlib);
         Ok(Opened { guard, account, spool })
