@@ -11,7 +11,6 @@ use crate::in_flight::InFlightTable;
 use crate::job::Work;
 
 /// A message to an account's task.
-#[expect(clippy::large_enum_variant, reason = "nearly every message is work")]
 pub(super) enum AccountMessage {
     Work(Work),
     Close { grace: Duration },
