@@ -41,7 +41,7 @@ impl MemoryLog {
 
     fn over(state: Arc<Mutex<LogState>>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+            this: Weak::clone(this),
             up: watch::Sender::new(true),
             changes: watch::Sender::new(0),
             admissions: watch::Sender::new(0),
