@@ -9,7 +9,7 @@ use tracing::error;
 use super::events::ResyncReason;
 use super::login::Login;
 use super::outbox::Outbox;
-use super::storage::{OpenAccount, OpenError, OpenTask, Opened, RecordedState};
+use super::storage::{OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState};
 use super::tasks::{AccountTasks, TaskResult};
 use crate::account_state::AccountState;
 use crate::commands::Common as AccountContext;
@@ -82,11 +82,15 @@ impl AccountClient {
         }
     }
 
-    pub(super) fn on_opened(&mut self, result: Result<Opened, OpenError>, tasks: &AccountTasks) {
+    pub(super) fn on_opened(
+        &mut self,
+        result: Result<OpenedAccount, OpenError>,
+        tasks: &AccountTasks,
+    ) {
         self.state = ClientState::Closed;
         match result {
             _ if self.context.given_up.is_cancelled() => self.outbox.close_spool(),
-            Ok(Opened { guard, account, spool }) => {
+            Ok(OpenedAccount { guard, account, spool }) => {
                 self.outbox.use_spool(spool);
                 self.login.on_directory_opened(guard, account.redis_lost_state());
                 self.context.first_reads.reset();

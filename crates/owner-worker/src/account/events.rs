@@ -9,7 +9,7 @@ use crate::account_state::AccountState;
 
 /// The result of `account_state`.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct StateChanged<'a> {
+pub(super) struct StateChangedEvent<'a> {
     /// What the account is doing now.
     pub(super) state: AccountState,
     /// What it was doing before.
@@ -21,7 +21,7 @@ pub(super) struct StateChanged<'a> {
 
 /// The result of `code_required`; the phone number is left out.
 #[derive(Deserialize, Serialize, JsonSchema)]
-pub(super) struct CodeRequired<'a> {
+pub(super) struct CodeRequiredEvent<'a> {
     /// How the code was sent: TDLib's `authenticationCodeType…` object.
     #[serde(borrow)]
     #[schemars(with = "Map<String, Value>")]
@@ -36,14 +36,14 @@ pub(super) struct CodeRequired<'a> {
 
 /// The result of `authorized`.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Authorized {
+pub(super) struct AuthorizedEvent {
     /// Always `ready`.
     pub(super) state: AccountState,
 }
 
 /// The result of `resync`.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Resync {
+pub(super) struct ResyncEvent {
     /// Why events may be missing.
     pub(super) reason: ResyncReason,
 }
@@ -63,17 +63,17 @@ pub(super) enum ResyncReason {
 /// Name, meaning, and JSON Schema of the `result` of each of these events.
 pub(crate) fn schemas() -> [(&'static str, &'static str, Schema); 4] {
     [
-        ("account_state", "The account's state has changed.", schema_for!(StateChanged<'_>)),
+        ("account_state", "The account's state has changed.", schema_for!(StateChangedEvent<'_>)),
         (
             "code_required",
             "Telegram has sent a login code: send it with send_code.",
-            schema_for!(CodeRequired<'_>),
+            schema_for!(CodeRequiredEvent<'_>),
         ),
-        ("authorized", "A login has succeeded.", schema_for!(Authorized)),
+        ("authorized", "A login has succeeded.", schema_for!(AuthorizedEvent)),
         (
             "resync",
             "Events before this one may be missing: read again what you mirror.",
-            schema_for!(Resync),
+            schema_for!(ResyncEvent),
         ),
     ]
 }

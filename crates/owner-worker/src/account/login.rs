@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tdlib::enums::AuthorizationState;
 use tracing::{error, info, warn};
 
-use super::events::{Authorized, CodeRequired, StateChanged};
+use super::events::{AuthorizedEvent, CodeRequiredEvent, StateChangedEvent};
 use super::outbox::Outbox;
 use super::storage::{OpeningGuard, RecordedState};
 use crate::account_state::AccountState;
@@ -75,7 +75,7 @@ impl Login {
         match self.state {
             AccountState::WaitCode => publish_code_required(raw, outbox),
             AccountState::Ready if previous.is_logging_in() => {
-                outbox.publish_result("authorized", &Authorized { state: self.state });
+                outbox.publish_result("authorized", &AuthorizedEvent { state: self.state });
             }
             _ => {}
         }
@@ -128,7 +128,7 @@ impl Login {
         }
         let account = self.context.log.token().account;
         info!(account.id = %account, state = state.as_str(), previous = previous.as_str(), "account state");
-        outbox.publish_result("account_state", &StateChanged { state, previous, reason });
+        outbox.publish_result("account_state", &StateChangedEvent { state, previous, reason });
         self.record_login();
     }
 
@@ -156,7 +156,7 @@ fn publish_code_required(raw: &RawValue, outbox: &mut Outbox) {
     #[derive(Deserialize)]
     struct WaitCode<'a> {
         #[serde(borrow)]
-        code_info: CodeRequired<'a>,
+        code_info: CodeRequiredEvent<'a>,
     }
 
     let Ok(WaitCode { code_info }) = serde_json::from_str(raw.get()) else { return };

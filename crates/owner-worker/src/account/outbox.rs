@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
-use super::events::{Resync, ResyncReason};
+use super::events::{ResyncEvent, ResyncReason};
 use super::storage::Spool;
 use super::tasks::{AccountTasks, TaskResult};
 use crate::worker_context::WorkerContext;
@@ -82,7 +82,7 @@ impl Outbox {
 
     /// Publishes that events may be missing, before any later event.
     pub(super) fn resync(&self, reason: ResyncReason) {
-        if let Some(event) = self.event("resync", &Resync { reason }) {
+        if let Some(event) = self.event("resync", &ResyncEvent { reason }) {
             self.append(event);
         }
     }

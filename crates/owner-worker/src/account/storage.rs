@@ -8,5 +8,5 @@ mod spool;
 
 pub(super) use directory::RecordedState;
 pub(super) use open_account::OpenAccount;
-pub(super) use opening::{OpenError, OpenTask, Opened, OpeningGuard};
+pub(super) use opening::{OpenError, OpenTask, OpenedAccount, OpeningGuard};
 pub(super) use spool::Spool;

@@ -5,7 +5,7 @@ use futures_util::{FutureExt, StreamExt};
 use tdlib::CallError;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::storage::{OpenError, Opened};
+use super::storage::{OpenError, OpenedAccount};
 use crate::commands::Lane as Access;
 
 /// The futures that run inside an account's task.
@@ -14,7 +14,7 @@ pub(super) struct AccountTasks(FuturesUnordered<BoxFuture<'static, TaskResult>>)
 
 /// The result of one of them.
 pub(super) enum TaskResult {
-    Opened(Result<Opened, OpenError>),
+    Opened(Result<OpenedAccount, OpenError>),
     ParametersSet(Result<(), CallError>),
     CommandEnded(Flow, Access),
     CommandRejected,

@@ -33,7 +33,7 @@ pub(crate) struct OpenTask {
 }
 
 /// An account whose directory is locked.
-pub(crate) struct Opened {
+pub(crate) struct OpenedAccount {
     // Dropped before the directory is unlocked.
     pub(crate) guard: OpeningGuard,
     pub(crate) account: OpenAccount,
@@ -89,7 +89,7 @@ impl OpenError {
 impl OpenTask {
     /// Waits for a permit, locks the account's directory, sets the crash marker and creates the
     /// TDLib client; retries what may go away by itself. On an error the directory is not locked.
-    pub(crate) async fn run(self) -> Result<Opened, OpenError> {
+    pub(crate) async fn run(self) -> Result<OpenedAccount, OpenError> {
         let (started, mut warned) = (Instant::now(), false);
         loop {
             let error = match self.attempt().await {
@@ -106,7 +106,7 @@ impl OpenTask {
         }
     }
 
-    async fn attempt(&self) -> Result<Opened, OpenError> {
+    async fn attempt(&self) -> Result<OpenedAccount, OpenError> {
         let mut permits = self.acquire_permits(1).await?;
         let directory = self.lock_directory().await?;
         let (history, spool) = self.read(&directory).await?;
@@ -130,7 +130,7 @@ impl OpenTask {
             warn!(account.id = %account, crashes, "a process died while opening the account; opening it alone");
         }
         let account = OpenAccount::new(account, directory, &self.shared.tdlib);
-        Ok(Opened { guard, account, spool })
+        Ok(OpenedAccount { guard, account, spool })
     }
 
     async fn lock_directory(&self) -> Result<AccountDirectory, OpenError> {
