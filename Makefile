@@ -1,43 +1,43 @@
-# What this repository is built, tested and run with; `make help` lists it.
-# GNU make and a POSIX shell. Cargo shows the progress; nothing is fetched but from registries.
+# Builds, tests and runs this repository; `make help` lists the targets. Needs GNU make and a POSIX
+# shell. Everything that is downloaded comes from a package registry.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift examples help tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
-
-nextest_version := 0.9.151
-deny_version := 0.20.2
+.PHONY: schemas drift examples help advisories compat tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
 
 target := $(or $(CARGO_TARGET_DIR),target)
-# Tests and demo take the library from here, whatever directory they run in.
+# Cargo subcommands that scripts/install-tool installs.
+tools := $(abspath $(target))/tools
+export PATH := $(tools)/bin:$(PATH)
+# An absolute path, as tests and demo run in other directories.
 library := $(CURDIR)/.tdlib/libtdjson.so.1.8.61
-# One selection for building and running tests, so that nothing is compiled twice.
+# The same selection for building and running tests, so that nothing is compiled twice.
 tested := --workspace --all-features --locked
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-8s %s\n' "$$name" "$$what"; done
 
-tdlib: ## Bring libtdjson 1.8.61 into .tdlib/ by its checksum
-	@[ -f $(library) ] || command -v npm >/dev/null || .ci/packages pip3=python3-pip
-	@deploy/tdlib.sh
+tdlib: ## Download libtdjson 1.8.61 to .tdlib/ and verify its checksum
+	@[ -f $(library) ] || command -v npm >/dev/null || scripts/install-packages pip3=python3-pip
+	@scripts/fetch-tdlib
 
-# The sandbox's copy of TDLib trusts no key but the sandbox's and has no address beside it. Where a
-# network namespace may be had without asking, the demo gets one all the same; it needs none.
-demo: toolchain tdlib ## Run the whole way on this machine, no server needed (DEMO_ONCE=1 ends after the event)
-	@echo "demo: building tdfleet (some minutes the first time)" >&2
+# The sandbox's copy of TDLib trusts only the sandbox's key and knows only its address, so the demo
+# does not need a network namespace; it gets one where that works without privileges.
+demo: toolchain tdlib ## Send a command through all parts, without servers (DEMO_ONCE=1 exits after the event)
+	@echo "demo: building tdfleet (takes minutes the first time)" >&2
 	@cargo build --locked -p tdfleet --features sandbox
-	@if .ci/alone true 2>/dev/null; then alone=.ci/alone; else alone=; fi; \
-	TDFLEET__TDLIB__LIBRARY=$(library) exec $$alone $(target)/debug/tdfleet demo $(if $(filter-out 0,$(DEMO_ONCE)),--once)
+	@if scripts/isolated true 2>/dev/null; then isolated=scripts/isolated; else isolated=; fi; \
+	TDFLEET__TDLIB__LIBRARY=$(library) exec $$isolated $(target)/debug/tdfleet demo $(if $(filter-out 0,$(DEMO_ONCE)),--once)
 
-# Crates are fetched while building; the tests then run where there is no network but loopback.
+# Crates are downloaded during the build; the tests then run in a network namespace with only loopback.
 test: toolchain tools tdlib servers ## Run every test, on private servers and the real TDLib
-	@examples/setup.sh
+	@scripts/setup-examples
 	cargo build $(tested) --bins --tests
-	.ci/alone cargo test $(tested) --offline --doc --quiet
-	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo nextest run $(tested) --offline
+	scripts/isolated cargo test $(tested) --offline --doc --quiet
+	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo nextest run $(tested) --offline
 
-check: fmt tidy clippy doc drift deny ## Check format, edges, lints, documents and licences
+check: fmt tidy clippy doc drift compat deny ## Check format, imports, names, lints, documents, compatibility and licences
 
 fmt: toolchain
 	cargo fmt --all --check
@@ -56,63 +56,69 @@ schemas: toolchain ## Write schemas/ and docs/commands.md from the types
 	cargo build $(tested) --bins --tests
 	$(target)/debug/tdfleet documents .
 
-# Answers as the end-to-end tests see them, for docs/commands.md.
-examples: toolchain tools tdlib servers ## Record an answer of each command from the real parts
+# The answers that the end-to-end tests receive, for docs/commands.md.
+examples: toolchain tools tdlib servers ## Record an answer to each command from the real parts
 	cargo build $(tested) --bins --tests
 	mkdir -p docs/examples
 	TDFLEET_RECORD_EXAMPLES=$(CURDIR)/docs/examples TDFLEET_TDLIB_LIBRARY=$(library) \
-		.ci/alone cargo nextest run $(tested) --offline -E 'binary(it) & test(/^commands?::/)'
+		scripts/isolated cargo nextest run $(tested) --offline -E 'binary(it) & test(/^commands?::/)'
 
-# The contract's documents are what the types say, and AsyncAPI's own parser can read them.
+# The generated documents match the types, and AsyncAPI's own parser accepts them.
 drift: toolchain
 	cargo build $(tested) --bins --tests
 	rm -rf $(target)/documents && $(target)/debug/tdfleet documents $(target)/documents
 	diff -r $(target)/documents/schemas schemas && diff $(target)/documents/docs/commands.md docs/commands.md || { \
 		echo "check: the documents are stale: run 'make schemas'" >&2; exit 1; }
-	@.ci/packages npm=npm
+	@scripts/install-packages npm=npm
 	cd xtask/asyncapi && npm ci --silent --no-audit --no-fund && node check.mjs ../../schemas/asyncapi.yaml
 
-# Advisories are left out: their database is a git repository, not in a registry.
+# Without advisories: their database is a git repository, not a registry package.
 deny: toolchain
-	@cargo deny --version >/dev/null 2>&1 || { echo "check: installing cargo-deny (some minutes, once)" >&2; \
-		cargo install --locked --quiet cargo-deny --version $(deny_version); }
+	@scripts/install-tool deny $(tools)
 	cargo deny --all-features check bans licenses sources
 
-bench: toolchain servers ## Run the benchmarks, shortly
+compat: toolchain ## Check the wire format against the schemas of the last release tag
+	cargo run --quiet --locked -p xtask --features compat -- compat
+
+advisories: toolchain ## Check the dependencies against the RustSec advisories (needs github.com)
+	@scripts/install-tool deny $(tools)
+	cargo deny --all-features check advisories
+
+bench: toolchain servers ## Run the benchmarks briefly
 	cargo bench --locked -p tdlib -p publisher --bench '*' --no-run
-	.ci/alone cargo bench --offline --locked -p tdlib -p publisher --bench '*' -- --warm-up-time 1 --measurement-time 3
+	scripts/isolated cargo bench --offline --locked -p tdlib -p publisher --bench '*' -- --warm-up-time 1 --measurement-time 3
 
-figures: toolchain tdlib servers ## Measure the whole on real parts (release build)
+figures: toolchain tdlib servers ## Measure throughput and latency on real parts, and write docs/figures.md
 	cargo bench --locked -p tdfleet --all-features --bench figures --no-run
-	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --offline --locked -p tdfleet --all-features --bench figures
+	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo bench --offline --locked -p tdfleet --all-features --bench figures
+	cargo xtask figures
 
-# The debug build, so that an overflow or a broken invariant ends a process as well.
-chaos: toolchain tdlib servers ## Break a fleet under load, and prove that nothing is lost (CHAOS='--seed 7')
+# A debug build, so that an overflow or a failed assertion aborts the process.
+chaos: toolchain tdlib servers ## Inject faults into a fleet under load, and prove that nothing is lost (CHAOS='--seed 7')
 	cargo bench --profile dev --locked -p tdfleet --all-features --bench chaos --no-run
-	TDFLEET_TDLIB_LIBRARY=$(library) .ci/alone cargo bench --profile dev --offline --locked \
+	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo bench --profile dev --offline --locked \
 		-p tdfleet --all-features --bench chaos -- $(CHAOS)
 
-mutants: toolchain tdlib servers ## Show that chaos notices a broken fence, ledger and order
-	@.ci/packages patch=patch
-	TDFLEET_TDLIB_LIBRARY=$(library) tests/chaos/mutants.sh
+mutants: toolchain tdlib servers ## Prove that chaos detects a broken fence, ledger and order
+	@scripts/install-packages patch=patch
+	TDFLEET_TDLIB_LIBRARY=$(library) scripts/run-mutants
 
 release: toolchain ## Build target/release/tdfleet, without the sandbox
 	cargo build --release --locked -p tdfleet
 
-clean: ## Remove what was built and fetched
+clean: ## Remove everything that was built or downloaded
 	cargo clean
 	rm -rf .tdlib
 
 toolchain:
 	@command -v cargo >/dev/null || { \
-		echo "Rust is missing: install rustup (https://rustup.rs); it brings the version that rust-toolchain.toml names" >&2; exit 1; }
-	@.ci/packages cc=gcc cc=libc6-dev
+		echo "Rust is missing: install rustup (https://rustup.rs); it installs the version in rust-toolchain.toml" >&2; exit 1; }
+	@scripts/install-packages cc=gcc cc=libc6-dev
 
 servers:
-	@.ci/packages /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server redis-server=redis-server \
+	@scripts/install-packages /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server redis-server=redis-server \
 		unshare=util-linux ip=iproute2
-	@.ci/alone true
+	@scripts/isolated true
 
 tools: toolchain
-	@cargo nextest --version >/dev/null 2>&1 || { echo "test: installing cargo-nextest (some minutes, once)" >&2; \
-		cargo install --locked --quiet cargo-nextest --version $(nextest_version); }
+	@scripts/install-tool nextest $(tools)

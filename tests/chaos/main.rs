@@ -1,53 +1,58 @@
-//! Faults under load, seed after seed; `make chaos` runs it. See `docs/chaos.md`.
+//! SettingFaults under load, seed after seed; `make chaos` runs it. See `docs/chaos.md`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "it prints what it does, and may end by panicking"
+    reason = "it prints its progress, and panics on failure"
 )]
 
+#[path = "../support/installation.rs"]
+mod installation;
 #[path = "suite/lib.rs"]
 mod suite;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use suite::{Kind, Options};
+use suite::{ChaosOptions, FaultKind};
 
 const HELP: &str = "chaos [--seed N] [--seeds N] [--minutes N] [--accounts N] [--workers N] \
                     [--rate COMMANDS_PER_SECOND] [--faults NAME,NAME,…]";
-/// Faults of one seed; the next seed goes on with those that follow.
+/// SettingFaults per seed; the next seed continues with those that follow.
 const FAULTS: usize = 6;
-/// Short, so that a take-over takes seconds.
+/// Short, so that a take-over takes only seconds.
 const LEASE_S: u64 = 4;
 const CALM: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --benches` calls it too, with `--test`: there is nothing to test here.
+    // `cargo test --benches` runs this program with `--test`; it has no tests.
     if arguments.iter().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
-    match Arguments::read(&arguments) {
+    match CommandLine::read(&arguments) {
         Ok(arguments) => arguments.run(),
-        Err(wrong) => {
-            println!("{wrong}\n{HELP}\nfaults: {}", Kind::ALL.map(Kind::name).join(","));
+        Err(problem) => {
+            println!(
+                "{problem}\n{HELP}\nfaults: {}",
+                FaultKind::ALL.map(FaultKind::name).join(",")
+            );
             ExitCode::from(2)
         }
     }
 }
 
-struct Arguments {
+struct CommandLine {
     seed: u64,
     seeds: u64,
     minutes: u64,
     accounts: u32,
     workers: usize,
     rate: f64,
-    faults: Option<Vec<Kind>>,
+    faults: Option<Vec<FaultKind>>,
 }
 
-impl Arguments {
+impl CommandLine {
     fn read(arguments: &[String]) -> Result<Self, String> {
         let seed = runtime::Clock::system().unix_seconds();
         let mut read =
@@ -63,7 +68,7 @@ impl Arguments {
                 "--workers" => read.workers = parse(name, value)?,
                 "--rate" => read.rate = parse(name, value)?,
                 "--faults" => read.faults = Some(kinds(value)?),
-                _ => return Err(format!("what is {name}?")),
+                _ => return Err(format!("unknown option {name}")),
             }
         }
         Ok(read)
@@ -89,12 +94,12 @@ impl Arguments {
         if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn options(&self, seed: u64) -> Options {
+    fn options(&self, seed: u64) -> ChaosOptions {
         let faults = self.faults.clone().unwrap_or_else(|| {
-            let first = usize::try_from(seed % Kind::ALL.len() as u64).unwrap_or(0) * FAULTS;
-            Kind::ALL.iter().copied().cycle().skip(first).take(FAULTS).collect()
+            let first = usize::try_from(seed % FaultKind::ALL.len() as u64).unwrap_or(0) * FAULTS;
+            FaultKind::ALL.iter().copied().cycle().skip(first).take(FAULTS).collect()
         });
-        Options {
+        ChaosOptions {
             seed,
             accounts: self.accounts,
             workers: self.workers,
@@ -108,13 +113,10 @@ impl Arguments {
 }
 
 fn parse<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| format!("{name} cannot be {value}"))
+    value.parse().map_err(|_| format!("invalid value for {name}: {value}"))
 }
 
-fn kinds(names: &str) -> Result<Vec<Kind>, String> {
-    let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    names
-        .split(',')
-        .map(|name| kind(name).ok_or_else(|| format!("no fault is called {name}")))
-        .collect()
+fn kinds(names: &str) -> Result<Vec<FaultKind>, String> {
+    let kind = |name: &str| FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
+    names.split(',').map(|name| kind(name).ok_or_else(|| format!("unknown fault {name}"))).collect()
 }

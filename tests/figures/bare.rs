@@ -1,13 +1,13 @@
-//! The same worker without event log and ledger: what it is faster is what they cost.
+//! The same worker without event log and ledger, to measure what those cost.
 //!
-//! It runs as a process of its own, this very program with an argument, so that its CPU time can be
-//! told from the driver's. Answers go to `reply_to` alone.
+//! It runs in a separate process (this program with an argument), so that its CPU time can be
+//! distinguished from the driver's. Answers go only to `reply_to`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use broker::{Bus, Delivery, Execute, Settlement};
+use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
 use contracts::{AccountId, CommandId, Epoch, Event, EventId, Names, Properties, ShardCount};
 use futures_util::FutureExt;
@@ -18,16 +18,16 @@ use log_port::{
 };
 use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
-use settings::{Settings, Sources};
+use settings::{SettingSources, Settings};
 use tdlib::{Library, Tdlib};
 use tokio::sync::watch;
 
 /// The argument that makes this program the worker.
 pub(crate) const ARGUMENT: &str = "--bare-worker";
 
-/// Owns every shard, until it is killed.
+/// Owns every shard until it is killed.
 pub(crate) async fn run() {
-    let settings = Settings::load(Sources { file: None, environment: None }).unwrap();
+    let settings = settings::load(SettingSources { file: None, environment: None }).unwrap();
     settings.log.telemetry().install();
     let count = ShardCount::new(settings.shard_count).unwrap();
     let failed = CancellationToken::new();
@@ -66,8 +66,8 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
 
 struct Intake(Arc<Worker>);
 
-impl Execute for Intake {
-    fn execute(&self, delivery: Delivery) {
+impl DeliveryHandler for Intake {
+    fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
         let request = WorkerRequest { body, key, properties, redelivered, expired };
         let done = move |outcome| match outcome {

@@ -1,4 +1,4 @@
-//! A command on its way: from the publish to its event on the live channel, through RabbitMQ, the
+//! The path of a command: from the publish to its event on the live channel, through RabbitMQ, the
 //! worker's process, TDLib, and Redis.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use lapin::BasicProperties;
 use serde_json::{Value, json};
 
-use crate::cpu;
+use crate::report::{Measurement, Table};
 use crate::support::{Backend, Worker, World, routing_key};
 
 const ACCOUNTS: u32 = 8;
@@ -15,7 +15,7 @@ const ONE_BY_ONE: u32 = 1_000;
 const FLOOD: u32 = 20_000;
 const WINDOW: u32 = 500;
 
-pub(crate) async fn print() {
+pub(crate) async fn measure() -> Table {
     let world = World::start(ACCOUNTS).await;
     let allow = ("TDFLEET__WORKER__CALL_TDLIB_METHODS", "testSquareInt");
     let quiet = ("TDFLEET__LOG__FILTER", "warn");
@@ -25,33 +25,47 @@ pub(crate) async fn print() {
         backend.listen(account).await;
         world.log_in(&mut backend, account).await;
     }
-    println!("Commands from publish (persistent, confirmed) to event (pub/sub), quorum queues:");
-    println!("| command | in flight | commands/s | p50 | p99 | worker CPU per command |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+    let mut rows = Vec::new();
     let local = json!({"method": "testSquareInt", "params": {"x": 7}});
     for (name, fields) in [("call_tdlib", local), ("get_active_sessions", json!({}))] {
         for (number, window) in [(ONE_BY_ONE, 1), (FLOOD, WINDOW)] {
             let load = Load { name, fields: &fields, number, window };
-            run(&mut backend, &worker, &load).await;
+            rows.push(run(&mut backend, &worker, &load).await);
         }
+    }
+    Table {
+        question: "How fast is a command?",
+        notes: &[
+            "From before the publish (persistent, confirmed, quorum queues) to the arrival of its event by pub/sub: publisher confirm, which is an fsync of the queue, delivery, TDLib, the append to the log, the live publish.",
+            "`call_tdlib` is `testSquareInt`, which TDLib answers itself; `get_active_sessions` goes over MTProto to the sandbox and back. The sandbox runs in the driver's process.",
+        ],
+        columns: &[
+            "command",
+            "in flight",
+            "commands/s",
+            "p50 (ms)",
+            "p99 (ms)",
+            "worker CPU per command (µs)",
+        ],
+        rows,
     }
 }
 
-/// One command again and again.
+/// The same command many times.
 struct Load<'a> {
     name: &'a str,
     fields: &'a Value,
     number: u32,
-    /// So many are under way at once.
+    /// Commands in flight at the same time.
     window: u32,
 }
 
-async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
+/// Runs a load, and returns its row.
+async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) -> Vec<Value> {
     let &Load { name, number, window, .. } = load;
     let mut sent = HashMap::new();
     let mut took = Vec::new();
-    let pid = worker.child.id().unwrap();
-    let (begun, cpu) = (Instant::now(), cpu::of(pid));
+    let measurement = Measurement::start(worker.child.id().unwrap());
     let mut next = 0;
     while took.len() < number as usize {
         let free = window.saturating_sub(u32::try_from(sent.len()).unwrap());
@@ -69,16 +83,7 @@ async fn run(backend: &mut Backend, worker: &Worker, load: &Load<'_>) {
             took.push(at.elapsed());
         }
     }
-    let (all, cpu) = (begun.elapsed(), cpu::of(pid).saturating_sub(cpu));
-    took.sort();
-    let at = |share: usize| took[(took.len() - 1) * share / 100];
-    println!(
-        "| {name} | {window} | {:.0} | {:.2?} | {:.2?} | {:.0?} |",
-        f64::from(number) / all.as_secs_f64(),
-        at(50),
-        at(99),
-        cpu / number,
-    );
+    measurement.row(name, window as usize, took)
 }
 
 async fn publish(backend: &Backend, load: &Load<'_>, number: u32, id: String) {
@@ -92,7 +97,7 @@ async fn publish(backend: &Backend, load: &Load<'_>, number: u32, id: String) {
     backend.publish(&key, body.to_string().as_bytes(), BasicProperties::default()).await;
 }
 
-/// The command id of an event that answers `name`; the figures are of results alone.
+/// The command id of an event that answers `name`. An error panics, as only results are measured.
 fn answered<'e>(event: &'e Value, name: &str) -> Option<&'e str> {
     let payload = &event["payload"];
     assert!(payload["error"].is_null(), "{event}");

@@ -1,19 +1,20 @@
-//! What event log and ledger cost: the same commands to a worker with them and to one without.
+//! What event log and ledger cost: the same commands sent to a worker with them and to one without.
 
 use std::env::current_exe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use broker::{Outgoing, Publisher};
+use broker::{CommandClient, CommandRequest};
 use contracts::{AccountId, Names, ShardCount};
 use futures_util::{StreamExt, stream};
 use runtime::{CancellationToken, Stage};
 use serde_json::json;
 use settings::BrokerSettings;
 
+use crate::bare;
+use crate::report::{Measurement, Table};
 use crate::support::world::SHARDS;
 use crate::support::{Worker, World};
-use crate::{bare, cpu};
 
 const ACCOUNTS: u32 = 8;
 const ONE_BY_ONE: u32 = 1_000;
@@ -23,12 +24,8 @@ const WINDOW: usize = 500;
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(crate) async fn print() {
-    println!(
-        "\nThe same from publish to reply (`reply_to`), with event log and ledger and without:"
-    );
-    println!("| log and ledger | in flight | commands/s | p50 | p99 | worker CPU per command |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+pub(crate) async fn measure() -> Table {
+    let mut rows = Vec::new();
     for (name, with) in [("on", true), ("off", false)] {
         let world = World::start(ACCOUNTS).await;
         let settings = [
@@ -43,8 +40,26 @@ pub(crate) async fn print() {
         let publisher = publisher(&world);
         log_in(&world, &publisher).await;
         for (number, window) in [(ONE_BY_ONE, 1), (FLOOD, WINDOW)] {
-            run(name, &publisher, &worker, number, window).await;
+            let measurement = Measurement::start(worker.child.id().unwrap());
+            let took = run(&publisher, number, window).await;
+            rows.push(measurement.row(name, window, took));
         }
+    }
+    Table {
+        question: "What do event log and ledger cost?",
+        notes: &[
+            "`call_tdlib` with `testSquareInt`, from before the publish to the reply (`reply_to`).",
+            "\"off\" is the same worker with a log that stores nothing and a ledger that admits everything.",
+        ],
+        columns: &[
+            "log and ledger",
+            "in flight",
+            "commands/s",
+            "p50 (ms)",
+            "p99 (ms)",
+            "worker CPU per command (µs)",
+        ],
+        rows,
     }
 }
 
@@ -53,14 +68,14 @@ fn bare_worker(world: &World, settings: &[(&str, &str)]) -> Worker {
     world.process(Path::new(&program), &[bare::ARGUMENT], settings)
 }
 
-fn publisher(world: &World) -> Publisher {
+fn publisher(world: &World) -> CommandClient {
     let stage = Stage::new("driver", &CancellationToken::new());
     let settings = BrokerSettings { uri: world.rabbit.uri().into(), ..BrokerSettings::default() };
     let count = ShardCount::new(SHARDS).unwrap();
-    Publisher::start(&stage, &settings, Names::default(), count).unwrap()
+    CommandClient::start(&stage, &settings, Names::default(), count).unwrap()
 }
 
-async fn log_in(world: &World, publisher: &Publisher) {
+async fn log_in(world: &World, publisher: &CommandClient) {
     for account in 1..=ACCOUNTS {
         let start = command(account, "start").field("phone", world.sandbox.phone(account));
         let code = command(account, "send_code").field("code", world.sandbox.code(account));
@@ -70,9 +85,8 @@ async fn log_in(world: &World, publisher: &Publisher) {
     }
 }
 
-async fn run(name: &str, publisher: &Publisher, worker: &Worker, number: u32, window: usize) {
-    let pid = worker.child.id().unwrap();
-    let (begun, cpu) = (Instant::now(), cpu::of(pid));
+/// Sends `number` commands, `window` at a time, and returns how long each took.
+async fn run(publisher: &CommandClient, number: u32, window: usize) -> Vec<Duration> {
     let calls = stream::iter(0..number).map(|n| async move {
         let square = command(n % ACCOUNTS + 1, "call_tdlib")
             .field("method", "testSquareInt")
@@ -82,19 +96,9 @@ async fn run(name: &str, publisher: &Publisher, worker: &Worker, number: u32, wi
         assert!(!answer.windows(7).any(|part| part == b"\"error\""));
         sent.elapsed()
     });
-    let mut took: Vec<_> = calls.buffer_unordered(window).collect().await;
-    let (all, cpu) = (begun.elapsed(), cpu::of(pid).saturating_sub(cpu));
-    took.sort();
-    let at = |share: usize| took[(took.len() - 1) * share / 100];
-    println!(
-        "| {name} | {window} | {:.0} | {:.2?} | {:.2?} | {:.0?} |",
-        f64::from(number) / all.as_secs_f64(),
-        at(50),
-        at(99),
-        cpu / number,
-    );
+    calls.buffer_unordered(window).collect().await
 }
 
-fn command(account: u32, name: &str) -> Outgoing {
-    Outgoing::new(AccountId::new(account.into()).unwrap(), name)
+fn command(account: u32, name: &str) -> CommandRequest {
+    CommandRequest::new(AccountId::new(account.into()).unwrap(), name)
 }

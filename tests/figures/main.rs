@@ -1,14 +1,16 @@
-//! Figures of the whole: what a command and an update cost, on real parts.
+//! Measures what a command and an update cost, on real parts.
 //!
-//! `make figures` runs it in a network namespace with the release build. Compare the rows of one run
+//! `make figures` runs it in a network namespace with the release build. Compare rows of the same run
 //! only: broker, Redis, TDLib, sandbox and this driver share the machine's cores.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "it prints tables, and may end by panicking"
+    reason = "a benchmark prints its progress, and may panic"
 )]
 
+#[path = "../support/installation.rs"]
+mod installation;
 #[expect(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "../support/lib.rs"]
 mod support;
@@ -17,10 +19,11 @@ mod bare;
 mod commands;
 mod costs;
 mod cpu;
+mod report;
 mod updates;
 
 fn main() {
-    // `cargo test --benches` calls it too, with `--test`: there is nothing to test here.
+    // `cargo test --benches` runs it too, with `--test`; there is nothing to test.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -28,7 +31,11 @@ fn main() {
     if std::env::args().any(|argument| argument == bare::ARGUMENT) {
         return runtime.block_on(bare::run());
     }
-    updates::print();
-    runtime.block_on(commands::print());
-    runtime.block_on(costs::print());
+    let load = report::load_average();
+    let tables = [
+        updates::measure(),
+        runtime.block_on(commands::measure()),
+        runtime.block_on(costs::measure()),
+    ];
+    report::write(&tables, load);
 }

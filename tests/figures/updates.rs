@@ -1,5 +1,5 @@
-//! An update on its way: from TDLib's reader through its account's channel to the event's JSON,
-//! against tdlib-rs's own types reading the same bytes.
+//! The path of an update: from TDLib's reader through its account's channel to the event's JSON,
+//! compared with parsing the same bytes into tdlib-rs's types.
 
 use std::ffi::CStr;
 use std::hint::black_box;
@@ -11,9 +11,11 @@ use std::time::Duration;
 use contracts::{AccountId, Epoch, EventId};
 use owner_worker::event_of;
 use runtime::Clock;
+use serde_json::json;
 use tdlib::{CancellationToken, LogCallback, Tdjson, Tdlib, types};
 
 use crate::cpu;
+use crate::report::{Table, rounded};
 
 const ROUNDS: u32 = 5;
 const UPDATES: u32 = 40_000;
@@ -22,7 +24,7 @@ const FIXTURES: [(&str, &str); 2] = [
     ("photo", include_str!("../../crates/tdlib/tests/data/new_message_photo.json")),
 ];
 
-/// Hands out prepared objects.
+/// Returns prepared objects.
 struct Prepared {
     objects: Mutex<Receiver<Vec<u8>>>,
     clients: AtomicI32,
@@ -39,33 +41,38 @@ impl Tdjson for Prepared {
         self.objects.lock().unwrap().recv_timeout(timeout).ok()
     }
 
-    fn execute(&self, _request: &CStr) -> Option<String> {
+    fn handle(&self, _request: &CStr) -> Option<String> {
         None
     }
 
     fn set_log_message_callback(&self, _max_level: i32, _callback: LogCallback) {}
 }
 
-pub(crate) fn print() {
-    println!("CPU time per update, best of {ROUNDS} rounds of {UPDATES}:");
-    println!(
-        "| update | bytes | tdfleet: read, route, class, event JSON | tdlib-rs: parse to its types |"
-    );
-    println!("| --- | --- | --- | --- |");
-    for (name, json) in FIXTURES {
+pub(crate) fn measure() -> Table {
+    let rows = FIXTURES.map(|(name, json)| {
         let ours = best(|| through_tdfleet(json));
         let theirs = best(|| through_tdlib_rs(json));
-        println!("| {name} | {} | {ours:.2} µs | {theirs:.2} µs |", json.trim().len());
+        vec![json!(name), json!(json.trim().len()), rounded(ours, 2), rounded(theirs, 2)]
+    });
+    Table {
+        question: "What does an update cost?",
+        notes: &[
+            "CPU time per update, the best of 5 rounds of 40,000.",
+            "tdfleet: from the reader's copy to the event's JSON (read, route, classify, encode), on both threads; without TDLib's own work.",
+            "tdlib-rs: only parsing the same bytes into its `UpdateNewMessage`, without routing or writing an event.",
+        ],
+        columns: &["update", "size (bytes)", "tdfleet (µs)", "tdlib-rs (µs)"],
+        rows: rows.to_vec(),
     }
-    println!();
 }
 
+/// Microseconds of CPU time per update in the best round.
 fn best(round: impl Fn() -> Duration) -> f64 {
     let rounds = (0..ROUNDS).map(|_| round().as_secs_f64() * 1e6 / f64::from(UPDATES));
     rounds.fold(f64::INFINITY, f64::min)
 }
 
-/// The copy out of TDLib's memory is in it; TDLib's own work is not.
+/// Includes the copy out of TDLib's memory, but not TDLib's own work.
 fn through_tdfleet(json: &str) -> Duration {
     let (objects, receiver): (Sender<Vec<u8>>, _) = channel();
     let clients = AtomicI32::new(1);
@@ -96,7 +103,7 @@ fn through_tdfleet(json: &str) -> Duration {
         }
     });
     let took = cpu::own().saturating_sub(begun);
-    // The reader must not outlive its round: it would be counted in the next.
+    // A reader that outlives its round would be measured in the next one.
     runtime.block_on(tdlib.stop());
     drop(objects);
     took

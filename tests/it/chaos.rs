@@ -1,4 +1,4 @@
-//! A short form of `make chaos`, and the proof that its checker objects to what is wrong.
+//! A short form of `make chaos`, and the proof that its checker reports violations.
 
 mod forged;
 #[path = "../chaos/suite/lib.rs"]
@@ -9,23 +9,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use suite::checker::check;
-use suite::record::Evidence;
-use suite::{Kind, Options};
+use suite::evidence::Evidence;
+use suite::{ChaosOptions, FaultKind};
 use tokio::time::{sleep, timeout};
 
+use crate::installation::free_shards;
 use crate::support::World;
+use crate::support::world::SHARDS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_fleet_loses_and_doubles_nothing_whatever_breaks() {
-    let chosen = [Kind::KillWorker, Kind::KillRedis, Kind::FreezeWorker, Kind::KillRabbit];
-    let options = Options {
+    let chosen = [
+        FaultKind::KillWorker,
+        FaultKind::KillRedis,
+        FaultKind::FreezeWorker,
+        FaultKind::KillRabbit,
+    ];
+    let options = ChaosOptions {
         seed: 5,
         accounts: 12,
         workers: 2,
         lease_s: 3,
         rate: 5.0,
         longest: Duration::from_mins(1),
-        faults: Kind::ALL.into_iter().filter(|kind| chosen.contains(kind)).collect(),
+        faults: FaultKind::ALL.into_iter().filter(|kind| chosen.contains(kind)).collect(),
         calm: Duration::from_secs(2),
     };
     let verdict = suite::run(options).await;
@@ -34,7 +41,7 @@ async fn a_small_fleet_loses_and_doubles_nothing_whatever_breaks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_checker_objects_to_an_account_that_runs_twice() {
+async fn the_checker_reports_an_account_that_runs_twice() {
     let world = World::start(1).await;
     let (store, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let on = |store: &Path| store.to_str().unwrap().to_owned();
@@ -44,8 +51,12 @@ async fn the_checker_objects_to_an_account_that_runs_twice() {
     backend.listen(1).await;
     world.log_in(&mut backend, 1).await;
 
-    // Another installation gets the same database: no lease and no lock is in its way.
+    // Another installation gets the same database, without a lease or a lock that could prevent it.
+    // The owner is frozen meanwhile, so that the copy is one moment's.
+    first.freeze();
     copy(store.path(), copied.path());
+    first.resume();
+    free_shards(&world.redis.uri(), "other", SHARDS).await;
     let other = [("TDFLEET__NAMESPACE", "other"), (data, &on(copied.path()))];
     let second = world.tdfleet(&["worker"], &other);
     let noticed = async {

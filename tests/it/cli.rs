@@ -1,15 +1,8 @@
 //! The operator's commands.
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
-use crate::support::{Worker, World};
-
-async fn output(worker: &mut Worker) -> (Option<i32>, String) {
-    let mut text = String::new();
-    worker.child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
-    (worker.ended().await.code(), text)
-}
+use crate::support::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn send_prints_the_answer_and_events_replays_it() {
@@ -19,28 +12,26 @@ async fn send_prints_the_answer_and_events_replays_it() {
     let phone = format!("phone={}", world.sandbox.phone(1));
     let code = format!("code={}", world.sandbox.code(1));
     for arguments in [["send", "1", "start", &phone], ["send", "1", "send_code", &code]] {
-        let (status, text) = output(&mut world.tdfleet(&arguments, &[])).await;
+        let (status, text) = world.output(&arguments).await;
         assert_eq!(status, Some(0), "{text}");
     }
-    let (status, text) =
-        output(&mut world.tdfleet(&["send", "1", "get_active_sessions"], &[])).await;
+    let (status, text) = world.output(&["send", "1", "get_active_sessions"]).await;
     assert_eq!(status, Some(0), "{text}");
     let event: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(event["payload"]["result"]["sessions"].as_array().unwrap().len(), 2);
 
-    let (status, text) = output(&mut world.tdfleet(&["send", "1", "no_such_command"], &[])).await;
+    let (status, text) = world.output(&["send", "1", "no_such_command"]).await;
     assert_eq!(status, Some(1));
     assert!(text.contains("Unsupported command: no_such_command"), "{text}");
 
-    let (status, text) =
-        output(&mut world.tdfleet(&["events", "1", "--all", "--limit", "4"], &[])).await;
+    let (status, text) = world.output(&["events", "1", "--all", "--limit", "4"]).await;
     assert_eq!((status, text.lines().count()), (Some(0), 4), "{text}");
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events[0]["payload"]["result"]["state"], "starting");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_are_reported_together_with_exit_code_78() {
+async fn invalid_settings_are_all_reported_with_exit_code_78() {
     let world = World::without_servers(1).await;
     let wrong = [
         ("TDFLEET__BROKER__PREFETCH", "0"),
@@ -48,13 +39,13 @@ async fn wrong_settings_are_reported_together_with_exit_code_78() {
         ("TDFLEET__COLOUR", "red"),
     ];
     let mut process = world.tdfleet(&["check-config"], &wrong[..2]);
-    assert_eq!(output(&mut process).await.0, Some(78));
+    assert_eq!(process.output().await.0, Some(78));
     let log = process.log();
     assert!(log.contains("broker.prefetch") && log.contains("publisher.uri"), "{log}");
     assert!(!log.contains("hush"), "{log}");
     let mut process = world.tdfleet(&["worker"], &wrong);
-    assert_eq!(output(&mut process).await.0, Some(78));
+    assert_eq!(process.output().await.0, Some(78));
     assert!(process.log().contains("colour: there is no such setting"), "{}", process.log());
-    let mut process = world.tdfleet(&["check-config"], &[]);
-    assert_eq!(output(&mut process).await, (Some(0), "the settings are sound\n".to_owned()));
+    let checked = world.output(&["check-config"]).await;
+    assert_eq!(checked, (Some(0), "configuration OK\n".to_owned()));
 }

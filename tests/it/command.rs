@@ -4,12 +4,8 @@ use serde_json::{Value, json};
 use crate::support::{World, routing_key};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_exact_request_is_answered_live_and_in_the_log() {
-    let world = World::start(1).await;
-    let _worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn a_request_is_answered_live_and_in_the_log() {
+    let (_world, _worker, mut backend) = World::logged_in(1).await;
 
     let body = br#"{"action": "get_active_sessions", "userbot_id": 1}"#;
     let key = routing_key(1, "get_active_sessions");
@@ -26,15 +22,18 @@ async fn the_seeds_exact_request_is_answered_live_and_in_the_log() {
 
     let id = event["payload"]["_meta"]["event_id"].as_str().unwrap();
     let log = backend.log(1).await;
-    let (_, stored) = log.iter().find(|(entry, _)| entry == id).expect("the same id in the log");
+    let (_, stored) = log.iter().find(|(entry, _)| entry == id).expect("the event is in the log");
     assert_eq!(*stored, event);
     for pair in log.windows(2) {
-        assert_eq!(pair[1].1["payload"]["_meta"]["prev"], pair[0].0, "each names the one before");
+        assert_eq!(
+            pair[1].1["payload"]["_meta"]["prev"], pair[0].0,
+            "each event names its predecessor"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_told_step_by_step_and_its_secrets_are_not() {
+async fn a_login_is_reported_step_by_step_without_its_secrets() {
     let world = World::start(1).await;
     let mut worker = world.worker();
     let mut backend = world.backend_when_declared().await;
@@ -54,8 +53,8 @@ async fn a_login_is_told_step_by_step_and_its_secrets_are_not() {
     let log = backend.log(1).await;
     let kinds: Vec<_> =
         log.iter().map(|(_, event)| event["payload"]["type"].as_str().unwrap()).collect();
-    let told = |kind| kinds.iter().filter(|told| **told == kind).count();
-    assert_eq!((told("code_required"), told("authorized")), (1, 1), "{kinds:?}");
+    let count = |kind| kinds.iter().filter(|found| **found == kind).count();
+    assert_eq!((count("code_required"), count("authorized")), (1, 1), "{kinds:?}");
     let states: Vec<_> = log
         .iter()
         .filter(|(_, event)| event["payload"]["type"] == "account_state")
@@ -68,8 +67,8 @@ async fn a_login_is_told_step_by_step_and_its_secrets_are_not() {
     let phone = world.sandbox.phone(1).replace('+', "");
     for secret in ["54321", world.sandbox.code(1).as_str(), phone.as_str(), world.sandbox.secret()]
     {
-        assert!(!worker.log().contains(secret), "the log has a secret:\n{}", worker.log());
-        let told = log.iter().any(|(_, event)| event.to_string().contains(secret));
-        assert!(!told, "an event has the secret {secret}");
+        assert!(!worker.log().contains(secret), "the log contains a secret:\n{}", worker.log());
+        let published = log.iter().any(|(_, event)| event.to_string().contains(secret));
+        assert!(!published, "an event contains the secret {secret}");
     }
 }

@@ -1,8 +1,8 @@
-//! Every command of the reference: from the published request to what Telegram's side holds after
-//! it, what the account's other session hears of it, and each error string, by a bad request.
+//! Every command of the reference: the published request, its effect at Telegram, the updates in the
+//! account's other session, and each error string, provoked by a bad request.
 //!
-//! Where a command is more than TDLib's method of that name, `call_tdlib` shows what TDLib does by
-//! itself, and the command next to it what is answered instead.
+//! Where a command does more than TDLib's method of the same name, `call_tdlib` shows what TDLib
+//! does on its own, and the command next to it what is answered instead.
 
 mod block_list;
 mod contacts;
@@ -26,34 +26,34 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Backend, Worker, World, routing_key};
 
-/// Longest wait for anything that TDLib does or tells; it may be silent for [`SILENCE_S`].
+/// Longest wait for anything that TDLib does; it may be silent for [`TDLIB_TIMEOUT_S`].
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long TDLib may be silent, in seconds: the least that the settings take.
-const SILENCE_S: &str = "70";
+/// How long TDLib may be silent, in seconds: the shortest that the settings allow.
+const TDLIB_TIMEOUT_S: &str = "70";
 
-/// What the tests' `call_tdlib` may call.
+/// The methods that `call_tdlib` may call in these tests.
 const METHODS: &str = "createNewBasicGroupChat, createPrivateChat, getApplicationConfig, \
     getContacts, getMe, getUserFullInfo, getUserPrivacySettingRules, loadChats, \
     searchPublicChat, setArchiveChatListSettings, setMessageSenderBlockList, \
     setReadDatePrivacySettings, setUserPrivacySettingRules";
 
-/// A worker whose account 1 gets the commands, and account 2 looks on.
+/// A worker whose account 1 receives the commands, while account 2 watches.
 struct Scene {
     world: World,
     /// Account 1 as Telegram has it.
     account: AccountHandle,
-    /// Hears of account 1.
+    /// Receives account 1's events.
     mine: Backend,
-    /// Hears of account 2.
+    /// Receives account 2's events.
     other: Backend,
     worker: Worker,
-    /// Commands that account 1 was sent.
+    /// Number of commands sent to account 1.
     sent: usize,
 }
 
 impl Scene {
-    /// Accounts that nobody is logged in to.
+    /// Starts with accounts that are not logged in.
     async fn start(accounts: u32) -> Self {
         let world = World::start(accounts).await;
         let worker = spawn(&world);
@@ -65,7 +65,7 @@ impl Scene {
         Self { world, account, mine, other, worker, sent: 0 }
     }
 
-    /// Account 1 is logged in.
+    /// Starts with account 1 logged in.
     async fn logged_in() -> Self {
         let mut scene = Self::start(2).await;
         scene.world.log_in(&mut scene.mine, 1).await;
@@ -73,7 +73,7 @@ impl Scene {
         scene
     }
 
-    /// Both are logged in to the same account of Telegram's: account 2 is its other session.
+    /// Starts with both logged in as the same Telegram user: account 2 is the other session.
     async fn two_sessions() -> Self {
         let mut scene = Self::logged_in().await;
         scene.log_in_other().await;
@@ -84,8 +84,8 @@ impl Scene {
         self.world.log_in_as(&mut self.other, 2, 1).await;
     }
 
-    /// TDLib has the contacts and the groups in both sessions: ids alone it does not take.
-    async fn know_everybody(&mut self) {
+    /// Makes TDLib load contacts and groups in both sessions: it refuses ids that it has not seen.
+    async fn load_peers(&mut self) {
         for (account, backend) in [(1, &mut self.mine), (2, &mut self.other)] {
             for method in ["getContacts", "loadChats"] {
                 let params = if method == "loadChats" { json!({"limit": 20}) } else { json!({}) };
@@ -97,7 +97,7 @@ impl Scene {
         self.sent += 2;
     }
 
-    /// Ends the worker as a power cut would, and starts the next one.
+    /// Kills the worker, as a power cut would, and starts the next one.
     async fn restart(&mut self) {
         self.worker.kill9();
         self.worker.ended().await;
@@ -112,7 +112,7 @@ impl Scene {
         event["payload"].clone()
     }
 
-    /// Publishes a command by the flow for bulk, whose lane runs beside the other one.
+    /// Publishes a command in the bulk flow, which runs concurrently with the other one.
     async fn send_low(&mut self, command: &str, fields: Value) {
         self.sent += 1;
         let key = routing_key(1, command).replace("cmd_hi", "cmd_lo");
@@ -138,92 +138,92 @@ impl Scene {
         (payload["error"].as_str().unwrap().to_owned(), payload["error_info"].clone())
     }
 
-    /// Requests that are refused, each with its error, and that ask Telegram for nothing but reads.
+    /// Sends requests that are refused by validation, each with its error.
     async fn refused(&mut self, command: &str, cases: &[(Value, &str)]) {
         for (fields, error) in cases {
-            let (told, info) = self.failure(command, fields.clone()).await;
-            assert_eq!(told, *error, "{command} {fields}");
+            let (found, info) = self.failure(command, fields.clone()).await;
+            assert_eq!(found, *error, "{command} {fields}");
             assert_eq!(info["code"], "invalid_request", "{command} {fields}");
             assert_eq!(info["source"], "validation", "{command} {fields}");
             assert_eq!(info["retriable"], false, "{command} {fields}");
         }
     }
 
-    /// A command that fails with Telegram's own error, passed on.
+    /// Sends a command that fails with Telegram's own error; its `error_info`.
     async fn passed_on(&mut self, command: &str, fields: Value, error: &str) -> Value {
-        let (told, info) = self.failure(command, fields).await;
-        assert_eq!(told, error, "{command}");
+        let (found, info) = self.failure(command, fields).await;
+        assert_eq!(found, error, "{command}");
         assert_eq!((&info["code"], &info["source"]), (&json!("tdlib_error"), &json!("tdlib")));
         info
     }
 
-    /// What TDLib answers by itself.
+    /// Calls a TDLib method directly; its result.
     async fn tdlib(&mut self, method: &str, params: Value) -> Value {
         self.result("call_tdlib", json!({"method": method, "params": params})).await
     }
 
-    /// What TDLib answers in the other session.
+    /// The same in the other session.
     async fn other_tdlib(&mut self, method: &str, params: Value) -> Value {
         let call = json!({"method": method, "params": params});
         self.other.call(2, "call_tdlib", call).await["payload"]["result"].clone()
     }
 
-    /// The results of the updates of that type in account 1's log, once there are so many.
-    async fn told(&mut self, kind: &str, number: usize) -> Vec<Value> {
-        let told = self.payloads(kind, number).await;
-        told.into_iter().map(|payload| payload["result"].clone()).collect()
+    /// Waits for `number` events of a type in account 1's log; their results.
+    async fn results(&mut self, kind: &str, number: usize) -> Vec<Value> {
+        let payloads = self.payloads(kind, number).await;
+        payloads.into_iter().map(|payload| payload["result"].clone()).collect()
     }
 
-    /// The payloads of the events of that type in account 1's log, once there are so many.
+    /// Waits for `number` events of a type in account 1's log; their payloads.
     async fn payloads(&mut self, kind: &str, number: usize) -> Vec<Value> {
         let search = async {
             loop {
                 let log = self.mine.log(1).await.into_iter().map(|(_, event)| event);
-                let told = log.filter(|event| event["payload"]["type"] == kind);
-                let told: Vec<_> = told.map(|event| event["payload"].clone()).collect();
-                if told.len() >= number {
-                    return told;
+                let events = log.filter(|event| event["payload"]["type"] == kind);
+                let payloads: Vec<_> = events.map(|event| event["payload"].clone()).collect();
+                if payloads.len() >= number {
+                    return payloads;
                 }
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(PATIENCE, search).await.expect("the update comes")
+        timeout(PATIENCE, search).await.expect("the event arrives")
     }
 
-    /// The next live update of that type in the other session; it passes over what came before.
-    async fn other_hears(&mut self, kind: &str) -> Value {
+    /// The result of the next live event of a type in the other session; skips all others.
+    async fn next_in_other(&mut self, kind: &str) -> Value {
         let event = self.other.live_event(|event| event["payload"]["type"] == kind).await;
         event["payload"]["result"].clone()
     }
 
-    /// How often account 1 of the sandbox has called a method of Telegram's, from all sessions.
+    /// How often account 1 has called a method of Telegram's API, from all sessions.
     fn calls(&self, method: &str) -> usize {
         self.world.sandbox.count_calls(Some(1), Some(method))
     }
 
-    /// Waits until account 1 of the sandbox has called a method so often.
-    async fn called(&self, method: &str, times: usize) {
-        let called = self.world.sandbox.wait_for_calls(Some(1), Some(method), times);
-        timeout(PATIENCE, called).await.expect("the method is called");
+    /// Waits until account 1 has called a method of Telegram's API `times` times.
+    async fn wait_for_calls(&self, method: &str, times: usize) {
+        let calls = self.world.sandbox.wait_for_calls(Some(1), Some(method), times);
+        timeout(PATIENCE, calls).await.expect("the method is called");
     }
 
-    /// Exactly one answer came to each command.
+    /// Ends the test: every command has exactly one answer.
     async fn end(mut self) {
         let answers = self.mine.answers(1, self.sent).await;
         assert_eq!(answers.len(), self.sent, "one answer to each command");
-        assert!(self.world.sandbox.duplicates().is_empty(), "no session was run twice");
+        assert!(self.world.sandbox.duplicates().is_empty(), "no session was opened twice");
     }
 }
 
 fn spawn(world: &World) -> Worker {
     let settings = [
         ("TDFLEET__WORKER__CALL_TDLIB_METHODS", METHODS),
-        ("TDFLEET__TDLIB__TIMEOUT_S", SILENCE_S),
+        ("TDFLEET__TDLIB__TIMEOUT_S", TDLIB_TIMEOUT_S),
     ];
     world.tdfleet(&["worker"], &settings)
 }
 
-/// A rule as TDLib has it, such as `AllowAll`.
+/// A privacy rule in TDLib's form, such as `AllowAll`.
 fn rule(name: &str) -> Value {
     json!({"@type": format!("userPrivacySettingRule{name}")})
 }

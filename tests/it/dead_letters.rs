@@ -1,4 +1,4 @@
-//! What nobody could carry out, in the operator's hands.
+//! `tdfleet dead-letters`.
 
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
@@ -6,14 +6,13 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep, timeout};
 
-use crate::fleet::output;
 use crate::support::{Backend, World, routing_key};
 
-/// The letters, once there are so many.
-async fn letters(world: &World, number: usize) -> Vec<Value> {
+/// Waits for this many dead letters, and returns them.
+async fn wait_for_letters(world: &World, number: usize) -> Vec<Value> {
     let listed = async {
         loop {
-            let (_, text) = output(world, &["dead-letters", "list", "--json"]).await;
+            let (_, text) = world.output(&["dead-letters", "list", "--json"]).await;
             let letters: Vec<Value> = serde_json::from_str(&text).unwrap();
             if letters.len() == number {
                 return letters;
@@ -21,11 +20,11 @@ async fn letters(world: &World, number: usize) -> Vec<Value> {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(30), listed).await.expect("so many letters")
+    timeout(Duration::from_secs(30), listed).await.expect("the dead letters")
 }
 
-/// A letter as an earlier worker put it aside: a command that can be carried out now.
-async fn bury(backend: &Backend, id: &str) {
+/// Publishes a dead letter such as an earlier worker left: a command that can run now.
+async fn publish_dead_letter(backend: &Backend, id: &str) {
     let text = |text: &str| AMQPValue::LongString(text.into());
     let mut headers = FieldTable::default();
     headers.insert("x-tdfleet-reason".into(), text("it was forwarded before"));
@@ -42,44 +41,40 @@ async fn bury(backend: &Backend, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_are_looked_at_sent_again_and_thrown_away() {
-    let world = World::start(1).await;
-    let _worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn dead_letters_are_listed_shown_redriven_and_purged() {
+    let (world, _worker, mut backend) = World::logged_in(1).await;
 
     let key = routing_key(1, "send_code");
     let properties = BasicProperties::default().with_message_id("m-1".into());
     backend.publish(&key, b"{\"code\": \"31337\"", properties).await;
-    let [letter] = &letters(&world, 1).await[..] else { panic!("one letter") };
+    let [letter] = &wait_for_letters(&world, 1).await[..] else { panic!("one letter") };
     assert_eq!(letter["routing_key"], key, "{letter}");
     assert_eq!(letter["command_id"], "m-1", "{letter}");
     assert!(letter["reason"].is_string() && letter["since"].is_string(), "{letter}");
     let id = letter["id"].as_str().unwrap();
 
-    // A body may hold secrets: it is shown only where it is asked for.
-    let (code, table) = output(&world, &["dead-letters", "list"]).await;
+    // A body may contain secrets: it is shown only on request.
+    let (code, table) = world.output(&["dead-letters", "list"]).await;
     assert!(code == Some(0) && table.contains(id) && !table.contains("31337"), "{table}");
-    let (code, shown) = output(&world, &["dead-letters", "show", id]).await;
+    let (code, shown) = world.output(&["dead-letters", "show", id]).await;
     assert!(code == Some(0) && shown.contains(&key) && !shown.contains("31337"), "{shown}");
-    let (code, shown) = output(&world, &["dead-letters", "show", "m-1", "--body"]).await;
+    let (code, shown) = world.output(&["dead-letters", "show", "m-1", "--body"]).await;
     assert!(code == Some(0) && shown.contains("31337"), "{shown}");
-    assert_eq!(output(&world, &["dead-letters", "show", "m-2"]).await.0, Some(1));
+    assert_eq!(world.output(&["dead-letters", "show", "m-2"]).await.0, Some(1));
 
-    bury(&backend, "cmd-buried").await;
-    let redriven = output(&world, &["dead-letters", "redrive", "cmd-buried"]).await;
-    assert_eq!(redriven, (Some(0), "1 published again\n".to_owned()));
+    publish_dead_letter(&backend, "cmd-redriven").await;
+    let redriven = world.output(&["dead-letters", "redrive", "cmd-redriven"]).await;
+    assert_eq!(redriven, (Some(0), "1 republished\n".to_owned()));
     let answer = backend.answer("get_active_sessions").await;
-    assert_eq!(answer["payload"]["_meta"]["command_id"], "cmd-buried", "{answer}");
+    assert_eq!(answer["payload"]["_meta"]["command_id"], "cmd-redriven", "{answer}");
     assert!(answer["payload"]["result"].is_object(), "{answer}");
-    assert_eq!(letters(&world, 1).await[0]["id"], id);
+    assert_eq!(wait_for_letters(&world, 1).await[0]["id"], id);
 
-    for everything in ["redrive", "purge"] {
-        // It takes an id or a word that means it.
-        assert_eq!(output(&world, &["dead-letters", everything]).await.0, Some(2));
+    for command in ["redrive", "purge"] {
+        // Either an id or `--all` is required.
+        assert_eq!(world.output(&["dead-letters", command]).await.0, Some(2));
     }
-    let purged = output(&world, &["dead-letters", "purge", "--all"]).await;
-    assert_eq!(purged, (Some(0), "1 thrown away\n".to_owned()));
-    letters(&world, 0).await;
+    let purged = world.output(&["dead-letters", "purge", "--all"]).await;
+    assert_eq!(purged, (Some(0), "1 purged\n".to_owned()));
+    wait_for_letters(&world, 0).await;
 }

@@ -17,7 +17,7 @@ use crate::support::{Backend, World};
 /// Longest wait for anything a client does.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An example client's program and what stands before its arguments.
+/// An example client: a program, or an interpreter with a script.
 #[derive(Debug)]
 struct Client {
     program: PathBuf,
@@ -51,10 +51,10 @@ impl Client {
     }
 
     fn absent(&self, error: &std::io::Error) -> ! {
-        panic!("{self:?}: {error}; `make test` brings what the examples need")
+        panic!("{self:?}: {error}; `make test` installs what the examples need")
     }
 
-    /// Publishes a command and waits for its answer; the exit code and what is printed.
+    /// Publishes a command and waits for its answer; exit code and printed event.
     async fn send(&self, world: &World, arguments: &[&str]) -> (Option<i32>, Value) {
         let mut command = self.command(&["send", "1"]);
         command
@@ -78,7 +78,7 @@ impl Client {
     }
 }
 
-/// A client that follows.
+/// A client that is following events.
 struct Following {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -96,7 +96,8 @@ impl Following {
         while self.ids.last().is_none_or(|id| id != last) {
             let line = timeout(PATIENCE, self.lines.next_line()).await;
             let line = line.unwrap_or_else(|_| panic!("{last} is not printed: {:?}", self.ids));
-            let event: Value = serde_json::from_str(&line.unwrap().expect("it goes on")).unwrap();
+            let event: Value =
+                serde_json::from_str(&line.unwrap().expect("it keeps running")).unwrap();
             self.ids.push(id(&event).to_owned());
         }
     }
@@ -118,11 +119,7 @@ async fn redis_command(uri: &str, words: &[&str]) -> redis::Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_prints_the_answer_to_its_command() {
-    let world = World::start(1).await;
-    let _worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+    let (world, _worker, _backend) = World::logged_in(1).await;
     for client in clients() {
         for way in [&["get_active_sessions"][..], &["get_active_sessions", "--by-event"]] {
             let (code, event) = client.send(&world, way).await;
@@ -139,8 +136,8 @@ async fn each_client_prints_the_answer_to_its_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_fails_in_words_when_nobody_takes_its_command() {
-    let mut rabbit = servers::rabbitmq::RabbitServer::new();
+async fn each_client_explains_why_its_command_cannot_be_published() {
+    let mut rabbit = test_servers::rabbitmq::RabbitServer::new();
     for exchange_is_missing in [false, true] {
         if exchange_is_missing {
             rabbit = tokio::task::spawn_blocking(move || {
@@ -154,28 +151,24 @@ async fn each_client_fails_in_words_when_nobody_takes_its_command() {
             let mut command = client.command(&["--amqp", &rabbit.uri(), "send", "1", "x"]);
             let output = client.output(&mut command).await;
             assert_eq!(output.status.code(), Some(1), "{client:?}: {output:?}");
-            let told = String::from_utf8(output.stderr).unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
             let traced =
-                ["Traceback", "backtrace", "    at "].iter().any(|word| told.contains(word));
-            assert!(!told.is_empty() && !traced, "{client:?}: {told}");
+                ["Traceback", "backtrace", "    at "].iter().any(|word| stderr.contains(word));
+            assert!(!stderr.is_empty() && !traced, "{client:?}: {stderr}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_resumes_and_misses_nothing_of_a_killed_subscription() {
-    let world = World::start(1).await;
-    let _worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn each_client_resumes_a_killed_subscription_without_missing_events() {
+    let (world, _worker, mut backend) = World::logged_in(1).await;
     let before = log_of(&mut backend).await;
     let (after, uri) = (&before[1], world.redis.uri());
 
     let mut following: Vec<_> = clients().iter().map(|client| client.follow(&uri, after)).collect();
     for client in &mut following {
         client.read_to(before.last().unwrap()).await;
-        // While it is stopped it cannot subscribe again.
+        // It cannot resubscribe while it is stopped.
         client.signal(Signal::STOP);
     }
     redis_command(&uri, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
@@ -201,8 +194,8 @@ async fn each_client_resumes_and_misses_nothing_of_a_killed_subscription() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_fills_a_gap_tells_of_a_lost_one_and_ends_after_its_count() {
-    let server = tokio::task::spawn_blocking(servers::redis::RedisServer::start).await.unwrap();
+async fn each_client_fills_gaps_reports_lost_events_and_exits_after_its_count() {
+    let server = tokio::task::spawn_blocking(test_servers::redis::RedisServer::start).await.unwrap();
     let uri = server.uri();
     let event = |id: &str, prev: &str| {
         json!({"type": "chat_update", "userbot_id": 1, "payload": {"userbot_id": 1, "type": "x",
@@ -217,7 +210,7 @@ async fn each_client_fills_a_gap_tells_of_a_lost_one_and_ends_after_its_count() 
         let publish = async |id: &str, prev: &str| {
             redis_command(&uri, &["PUBLISH", "tdfleet:{1}:live", &event(id, prev)]).await;
         };
-        // 7-3 is gone from the log.
+        // 7-3 is no longer in the log.
         store("7-4", "7-3").await;
         let arguments = ["--redis", &uri, "follow", "1", "--after", "7-2", "--count", "5"];
         let mut command = client.command(&arguments);
@@ -226,15 +219,15 @@ async fn each_client_fills_a_gap_tells_of_a_lost_one_and_ends_after_its_count() 
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut next = async || {
             let line = timeout(PATIENCE, lines.next_line()).await.expect("an event").unwrap();
-            let event: Value = serde_json::from_str(&line.expect("it goes on")).unwrap();
+            let event: Value = serde_json::from_str(&line.expect("it keeps running")).unwrap();
             id(&event).to_owned()
         };
         assert_eq!(next().await, "7-4", "{client:?}");
-        // What is heard again is let go; what is heard in turn needs no log, so it has been read.
+        // A repeated event is ignored. One in sequence is printed without reading the log.
         publish("7-4", "7-3").await;
         publish("7-5", "7-4").await;
         assert_eq!(next().await, "7-5", "{client:?}");
-        // 7-6 and 7-7 are not heard.
+        // 7-6 and 7-7 are not published live.
         store("7-6", "7-5").await;
         store("7-7", "7-6").await;
         store("10-1", "7-7").await;
@@ -242,7 +235,7 @@ async fn each_client_fills_a_gap_tells_of_a_lost_one_and_ends_after_its_count() 
         assert_eq!([next().await, next().await, next().await], ["7-6", "7-7", "10-1"]);
         let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
         assert!(output.status.success(), "{client:?}: {output:?}");
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(told, "events before the next one are gone\n", "{client:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr, "events before the next one are gone\n", "{client:?}");
     }
 }

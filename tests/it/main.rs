@@ -1,17 +1,16 @@
-//! End-to-end tests: the worker's own process on real libtdjson, RabbitMQ and Redis, logged in to the
-//! sandbox over MTProto; seen from the outside, through AMQP, Redis and signals alone.
+//! End-to-end tests: the worker's process on the real libtdjson, RabbitMQ and Redis, logged in to the
+//! sandbox over MTProto. Tests use only AMQP, Redis and signals.
 //!
-//! `make test` gives what they need: a network namespace with nothing but loopback, the servers'
+//! `make test` provides what they need: a network namespace with nothing but loopback, the servers'
 //! programs, and libtdjson in `TDFLEET_TDLIB_LIBRARY`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::too_many_lines,
     clippy::needless_pass_by_value,
-    reason = "a test ends by panicking, reads as one story, and hands `json!` over as it stands"
+    reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
-mod absence;
 mod chaos;
 mod cli;
 mod command;
@@ -19,6 +18,9 @@ mod commands;
 mod dead_letters;
 mod examples;
 mod fleet;
+#[path = "../support/installation.rs"]
+mod installation;
+mod outages;
 mod processes;
 mod refusals;
 mod shutdown;

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
-use crate::fleet::{output, shard_of};
+use crate::fleet::shard_of;
 use crate::support::{Worker, World};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,7 +19,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("TDFLEET__OWNERSHIP__DWELL_S", "0"),
 ];
 
-/// Every process that was started, by its worker's name, the newest last.
+/// All processes that were started, by their worker's name, the newest last.
 fn started(supervisor: &Worker) -> BTreeMap<String, Vec<Pid>> {
     let mut started = BTreeMap::<_, Vec<_>>::new();
     for line in supervisor.log().lines().filter(|line| line.contains("worker process started")) {
@@ -33,7 +33,7 @@ fn started(supervisor: &Worker) -> BTreeMap<String, Vec<Pid>> {
     started
 }
 
-/// Waits until a worker's process was started for the `number`th time; its process.
+/// Waits until a worker's process has been started for the `number`th time, and returns it.
 async fn process(supervisor: &Worker, worker: &str, number: usize) -> Pid {
     let search = async {
         loop {
@@ -45,20 +45,20 @@ async fn process(supervisor: &Worker, worker: &str, number: usize) -> Pid {
         }
     };
     let found = timeout(PATIENCE, search).await;
-    found.unwrap_or_else(|_| panic!("it is not started again:\n{}", supervisor.log()))
+    found.unwrap_or_else(|_| panic!("{worker} is not restarted:\n{}", supervisor.log()))
 }
 
-/// Whether a process runs; one that nobody has buried does not.
+/// Whether a process is running; a zombie is not.
 fn runs(process: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero()));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }
 
-/// Who owns which shard, once both workers own some.
-async fn owners(world: &World) -> BTreeMap<String, String> {
+/// Waits until both workers own shards, and returns the owner of each shard.
+async fn wait_for_owners(world: &World) -> BTreeMap<String, String> {
     let shared = async {
         loop {
-            let (_, text) = output(world, &["shards", "list", "--json"]).await;
+            let (_, text) = world.output(&["shards", "list", "--json"]).await;
             let shards: Vec<Value> = serde_json::from_str(&text).unwrap();
             let owned = shards.iter().filter(|shard| shard["state"] == "owned");
             let owners: BTreeMap<_, _> = owned
@@ -79,32 +79,27 @@ async fn owners(world: &World) -> BTreeMap<String, String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_or_freezes_takes_down_only_its_own_accounts() {
-    let world = World::start(4).await;
-    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
-    let mut backend = world.backend_when_declared().await;
-    for account in 1..=4 {
-        backend.listen(account).await;
-        world.log_in(&mut backend, account).await;
-    }
+    let (world, mut supervisor, mut backend) =
+        World::logged_in_with(4, &["worker", "--processes", "2"], &SETTINGS).await;
 
     for (number, signal) in [Signal::KILL, Signal::STOP].into_iter().enumerate() {
-        let owners = owners(&world).await;
+        let owners = wait_for_owners(&world).await;
         let of = |worker: &str| (1..=4).find(|account| owners[&shard_of(*account)] == worker);
         let account = of("w-1").or_else(|| of("w-2")).unwrap();
         let worker = owners[&shard_of(account)].clone();
-        let runs = started(&supervisor)[&worker].len();
-        kill_process(process(&supervisor, &worker, runs).await, signal).unwrap();
-        process(&supervisor, &worker, runs + 1).await;
+        let starts = started(&supervisor)[&worker].len();
+        kill_process(process(&supervisor, &worker, starts).await, signal).unwrap();
+        process(&supervisor, &worker, starts + 1).await;
         let account = account.to_string();
-        let answer = output(&world, &["send", &account, "get_active_sessions"]).await;
+        let answer = world.output(&["send", &account, "get_active_sessions"]).await;
         assert_eq!(answer.0, Some(0), "{}", answer.1);
         let starts: usize = started(&supervisor).values().map(Vec::len).sum();
-        assert_eq!(starts, 2 + number + 1, "the other was left alone:\n{}", supervisor.log());
+        assert_eq!(starts, 2 + number + 1, "the other was not restarted:\n{}", supervisor.log());
     }
     let log = supervisor.log();
-    assert!(log.contains("a worker process is silent; killing it"), "{log}");
+    assert!(log.contains("a worker process is unresponsive; killing it"), "{log}");
 
-    owners(&world).await;
+    wait_for_owners(&world).await;
     supervisor.terminate();
     assert_eq!(supervisor.ended().await.code(), Some(0), "{}", supervisor.log());
     for account in 1..=4 {
@@ -115,23 +110,20 @@ async fn a_process_that_dies_or_freezes_takes_down_only_its_own_accounts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_whose_supervisor_is_gone_end_in_good_order() {
-    let world = World::start(1).await;
-    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn workers_shut_down_cleanly_when_their_supervisor_dies() {
+    let (_world, mut supervisor, mut backend) =
+        World::logged_in_with(1, &["worker", "--processes", "2"], &SETTINGS).await;
     let processes: Vec<_> = started(&supervisor).into_values().flatten().collect();
     assert_eq!(processes.len(), 2);
     supervisor.kill9();
     supervisor.ended().await;
-    let gone = async {
+    let ended = async {
         while processes.iter().any(|process| runs(*process)) {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    let gone = timeout(PATIENCE, gone).await;
-    assert!(gone.is_ok(), "they go on:\n{}", supervisor.log());
+    let ended = timeout(PATIENCE, ended).await;
+    assert!(ended.is_ok(), "they are still running:\n{}", supervisor.log());
     let log = backend.log(1).await;
     assert_eq!(log.last().unwrap().1["payload"]["result"]["state"], "cold");
 }
@@ -139,17 +131,18 @@ async fn workers_whose_supervisor_is_gone_end_in_good_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_kills_every_process() {
     let world = World::without_servers(1).await;
-    // Nothing is there to be closed for, and Redis is away: the end takes its time.
-    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &SETTINGS);
-    supervisor.logged("redis").await;
-    let processes: Vec<_> = started(&supervisor).into_values().flatten().collect();
-    for process in &processes {
-        kill_process(*process, Signal::STOP).unwrap();
+    // The lease time is also how long a process may be silent: it must outlast this test.
+    let settings = [SETTINGS[0], ("TDFLEET__OWNERSHIP__LEASE_S", "600")];
+    let mut supervisor = world.tdfleet(&["worker", "--processes", "2"], &settings);
+    let processes = [process(&supervisor, "w-1", 1).await, process(&supervisor, "w-2", 1).await];
+    // A stopped process does not react to the first signal.
+    for process in processes {
+        kill_process(process, Signal::STOP).unwrap();
     }
     supervisor.terminate();
     supervisor.logged("shutting down").await;
     supervisor.terminate();
     assert_eq!(supervisor.ended().await.code(), Some(1), "{}", supervisor.log());
-    assert!(supervisor.log().contains("a second signal"), "{}", supervisor.log());
-    assert!(!processes.iter().any(|process| runs(*process)));
+    assert!(supervisor.log().contains("second signal received"), "{}", supervisor.log());
+    assert!(!processes.into_iter().any(runs));
 }

@@ -1,3 +1,5 @@
+//! How a worker ends: by signals, within its grace period or not, and what the next one finds.
+
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -9,8 +11,8 @@ use crate::support::World;
 
 const COMMANDS: usize = 200;
 
-/// The ids of the answers, once each.
-fn answered(answers: &[Value]) -> BTreeSet<&str> {
+/// The ids of the answered commands; panics if one has two answers.
+fn answered_ids(answers: &[Value]) -> BTreeSet<&str> {
     let ids = answers.iter().filter_map(|event| event["payload"]["_meta"]["command_id"].as_str());
     let ids: Vec<_> = ids.filter(|id| id.starts_with("cmd-")).collect();
     let unique: BTreeSet<_> = ids.iter().copied().collect();
@@ -20,11 +22,7 @@ fn answered(answers: &[Value]) -> BTreeSet<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
-    let world = World::start(1).await;
-    let mut worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+    let (world, mut worker, mut backend) = World::logged_in(1).await;
     let before = backend.answers(1, 2).await.len();
 
     for number in 0..COMMANDS {
@@ -43,7 +41,7 @@ async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
     // The next worker finds a closed database: the account is ready without a login.
     let mut next = world.worker();
     let answers = backend.answers(1, before + COMMANDS).await;
-    assert_eq!(answered(&answers).len(), COMMANDS);
+    assert_eq!(answered_ids(&answers).len(), COMMANDS);
     let failed = answers.iter().find(|event| event["payload"]["error"].is_string());
     assert_eq!(failed, None);
     let log = backend.log(1).await;
@@ -55,12 +53,8 @@ async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_waits_for_what_runs() {
-    let world = World::start(1).await;
-    let mut worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn sigterm_waits_for_running_commands() {
+    let (world, mut worker, mut backend) = World::logged_in(1).await;
 
     let slow = Fault::delay(Duration::from_secs(3)).method("account.getAuthorizations");
     world.sandbox.inject(slow);
@@ -75,13 +69,9 @@ async fn sigterm_waits_for_what_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_end_within_the_grace_period_is_run_by_the_next_worker() {
-    let world = World::start(1).await;
+async fn a_command_that_outlasts_the_grace_period_is_run_by_the_next_worker() {
     let grace = [("TDFLEET__WORKER__GRACE_S", "1")];
-    let mut worker = world.tdfleet(&["worker"], &grace);
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+    let (world, mut worker, mut backend) = World::logged_in_with(1, &["worker"], &grace).await;
 
     let silent = Fault::no_answer().method("account.getAuthorizations");
     world.sandbox.inject(silent);
@@ -90,7 +80,7 @@ async fn what_does_not_end_within_the_grace_period_is_run_by_the_next_worker() {
     worker.terminate();
     assert_eq!(worker.ended().await.code(), Some(0), "{}", worker.log());
     let log = backend.log(1).await;
-    assert_eq!(answers_to(&log, "cmd-stuck"), 0, "it is left to redelivery: {log:#?}");
+    assert_eq!(answers_to(&log, "cmd-stuck"), 0, "it is redelivered instead: {log:#?}");
 
     world.sandbox.clear_faults();
     let _next = world.worker();
@@ -105,11 +95,7 @@ fn answers_to(log: &[(String, Value)], id: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigkill_loses_no_command() {
-    let world = World::start(1).await;
-    let mut worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+    let (world, mut worker, mut backend) = World::logged_in(1).await;
 
     for number in 0..COMMANDS {
         let id = format!("cmd-{number}");
@@ -140,18 +126,14 @@ async fn sigkill_loses_no_command() {
     let ids: Vec<_> =
         log.iter().map(|event| event["payload"]["_meta"]["event_id"].clone()).collect();
     let unique: BTreeSet<_> = ids.iter().map(Value::to_string).collect();
-    assert_eq!(ids.len(), unique.len(), "event ids are given once");
+    assert_eq!(ids.len(), unique.len(), "event ids are unique");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_the_process_at_once() {
-    let world = World::start(1).await;
-    let mut worker = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn a_second_signal_ends_the_process_immediately() {
+    let (world, mut worker, mut backend) = World::logged_in(1).await;
 
-    // The first signal waits for this, up to the grace period of 20 s.
+    // The first signal waits for this command, up to the grace period of 20 s.
     world.sandbox.inject(Fault::no_answer().method("account.getAuthorizations"));
     backend.send(1, "get_active_sessions", json!({}), Some("cmd-stuck")).await;
     world.called("account.getAuthorizations").await;
@@ -159,23 +141,19 @@ async fn a_second_signal_ends_the_process_at_once() {
     worker.logged("shutting down").await;
     worker.terminate();
     assert_eq!(worker.ended().await.signal(), Some(9), "{}", worker.log());
-    assert!(worker.log().contains("a second signal"), "{}", worker.log());
+    assert!(worker.log().contains("second signal received"), "{}", worker.log());
     assert_eq!(answers_to(&backend.log(1).await, "cmd-stuck"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_never_own_one_shard_of_a_store() {
-    let world = World::start(1).await;
-    let mut first = world.worker();
-    let mut backend = world.backend_when_declared().await;
-    backend.listen(1).await;
-    world.log_in(&mut backend, 1).await;
+async fn two_workers_never_own_the_same_shard() {
+    let (world, mut first, mut backend) = World::logged_in(1).await;
     let mut second = world.worker();
     second.logged("connected to RabbitMQ").await;
     assert!(!second.log().contains("account state"), "{}", second.log());
     first.terminate();
     assert!(first.ended().await.success());
-    // The second takes over: the account is ready there, and its epoch is larger.
+    // The second takes over: the account becomes ready there, under a new epoch.
     second.logged("state=\"ready\"").await;
     let answer = backend.call(1, "get_active_sessions", json!({})).await;
     assert!(answer["payload"]["result"].is_object(), "{answer}");

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// An entry of a stream: its id, and its fields with their values.
 type Entry = (String, Vec<(String, Vec<u8>)>);
 
-/// A backend service as anyone could write it: an AMQP channel, a Redis connection.
+/// A minimal backend service: an AMQP channel and a Redis connection.
 pub(crate) struct Backend {
     _connection: Connection,
     pub(crate) channel: Channel,
@@ -32,7 +32,7 @@ pub(crate) struct Backend {
     contract: Contract,
 }
 
-/// The routing key of a command, by the rule of the documents: CRC-32 of the decimal id.
+/// The routing key of a command, as documented: the shard is the CRC-32 of the decimal account id.
 pub(crate) fn routing_key(account: u32, command: &str) -> String {
     let mut crc = u32::MAX;
     for byte in account.to_string().bytes() {
@@ -60,7 +60,7 @@ impl Backend {
         self.live.subscribe(format!("tdfleet:{{{account}}}:live")).await.unwrap();
     }
 
-    /// Publishes a body as it is, and waits for RabbitMQ's confirm.
+    /// Publishes a body unchanged, and waits for RabbitMQ's confirm.
     pub(crate) async fn publish(&self, key: &str, body: &[u8], properties: BasicProperties) {
         let exchange = "tdfleet.commands".into();
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
@@ -68,10 +68,10 @@ impl Backend {
         let confirm =
             self.channel.basic_publish(exchange, key.into(), options, body, properties).await;
         let confirm = timeout(PATIENCE, confirm.unwrap()).await.expect("a confirm").unwrap();
-        assert!(matches!(confirm, Confirmation::Ack(None)), "not taken: {confirm:?}");
+        assert!(matches!(confirm, Confirmation::Ack(None)), "not accepted: {confirm:?}");
     }
 
-    /// Publishes a command, in the seeds' own form.
+    /// Publishes a command, named by `action`.
     pub(crate) async fn send(&self, account: u32, action: &str, fields: Value, id: Option<&str>) {
         let mut body = json!({"action": action, "userbot_id": account});
         if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
@@ -98,13 +98,13 @@ impl Backend {
         .await
     }
 
-    /// The next live event that `wanted` is true for; others are passed over. Each is held against
-    /// its published schema.
+    /// The next live event for which `wanted` is true; skips all others. Checks each one against its
+    /// published schema.
     pub(crate) async fn live_event(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut messages = self.live.on_message();
         let search = async {
             loop {
-                let message = messages.next().await.expect("the subscription goes on");
+                let message = messages.next().await.expect("the subscription is open");
                 let event = serde_json::from_slice(message.get_payload_bytes()).unwrap();
                 self.contract.check(&event);
                 if wanted(&event) {
@@ -112,7 +112,7 @@ impl Backend {
                 }
             }
         };
-        timeout(PATIENCE, search).await.expect("no such event came")
+        timeout(PATIENCE, search).await.expect("the event arrives")
     }
 
     /// The account's log, oldest first: stream ids with their events.
@@ -133,7 +133,7 @@ impl Backend {
         entries.into_iter().map(|(id, fields)| (id, event(fields))).collect()
     }
 
-    /// Waits until the account's log holds `number` answers to commands, and gives them.
+    /// Waits until the account's log holds at least `number` answers to commands; all of them.
     pub(crate) async fn answers(&mut self, account: u32, number: usize) -> Vec<Value> {
         let search = async {
             loop {
@@ -149,17 +149,17 @@ impl Backend {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(PATIENCE, search).await.expect("the answers do not come")
+        timeout(PATIENCE, search).await.expect("the answers arrive")
     }
 
-    /// Whether the commands' exchange is there; a channel that asked in vain is closed.
+    /// Whether the commands' exchange exists. If not, RabbitMQ closes the channel.
     pub(crate) async fn has_exchange(&self) -> bool {
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let (name, kind) = ("tdfleet.commands".into(), ExchangeKind::Topic);
         self.channel.exchange_declare(name, kind, options, FieldTable::default()).await.is_ok()
     }
 
-    /// A queue of its own to be answered in.
+    /// Declares an exclusive queue for replies.
     pub(crate) async fn reply_queue(&self) -> (String, lapin::Consumer) {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue =
@@ -174,7 +174,7 @@ impl Backend {
         (name, consumer)
     }
 
-    /// Takes a message out of a queue; its properties and its body.
+    /// Takes one message out of a queue; its properties and body.
     pub(crate) async fn take(&self, queue: &str) -> Option<(BasicProperties, Vec<u8>)> {
         let options = lapin::options::BasicGetOptions { no_ack: true };
         let got = self.channel.basic_get(queue.into(), options).await.unwrap()?;

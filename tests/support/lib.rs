@@ -1,4 +1,4 @@
-//! The world a test runs in, and the ways a backend has into it.
+//! The environment of an end-to-end test, and a backend that talks to the worker in it.
 
 mod backend;
 mod contract;

@@ -3,18 +3,19 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Options, PatchedLibrary, Sandbox};
-use servers::rabbitmq::RabbitServer;
-use servers::redis::{Persistence, RedisServer};
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::{Persistence, RedisServer};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::Backend;
+use crate::installation::{WorkerSettings, free_shards, require_isolated_network, tdlib_library};
 
-/// Servers, sandbox and store of one test; all private, all gone with it.
+/// Servers, sandbox and data directory of one test. All of them are private and end with it.
 pub(crate) struct World {
     pub(crate) rabbit: RabbitServer,
     pub(crate) redis: RedisServer,
@@ -24,11 +25,11 @@ pub(crate) struct World {
     accounts: u32,
 }
 
-/// How many shards the tests' installations have.
+/// Number of shards in the tests.
 pub(crate) const SHARDS: u16 = 4;
 
 impl World {
-    /// Everything runs but the worker.
+    /// Starts everything but the worker.
     pub(crate) async fn start(accounts: u32) -> Self {
         let world = Self::without_servers(accounts).await;
         let Self { mut rabbit, mut redis, sandbox, library, dir, accounts } = world;
@@ -39,36 +40,59 @@ impl World {
         })
         .await
         .unwrap();
-        free_shards(&redis.uri()).await;
+        free_shards(&redis.uri(), "tdfleet", SHARDS).await;
         Self { rabbit, redis, sandbox, library, dir, accounts }
     }
 
-    /// The servers' ports are chosen, and nobody listens there yet.
+    /// Starts everything and a worker, and logs the accounts 1 to `accounts` in. The backend listens
+    /// to the live events of all of them.
+    pub(crate) async fn logged_in(accounts: u32) -> (Self, Worker, Backend) {
+        Self::logged_in_with(accounts, &["worker"], &[]).await
+    }
+
+    /// The same with a worker that is run with these arguments and environment variables.
+    pub(crate) async fn logged_in_with(
+        accounts: u32,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Self, Worker, Backend) {
+        let world = Self::start(accounts).await;
+        let worker = world.tdfleet(arguments, environment);
+        let mut backend = world.backend_when_declared().await;
+        for account in 1..=accounts {
+            backend.listen(account).await;
+            world.log_in(&mut backend, account).await;
+        }
+        (world, worker, backend)
+    }
+
+    /// Starts the sandbox alone. The servers' ports are chosen, but nothing listens there yet.
     pub(crate) async fn without_servers(accounts: u32) -> Self {
-        let routes = fs::read_to_string("/proc/net/route").unwrap();
-        assert!(
-            routes.lines().count() <= 1,
-            "run by `make test`: TDLib's tests belong into a network namespace with nothing but loopback"
-        );
+        require_isolated_network();
         let sandbox = Sandbox::start(Options { accounts, ..Options::default() }).await.unwrap();
-        let library = sandbox.patch_library(&tdlib()).unwrap();
+        let library = sandbox.patch_library(&tdlib_library()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let rabbit = RabbitServer::new();
         let redis = RedisServer::new(Persistence::AppendOnly);
         Self { rabbit, redis, sandbox, library, dir, accounts }
     }
 
-    /// A worker's process that owns all shards.
+    /// Starts a worker.
     pub(crate) fn worker(&self) -> Worker {
         self.tdfleet(&["worker"], &[])
     }
 
-    /// Any `tdfleet` process with this world's settings; `environment` stands above them.
+    /// Starts any `tdfleet` process with this world's settings; `environment` overrides them.
     pub(crate) fn tdfleet(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Worker {
         self.process(Path::new(env!("CARGO_BIN_EXE_tdfleet")), arguments, environment)
     }
 
-    /// The same of any program.
+    /// Runs a command of `tdfleet` to its end; its exit code and standard output.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        self.tdfleet(arguments, &[]).output().await
+    }
+
+    /// The same for any program.
     pub(crate) fn process(
         &self,
         program: &Path,
@@ -80,7 +104,7 @@ impl World {
         command
             .args(arguments)
             .env_clear()
-            .envs(self.settings())
+            .envs(self.environment())
             .envs(environment.iter().copied())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
@@ -90,34 +114,28 @@ impl World {
         Worker { child: command.spawn().unwrap(), log }
     }
 
-    fn settings(&self) -> Vec<(String, String)> {
-        let proxy = self.sandbox.address();
-        let settings = [
-            ("SHARD_COUNT", SHARDS.to_string()),
-            ("BROKER__URI", self.rabbit.uri()),
-            ("PUBLISHER__URI", self.redis.uri()),
-            ("WORKER__ACCOUNTS", format!("1-{}", self.accounts)),
-            ("WORKER__DATA_DIR", self.dir.path().join("data").display().to_string()),
-            ("WORKER__GRACE_S", "20".to_owned()),
-            ("TDLIB__LIBRARY", self.library.path().display().to_string()),
-            ("TELEGRAM__API_ID", "1".to_owned()),
-            ("TELEGRAM__API_HASH", "sandbox".to_owned()),
-            ("TELEGRAM__MASTER_KEY", "0123456789abcdef".to_owned()),
-            ("TELEGRAM__PROXY__SERVER", proxy.ip().to_string()),
-            ("TELEGRAM__PROXY__PORT", proxy.port().to_string()),
-            ("TELEGRAM__PROXY__SECRET", self.sandbox.secret().to_owned()),
-            ("LOG__FILTER", "info,tdfleet=debug,owner_worker=debug,broker=debug".to_owned()),
-        ];
-        settings.into_iter().map(|(name, value)| (format!("TDFLEET__{name}"), value)).collect()
+    fn environment(&self) -> Vec<(String, String)> {
+        let settings = WorkerSettings {
+            sandbox: &self.sandbox,
+            library: &self.library,
+            rabbit_uri: self.rabbit.uri(),
+            redis_uri: self.redis.uri(),
+            shards: SHARDS,
+            accounts: self.accounts,
+            data_dir: self.dir.path().join("data"),
+            grace_s: 20,
+        };
+        settings
+            .environment(&[("LOG__FILTER", "info,tdfleet=debug,owner_worker=debug,broker=debug")])
     }
 
-    /// A backend service: it knows AMQP and Redis, and nothing else.
+    /// Connects a backend service, which uses nothing but AMQP and Redis.
     pub(crate) async fn backend(&self) -> Backend {
         Backend::connect(&self.rabbit.uri(), &self.redis.uri()).await
     }
 
-    /// The same, once a worker has declared the exchange; what its queues are not bound to yet goes
-    /// through the alternate one.
+    /// The same, once a worker has declared the exchange. Until the queues are bound as well, the
+    /// alternate exchange takes what is published.
     pub(crate) async fn backend_when_declared(&self) -> Backend {
         let declared = async {
             loop {
@@ -128,17 +146,17 @@ impl World {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        timeout(PATIENCE, declared).await.expect("no worker declares the exchange")
+        timeout(PATIENCE, declared).await.expect("a worker declares the exchange")
     }
 
-    /// Waits until some client has called a method of Telegram's.
+    /// Waits until any client has called a method of Telegram's API.
     pub(crate) async fn called(&self, method: &str) {
         let called = async {
             while self.sandbox.count_calls(None, Some(method)) == 0 {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(PATIENCE, called).await.expect("the method is not called");
+        timeout(PATIENCE, called).await.expect("the method is called");
     }
 
     /// Logs an account in by the commands `start` and `send_code`.
@@ -146,7 +164,7 @@ impl World {
         self.log_in_as(backend, account, account).await;
     }
 
-    /// The same with the phone of another of the sandbox's accounts, which may be logged in to twice.
+    /// The same with the phone number of another of the sandbox's accounts, for a second session.
     pub(crate) async fn log_in_as(&self, backend: &mut Backend, account: u32, phone: u32) {
         let start = serde_json::json!({"phone": self.sandbox.phone(phone)});
         let answer = backend.call(account, "start", start).await;
@@ -155,27 +173,6 @@ impl World {
         let answer = backend.call(account, "send_code", code).await;
         assert_eq!(answer["payload"]["result"]["state"], "ready", "{answer}");
     }
-}
-
-/// Records as an earlier run of the installation leaves them: its shards are free. Without any, the
-/// first worker waits in case another one still runs them.
-async fn free_shards(redis: &str) {
-    let client = redis::Client::open(redis).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let free = r#"{"epoch":0,"owner":"","beat":0,"store":"","clean":true}"#;
-    for shard in 0..SHARDS {
-        let mut set = redis::cmd("HSET");
-        set.arg("tdfleet:{fleet}:shards").arg(format!("s{shard:03}")).arg(free);
-        set.exec_async(&mut connection).await.unwrap();
-    }
-}
-
-fn tdlib() -> PathBuf {
-    let brought = "../../.tdlib/libtdjson.so.1.8.61";
-    let path = std::env::var_os("TDFLEET_TDLIB_LIBRARY")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(brought), PathBuf::from);
-    assert!(path.is_file(), "no libtdjson at {}: run `make tdlib`", path.display());
-    path
 }
 
 fn unique_name() -> String {
@@ -200,18 +197,35 @@ impl Worker {
         kill_process(self.pid(), Signal::KILL).unwrap();
     }
 
+    /// Stops the process where it is, as if the machine slept.
+    pub(crate) fn freeze(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Lets a frozen process continue.
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     fn pid(&self) -> Pid {
         let pid = self.child.id().expect("the process runs");
         Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
     }
 
-    /// Waits for its end.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.log())).unwrap()
+    /// Reads standard output to its end and waits for the process; exit code and output.
+    pub(crate) async fn output(&mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
+        (self.ended().await.code(), text)
     }
 
-    /// What it has logged so far.
+    /// Waits for the process to end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("the process does not end:\n{}", self.log())).unwrap()
+    }
+
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         read(&self.log)
     }
@@ -224,7 +238,7 @@ impl Worker {
             }
         };
         let logged = timeout(PATIENCE, logged).await;
-        assert!(logged.is_ok(), "it does not log `{text}`:\n{}", self.log());
+        assert!(logged.is_ok(), "`{text}` is not logged:\n{}", self.log());
     }
 }
 

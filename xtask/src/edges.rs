@@ -1,4 +1,4 @@
-//! Who may import whom. ARCHITECTURE.md tells why; here it is data.
+//! Which crate may import which, as data. ARCHITECTURE.md gives the reasons.
 
 use crate::manifests::{Dependency, Manifests, Package};
 
@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "broker",
             "contracts",
+            "log-port",
             "owner-worker",
             "ownership",
             "publisher",
@@ -27,22 +28,22 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sandbox", &["contracts"]),
-    ("testkit", &["contracts", "tdlib"]),
-    ("servers", &[]),
+    ("testkit", &["contracts", "log-port", "runtime", "tdlib"]),
+    ("test-servers", &[]),
     ("example-client", &[]),
     ("xtask", &[]),
 ];
 
-/// An import that only this build of a crate has: by a cargo feature.
+/// Imports that a crate has only with a cargo feature.
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
-/// What tests may import beside what their crate does.
-const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "servers", "testkit"];
+/// What tests may import in addition to their crate's imports.
+const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "test-servers", "testkit"];
 
-/// And one crate's tests alone.
+/// What only one crate's tests may import in addition.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
 
-/// Libraries that only these crates may name: the rest does not know what is behind them.
+/// Libraries that only these crates may use, so that the others do not depend on what is behind them.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("lapin", &["broker", "example-client"]),
     ("deadpool-redis", &["publisher", "ownership"]),
@@ -53,7 +54,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["tdfleet", "example-client"]),
 ];
 
-/// The crate with the end-to-end tests, which speak to a worker as any client would.
+/// The crate with the end-to-end tests, which talk to a worker like any client.
 const END_TO_END: &str = "tdfleet";
 
 pub(crate) fn check(manifests: &Manifests) -> Vec<String> {
@@ -122,8 +123,8 @@ mod tests {
 
     #[test]
     fn only_tests_import_what_is_for_tests() {
-        assert!(check_one("broker", "servers", Some(Kind::Dev), true).is_empty());
-        assert_eq!(check_one("broker", "servers", None, true).len(), 1);
+        assert!(check_one("broker", "test-servers", Some(Kind::Dev), true).is_empty());
+        assert_eq!(check_one("broker", "test-servers", None, true).len(), 1);
         assert_eq!(check_one("broker", "tdlib", Some(Kind::Dev), true).len(), 1);
         assert_eq!(check_one("tdfleet", "sandbox", None, true).len(), 1);
     }

@@ -1,4 +1,4 @@
-//! What the manifests of the workspace say, by `cargo metadata`.
+//! The manifests of the workspace, from `cargo metadata`.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-/// Files that are in git or would be, with their text; what is no text is there with none.
+/// Files that git tracks or would track, with their text; a file that is not UTF-8 has none.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     /// By path from the root, `/` between its parts.
@@ -19,25 +19,25 @@ pub(crate) fn root() -> &'static Path {
 }
 
 impl Tree {
-    pub(crate) fn read() -> anyhow::Result<Self> {
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let output = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(root())
+            .current_dir(root)
             .output()
             .context("git cannot be run")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
         let mut tree = Self::default();
         for name in names.split_terminator('\0') {
-            // A file that was deleted but not yet committed is still listed.
-            if let Ok(bytes) = std::fs::read(root().join(name)) {
+            // Git still lists a file that was deleted without a commit.
+            if let Ok(bytes) = std::fs::read(root.join(name)) {
                 tree.files.insert(name.to_owned(), String::from_utf8(bytes).ok());
             }
         }
         Ok(tree)
     }
 
-    /// Text files whose path ends so.
+    /// Text files whose path ends with `end`.
     pub(crate) fn texts<'a>(&'a self, end: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.files
             .iter()
@@ -50,7 +50,7 @@ impl Tree {
         self.files.get(path).and_then(Option::as_deref).unwrap_or_default()
     }
 
-    /// Whether there is such a file or folder, or one that begins so: `docs/adr/0001` is enough.
+    /// Whether the path, or one that begins with it, exists: `docs/adr/0001` is enough.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.files.range(path.to_owned()..).next().is_some_and(|(found, _)| found.starts_with(path))
     }

@@ -1,48 +1,34 @@
-//! The bus on RabbitMQ: AMQP 0-9-1 by lapin.
+//! The bus on RabbitMQ: AMQP 0-9-1 through lapin.
 //!
-//! A connection either consumes or publishes, never both. Each is kept by a task of its own
-//! ([`link`]) that connects, declares the topology, watches, and does the same again after a fault;
-//! whoever uses it follows a `watch` of the present link. lapin's own recovery stays off: it would
-//! replay channels under our tickets.
+//! A connection either consumes or publishes, never both. Each has its own [`connection`] manager
+//! task, which connects, declares the topology, watches the connection and starts over after a
+//! fault; its users follow a `watch` of the current connection. lapin's own recovery stays off: it
+//! would replay channels underneath the tickets.
 //!
-//! lapin logs every message that RabbitMQ returns, body and all, as `lapin::returned_messages`: the
+//! lapin logs every message that RabbitMQ returns, body included, as `lapin::returned_messages`: the
 //! log filter must keep that target off.
 
-mod commands;
-mod consume;
+mod ack_tracker;
+mod codec;
+mod command_publisher;
+mod connection;
+mod dead_letter;
 mod dead_letters;
 mod inspection;
-mod intake;
-mod letter;
-mod link;
-mod outlet;
-mod press;
+mod publication;
+mod publish_task;
+mod publisher;
+mod queue_consumer;
 mod settle;
+mod subscriptions;
+mod timing;
 mod topology;
-mod window;
-mod wire;
+mod withdrawable;
 
-use std::time::Duration;
-
-pub(crate) use commands::Commands;
+pub(crate) use connection::check_uri;
+pub(crate) use codec::DIRECT_REPLY_TO;
+pub(crate) use command_publisher::CommandPublisher;
+pub use dead_letter::{DeadLetter, DeadLetterSelector};
 pub use dead_letters::DeadLetters;
 pub use inspection::{Inspection, inspect};
-pub(crate) use intake::Intake;
-pub use letter::{DeadLetter, Which};
-
-use crate::error::Error;
-
-/// Pseudo-queue of RabbitMQ that answers go to without any queue being made.
-pub(crate) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
-
-/// Waits at most `timeout` for one answer of RabbitMQ.
-async fn within<T>(
-    timeout: Duration,
-    step: &'static str,
-    answer: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(answer) => answer.map_err(|error| Error::Failed { step, source: error.into() }),
-        Err(_) => Err(Error::TimedOut { step, after: timeout }),
-    }
-}
+pub(crate) use subscriptions::Subscriptions;

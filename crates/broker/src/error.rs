@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-/// Why the bus cannot be used as it is set.
+use lapin::ErrorKind;
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+
+/// Why the bus cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// `broker.uri` is not an AMQP URI. The parser's own words may repeat the password.
-    #[error("broker.uri cannot be read")]
+    /// `broker.uri` is not an AMQP URI. The parser's message is left out: it may repeat the password.
+    #[error("broker.uri is not a valid AMQP URI")]
     Uri,
-    /// The exchange exists, and belongs to another shard count.
+    /// The exchange exists and belongs to another shard count.
     #[error(
         "exchange `{exchange}` belongs to an installation with another shard_count than {count}: set shard_count to \
          that number (`rabbitmqctl list_exchanges name arguments` shows it), or choose another namespace"
@@ -14,10 +17,10 @@ pub enum Error {
     ShardCount {
         /// The commands' exchange.
         exchange: String,
-        /// The count that is set here.
+        /// This process's setting.
         count: u16,
-        /// What RabbitMQ said.
-        source: Said,
+        /// RabbitMQ's answer.
+        source: AmqpError,
     },
     /// A queue or exchange exists with other arguments.
     #[error(
@@ -27,26 +30,24 @@ pub enum Error {
     Mismatch {
         /// The queue or exchange.
         name: String,
-        /// What RabbitMQ said.
-        source: Said,
+        /// RabbitMQ's answer.
+        source: AmqpError,
     },
-    /// RabbitMQ refused a step, or the connection broke in it.
+    /// RabbitMQ refused a step, or the connection broke during it.
     #[error("{step} failed")]
     Failed {
         /// The step.
         step: &'static str,
-        /// What was said of it.
-        source: Said,
+        /// The cause.
+        source: AmqpError,
     },
-    /// A queue that every worker and publisher declares at its start is not there.
-    #[error(
-        "there is no queue `{name}`: has a worker been connected to this RabbitMQ, under this namespace?"
-    )]
+    /// A queue is missing that every worker and client declares when it connects.
+    #[error("no queue `{name}`: has a worker ever connected to this RabbitMQ with this namespace?")]
     NoQueue {
         /// The queue.
         name: String,
-        /// What RabbitMQ said.
-        source: Said,
+        /// RabbitMQ's answer.
+        source: AmqpError,
     },
     /// RabbitMQ did not answer a step. A quorum queue without a leader answers nothing at all.
     #[error("{step} was not answered within {after:?}")]
@@ -56,26 +57,26 @@ pub enum Error {
         /// `broker.timeout_ms`.
         after: Duration,
     },
-    /// RabbitMQ ended a consumer by itself: its queue was deleted, or the node of its leader went.
+    /// RabbitMQ ended a consumer: its queue was deleted, or the node of its leader went down.
     #[error("RabbitMQ ended the consumer")]
-    Ended,
-    /// The connection answered nothing, and another takes its place.
-    #[error("the connection was given up")]
-    GivenUp,
-    /// A message that lapin cannot parse, which ends the connection each time it is delivered. AMQP
-    /// clients do not make such messages by themselves.
+    ConsumerEnded,
+    /// The connection did not answer and was replaced.
+    #[error("the connection was replaced")]
+    Replaced,
+    /// A message that lapin cannot parse, which ends the connection each time it is delivered. No
+    /// ordinary AMQP client makes such messages.
     #[error(
-        "a message has a routing key, id or header name that is not UTF-8: find the queue that keeps it, such as \
-         `<namespace>.unrouted`, and take it out"
+        "a message has a routing key, id or header name that is not UTF-8: find its queue, such as \
+         `<namespace>.unrouted`, and remove it"
     )]
     Unparsable {
-        /// What lapin said.
-        source: Said,
+        /// lapin's error.
+        source: AmqpError,
     },
-    /// RabbitMQ would not keep a dead letter or a forwarded message.
-    #[error("RabbitMQ did not take over a message")]
-    NotTaken,
-    /// Too many deliveries were left unsettled; the channel is given up so that they come again.
+    /// RabbitMQ did not confirm a dead letter or a forwarded message.
+    #[error("RabbitMQ did not confirm a message")]
+    NotConfirmed,
+    /// Too many deliveries were left unsettled; the channel is closed so that they are redelivered.
     #[error("{count} deliveries were left unsettled")]
     Abandoned {
         /// How many.
@@ -84,42 +85,50 @@ pub enum Error {
     /// A delivery was refused: this worker has no valid lease for the shard.
     #[error("this worker has no lease for the shard")]
     NoLease,
-    /// The time to settle what was handed over is up.
+    /// The time to settle what was delivered is over.
     #[error("the grace period is over")]
     Grace,
 }
 
-/// What RabbitMQ, or the library that talks to it, said of a failure. It repeats no URI.
+/// The error of RabbitMQ or of the AMQP library. It never contains the URI.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Said(pub(crate) Box<lapin::Error>);
+pub struct AmqpError(pub(crate) Box<lapin::Error>);
 
-impl From<lapin::Error> for Said {
+impl From<lapin::Error> for AmqpError {
     fn from(error: lapin::Error) -> Self {
         Self(Box::new(error))
+    }
+}
+
+impl AmqpError {
+    /// Whether RabbitMQ closed the channel with this error.
+    pub(crate) fn is(&self, soft: &AMQPSoftError) -> bool {
+        let ErrorKind::ProtocolError(error) = self.0.kind() else { return false };
+        matches!(error.kind(), AMQPErrorKind::Soft(kind) if kind == soft)
     }
 }
 
 /// Why a command was not published, or has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// The command cannot be put into an envelope; nothing was sent.
+    /// No envelope can hold the command; nothing was sent.
     #[error("{0}")]
     Invalid(&'static str),
     /// There was no connection in time; nothing was sent.
     #[error("no connection to RabbitMQ")]
     Unavailable,
-    /// No queue takes the command; it was not kept.
-    #[error("no queue takes the command")]
+    /// No queue accepts the command; it was not stored.
+    #[error("no queue accepts the command")]
     Unroutable,
-    /// RabbitMQ refused to keep it: a queue is full, or lost its disk.
+    /// RabbitMQ refused to store it: a queue is full, or its disk failed.
     #[error("RabbitMQ refused the command")]
     Refused,
-    /// It was sent, and no confirm was seen: it may or may not be on the queue. Publish it again
+    /// It was sent without being confirmed: it may or may not be on the queue. Publish it again
     /// with the same `command_id`.
     #[error("RabbitMQ did not confirm the command")]
     Unconfirmed,
-    /// No answer came in time. The command may be on the queue, and may still be run.
+    /// No answer came in time. The command may be on the queue and may still be run.
     #[error("no answer came in time")]
     NoAnswer,
 }

@@ -1,34 +1,37 @@
-//! The command bus: commands in from whoever publishes them, settlements and replies out.
+//! The command bus: commands in from the callers, settlements and replies out.
 //!
-//! A delivery enters by [`Bus`] and goes to the one [`Execute`] that the binary gives it. Its
-//! [`Ticket`] comes back with a [`Settlement`], and only then does RabbitMQ forget the message.
-//! [`Publisher`] is the other end: it puts commands on the bus and waits for their answers.
+//! A delivery enters through [`Bus`] and goes to the one [`DeliveryHandler`] that the binary gives
+//! it. Its [`DeliveryTicket`] comes back with a [`Settlement`], and only then is the message
+//! acknowledged. [`CommandClient`] is the other end: it publishes commands and waits for answers.
 //!
-//! Both ends exist twice behind the same types: on RabbitMQ, and inside one process. [`DeadLetters`]
-//! and [`inspect`] are the operator's, on RabbitMQ alone.
+//! Both ends have two implementations behind the same types: RabbitMQ, and one process.
+//! [`DeadLetters`] and [`inspect`] are for the operator, on RabbitMQ alone.
 //!
-//! Invariants: nothing is acknowledged before it is settled; no command is ever put back into a queue;
-//! a message that nobody can carry out is kept as a dead letter with its reason, never dropped; no
-//! answer of RabbitMQ is waited for without a limit. Only this crate names `lapin`.
+//! Invariants: nothing is acknowledged before it is settled; no command is ever requeued; a message
+//! that nobody can process becomes a dead letter with its reason and is never dropped; a message
+//! reaches the handler only on its account's shard; every wait for RabbitMQ has a limit. Only this
+//! crate names `lapin`.
 //!
-//! Read in this order: [`delivery`], [`bus`], [`publisher`], [`outgoing`].
+//! Read in this order: [`delivery`], [`settlement`], [`bus`], [`command_client`],
+//! [`command_request`].
 
 mod amqp;
-mod backoff;
 pub mod bus;
-mod calls;
+pub mod command_client;
+pub mod command_request;
 pub mod delivery;
 mod error;
-mod local;
+mod in_process;
 mod message;
-pub mod outgoing;
-pub mod publisher;
-mod refusal;
-mod sorter;
+mod misrouted;
+mod pending_replies;
+mod settlement;
+mod shard_filter;
 
-pub use amqp::{DeadLetter, DeadLetters, Inspection, Which, inspect};
+pub use amqp::{DeadLetter, DeadLetterSelector, DeadLetters, Inspection, inspect};
 pub use bus::Bus;
-pub use delivery::{Delivery, Execute, Settlement, Ticket};
-pub use error::{Error, PublishError, Said};
-pub use outgoing::Outgoing;
-pub use publisher::Publisher;
+pub use command_client::CommandClient;
+pub use command_request::CommandRequest;
+pub use delivery::{Delivery, DeliveryHandler, DeliveryTicket};
+pub use error::{AmqpError, Error, PublishError};
+pub use settlement::Settlement;

@@ -1,10 +1,11 @@
 use bytes::Bytes;
 use contracts::Properties;
+use runtime::Clock;
 
-/// One message on its way: what of it is kept when it is passed on.
+/// A message on the bus: the parts that are kept when it is published again.
 ///
-/// AMQP has more (`user_id`, `CC`, priorities, foreign headers); they are let go, since some of them
-/// would make RabbitMQ refuse or multiply the message when it is published again.
+/// AMQP has more (`user_id`, `CC`, priorities, foreign headers). They are not kept, because some of
+/// them would make RabbitMQ refuse or multiply the message.
 #[derive(Clone)]
 pub(crate) struct Message {
     /// The routing key.
@@ -13,8 +14,17 @@ pub(crate) struct Message {
     pub(crate) properties: Properties,
     /// Unix time in seconds.
     pub(crate) timestamp: Option<u64>,
-    /// RabbitMQ took it out of its queue.
+    /// RabbitMQ removed it from its queue.
     pub(crate) expired: bool,
     /// It was forwarded once.
     pub(crate) forwarded: bool,
+}
+
+impl Message {
+    /// The error event that answers it when no owner can be found.
+    pub(crate) fn unroutable_event(&self, error: &str) -> Bytes {
+        let key = self.key.parse().ok();
+        let now = Clock::system().now();
+        contracts::unroutable_event(&self.body, &self.properties, key.as_ref(), error, now)
+    }
 }

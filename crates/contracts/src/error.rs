@@ -1,19 +1,19 @@
-//! What a failed command says beside its error string.
+//! The machine-readable part of a failed command's answer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Kind of a failure, for programs. Append-only: a retired one is never used again.
+/// Kind of a failure, for programs. Append-only: a retired code is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The request breaks the command's contract; it was not tried.
+    /// The request breaks the command's contract; nothing was attempted.
     InvalidRequest,
     /// There is no command of that name.
     UnknownCommand,
     /// No worker knows the account.
     UnknownAccount,
-    /// The account cannot run this command in its present state.
+    /// The account cannot run this command in its current state.
     NotReady,
     /// Too many commands wait for this account.
     Busy,
@@ -23,7 +23,7 @@ pub enum ErrorCode {
     Expired,
     /// The command may or may not have taken effect.
     OutcomeUnknown,
-    /// The command was handed over twice and ended the process each time; it is not tried again.
+    /// The command was dispatched twice and the process died each time; it is not tried again.
     Poison,
     /// TDLib did not answer in time; nothing was changed.
     Timeout,
@@ -33,15 +33,15 @@ pub enum ErrorCode {
     TdlibError,
     /// The settings forbid it.
     NotAllowed,
-    /// A fault of tdfleet's own.
+    /// An internal error of tdfleet.
     Internal,
 }
 
-/// Which part refused.
+/// Which part of the system refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorSource {
-    /// The checks before anything is sent.
+    /// The checks before anything is dispatched.
     Validation,
     /// TDLib or Telegram behind it.
     Tdlib,
@@ -58,23 +58,23 @@ pub enum ErrorSource {
 pub struct ErrorInfo {
     /// For programs.
     pub code: ErrorCode,
-    /// Which part refused.
+    /// Which part of the system refused.
     pub source: ErrorSource,
-    /// Whether the same command, sent again later, may succeed.
+    /// Whether the same command may succeed when sent again later.
     pub retriable: bool,
     /// TDLib's error code, such as 400 or 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tdlib_code: Option<i32>,
-    /// Seconds to wait before the next try, where Telegram said so.
+    /// Seconds to wait before the next attempt, if Telegram gave a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
-    /// What else the command has to say, such as `updated_fields`.
+    /// More data of the command, such as `updated_fields`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
 }
 
 impl ErrorInfo {
-    /// Without TDLib's code, waiting time or details.
+    /// An error without TDLib's code, waiting time or details.
     pub fn new(code: ErrorCode, source: ErrorSource, retriable: bool) -> Self {
         Self { code, source, retriable, tdlib_code: None, retry_after: None, details: None }
     }

@@ -1,4 +1,4 @@
-//! Ids that cross the wire, each a type of its own.
+//! Ids that cross the wire, each with its own type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// An account: one Telegram user or bot, `userbot_id` on the wire; a positive integer that the
-/// operator chooses, at most 2^53 − 1 so that every JSON reader keeps it whole.
+/// operator chooses, at most 2^53 − 1 so that every JSON reader keeps it exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct AccountId(i64);
 
-/// The largest integer that every JSON reader keeps whole: 2^53 − 1.
+/// The largest integer that every JSON reader keeps exact: 2^53 − 1.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 impl AccountId {
@@ -53,7 +53,7 @@ impl<'de> Deserialize<'de> for AccountId {
 #[error("not an id")]
 pub struct NotAnId;
 
-/// Names one command: 1 to 128 bytes, the publisher's choice (a UUID, as a rule), the same on
+/// Identifies one command: 1 to 128 bytes, chosen by the caller (usually a UUID), the same on
 /// every redelivery and retry. AMQP's `message_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
@@ -65,7 +65,7 @@ impl CommandId {
         (1..=128).contains(&text.len()).then(|| Self(text.into()))
     }
 
-    /// A new one: a UUID of version 7, so that ids sort by the time they were made.
+    /// A new UUID of version 7, so that ids sort by creation time.
     pub fn random() -> Self {
         Self(uuid::Uuid::now_v7().to_string().into())
     }
@@ -82,12 +82,12 @@ impl fmt::Display for CommandId {
     }
 }
 
-/// A new trace id as W3C Trace Context has them: 32 hexadecimal digits.
+/// A new trace id in the form of W3C Trace Context: 32 hexadecimal digits.
 pub fn random_trace_id() -> Arc<str> {
     uuid::Uuid::new_v4().simple().to_string().into()
 }
 
-/// The fencing token: grows each time a shard changes its owner, and never goes back.
+/// The fencing token: grows each time a shard changes owners, and never decreases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
@@ -98,13 +98,13 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Place of an event in its account's log: `<epoch>-<n>`, strictly growing, `n` by one from 1 on
-/// within an epoch. It is the id of the Redis stream entry, and what a client resumes from.
+/// Position of an event in its account's log: `<epoch>-<n>`, strictly increasing; `n` counts from 1
+/// within an epoch. It is the id of the Redis stream entry, and where a client resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId {
     /// The owner's epoch.
     pub epoch: Epoch,
-    /// Counts from 1 within the epoch.
+    /// Number within the epoch, from 1.
     pub n: u64,
 }
 
@@ -114,7 +114,7 @@ impl EventId {
         Self { epoch, n: 1 }
     }
 
-    /// The one that comes right after this in the same epoch.
+    /// The next id in the same epoch.
     #[must_use]
     pub fn next(self) -> Self {
         Self { n: self.n + 1, ..self }

@@ -2,8 +2,8 @@
 //! queues, channels and keys.
 //!
 //! Shapes, not behaviour: nothing here does I/O, and no component's private type lives here. A
-//! backend team reads this crate to know what goes over RabbitMQ and Redis; every other crate takes
-//! the names from it, so that none is spelt twice.
+//! backend team reads this crate to learn what goes over RabbitMQ and Redis. Every other crate takes
+//! names and envelopes from here, so none is spelt twice.
 //!
 //! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`].
 
@@ -15,9 +15,12 @@ pub mod names;
 pub mod route;
 pub mod shard;
 
-pub use command::{Command, CommandMeta, Field, Properties, Unreadable};
+pub use command::{
+    Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,
+    UnreadableCommand,
+};
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
-pub use event::{Body, Event, EventMeta, SCHEMA_VERSION};
+pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, unroutable_event};
 pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
 pub use names::Names;
 pub use route::{Flow, RoutingKey};

@@ -4,7 +4,7 @@ use crate::ids::{AccountId, CommandId};
 use crate::route::Flow;
 use crate::shard::{Shard, ShardCount};
 
-/// Spells every name; the namespace keeps several installations apart on one server.
+/// Every name; the namespace separates installations that share a server.
 #[derive(Clone, Debug)]
 pub struct Names {
     namespace: String,
@@ -33,30 +33,30 @@ impl Names {
     }
 
     /// Alternate exchange (fanout) of the commands' exchange: `tdfleet.unrouted.of64`. RabbitMQ
-    /// compares it on every declare, which is how a worker with another shard count is refused.
+    /// compares it on every declare, which is how it refuses a worker with another shard count.
     pub fn unrouted_exchange(&self, count: ShardCount) -> String {
         format!("{}.unrouted.of{}", self.namespace, count.get())
     }
 
-    /// Queue of what matched no binding; the workers read it: `tdfleet.unrouted`.
+    /// Queue of messages that matched no binding; the workers read it: `tdfleet.unrouted`.
     pub fn unrouted_queue(&self) -> String {
         format!("{}.unrouted", self.namespace)
     }
 
-    /// Dead-letter exchange (fanout) of the shard queues, for what RabbitMQ itself takes out of a
-    /// queue; `tdfleet.expired`.
+    /// Dead-letter exchange (fanout) of the shard queues, for messages that RabbitMQ itself removes
+    /// from a queue: `tdfleet.expired`.
     pub fn expired_exchange(&self) -> String {
         format!("{}.expired", self.namespace)
     }
 
-    /// Queue of what RabbitMQ took out (expired by AMQP's `expiration`); the workers read and
-    /// answer it: `tdfleet.expired`.
+    /// Queue of messages that RabbitMQ removed (expired by AMQP's `expiration`); the workers read and
+    /// answer them: `tdfleet.expired`.
     pub fn expired_queue(&self) -> String {
         format!("{}.expired", self.namespace)
     }
 
-    /// Queue where messages nobody could carry out rest, with the reason in a header, until the
-    /// operator looks: `tdfleet.dead-letters`.
+    /// Queue of messages that nobody can process, with the reason in a header, for the operator:
+    /// `tdfleet.dead-letters`.
     pub fn dead_letter_queue(&self) -> String {
         format!("{}.dead-letters", self.namespace)
     }
@@ -92,17 +92,17 @@ impl Names {
         format!("{}:{{fleet}}:shards", self.namespace)
     }
 
-    /// Redis hash with what each worker says of itself, as JSON: `tdfleet:{fleet}:workers`.
+    /// Redis hash with each worker's status report, as JSON: `tdfleet:{fleet}:workers`.
     pub fn workers_key(&self) -> String {
         format!("{}:{{fleet}}:workers", self.namespace)
     }
 
-    /// Redis hash with the worker that the operator wants a shard on: `tdfleet:{fleet}:pins`.
+    /// Redis hash with the worker that the operator has pinned a shard to: `tdfleet:{fleet}:pins`.
     pub fn pins_key(&self) -> String {
         format!("{}:{{fleet}}:pins", self.namespace)
     }
 
-    /// Redis string that is there while a shard moves: `tdfleet:{fleet}:move`.
+    /// Redis string that exists while a shard moves: `tdfleet:{fleet}:move`.
     pub fn move_key(&self) -> String {
         format!("{}:{{fleet}}:move", self.namespace)
     }

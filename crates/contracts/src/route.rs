@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, NotAnId};
 use crate::shard::{Shard, ShardCount};
 
-/// One of the two streams of commands of a shard; each has a queue and a lane of its own.
+/// One of a shard's two streams of commands; each has its own queue and its own lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Flow {
     /// A person waits for the answer.
@@ -21,7 +21,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// Both.
+    /// Both flows.
     pub const ALL: [Self; 2] = [Self::Hi, Self::Lo];
 
     /// `cmd_hi` or `cmd_lo`.
@@ -62,7 +62,7 @@ pub struct RoutingKey {
 }
 
 impl RoutingKey {
-    /// The key that brings `command` to the account's own queue.
+    /// The key that routes `command` to the account's shard.
     pub fn new(flow: Flow, count: ShardCount, account: AccountId, command: &str) -> Self {
         let shard = count.shard_of(account);
         Self { flow, shard, account, command: command.replace('.', "_") }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_routing_key_reads_back_as_it_was_written() {
+    fn a_routing_key_parses_back_to_itself() {
         let text = "cmd_lo.s055.acc.1.get_active_sessions";
         let key: RoutingKey = text.parse().unwrap();
         assert_eq!(key.to_string(), text);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_form_is_none() {
+    fn a_key_of_another_form_is_refused() {
         for wrong in ["", "cmd_hi", "cmd_hi.s001.acc.0.x", "cmd_hi.s001.acc.1", "a.s001.acc.1.x"] {
             assert_eq!(wrong.parse::<RoutingKey>(), Err(NotAnId), "{wrong}");
         }

@@ -1,4 +1,4 @@
-//! Shards: the fixed slices of the accounts.
+//! Shards: fixed partitions of the accounts.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::ids::{AccountId, NotAnId};
 
-/// Number of shards, the same for every part of one installation, for ever: 1 to 1000.
+/// Number of shards, 1 to 1000; the same for every part of an installation, and never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardCount(NonZeroU16);
 
@@ -27,7 +27,7 @@ impl ShardCount {
     }
 
     /// The shard of an account: CRC-32 (ISO-HDLC, as in zip) of the decimal `userbot_id`, modulo
-    /// the number of shards. Three lines in any language, and spread evenly for ids in a row.
+    /// the number of shards. Three lines in any language; consecutive ids are spread evenly.
     pub fn shard_of(self, account: AccountId) -> Shard {
         let crc = crc32fast::hash(account.to_string().as_bytes());
         let index = crc % u32::from(self.get());

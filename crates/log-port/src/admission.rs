@@ -6,7 +6,7 @@ use contracts::CommandId;
 
 use crate::pending::PendingPosition;
 
-/// Distinguishes two commands with the same id by their content: a keyed hash of name and fields.
+/// A keyed hash of a command's name and fields: distinguishes two commands with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CommandFingerprint(pub u64);
 
@@ -22,13 +22,13 @@ impl fmt::Display for CommandFingerprint {
 pub struct Admission {
     /// The command.
     pub command: CommandId,
-    /// Its content.
+    /// The fingerprint of its content.
     pub fingerprint: CommandFingerprint,
-    /// To run it, or to answer it without running it.
+    /// Whether to run it, or to answer it without running it.
     pub intent: Intent,
 }
 
-/// What an owner is about to do with a command.
+/// What an owner intends to do with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Dispatch it to TDLib; the ledger records that.
@@ -43,20 +43,21 @@ pub enum Intent {
 /// The ledger's answer to an [`Admission`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdmissionVerdict {
-    /// Go ahead. A command to be run counts as dispatched from now on.
+    /// Go ahead. A command that is to be run counts as dispatched from now on.
     Proceed,
-    /// It is answered already, by this event; `None` if the log has trimmed it.
+    /// It is answered already, by this event (its JSON); `None` if the log has trimmed it.
     Done(Option<Bytes>),
-    /// The id belongs to a command with another content.
+    /// The id belongs to a command with another fingerprint.
     Conflict,
-    /// It was dispatched before, here or by an earlier owner, and its outcome is unknown; it is not
-    /// idempotent, or was not to be run now.
+    /// It was dispatched before, by this owner or an earlier one, and its outcome is unknown; it is
+    /// not idempotent, or is not to be run.
     Dispatched,
     /// It was dispatched [`MAX_DISPATCHES`] times and never finished.
     Poison,
 }
 
-/// How often an idempotent command is dispatched before it is taken for what ends the process.
+/// How often an idempotent command is dispatched before it counts as poison: it probably crashes the
+/// process.
 pub const MAX_DISPATCHES: u32 = 2;
 
 /// Marks a command as done, in the same step as its answer is appended to the log.
@@ -64,7 +65,7 @@ pub const MAX_DISPATCHES: u32 = 2;
 pub struct CommandCompletion {
     /// The command.
     pub command: CommandId,
-    /// Its content.
+    /// The fingerprint of its content.
     pub fingerprint: CommandFingerprint,
     /// How long the ledger remembers the command from now on; at least a second.
     pub keep: Duration,

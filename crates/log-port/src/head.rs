@@ -2,7 +2,7 @@ use contracts::{Epoch, EventId};
 
 use crate::pending::PendingCommand;
 
-/// What the log knows of an account when an owner claims it.
+/// What the log holds of an account when an owner claims it.
 #[derive(Clone, Debug, Default)]
 pub struct LogHead {
     /// Its last event.

@@ -1,17 +1,17 @@
 use contracts::{AccountId, Epoch};
 
-/// Who writes to an account's keys, and by what right: the fencing token.
+/// An owner's fencing token for one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerToken {
     /// The account.
     pub account: AccountId,
-    /// The owner's epoch; nothing is written once a newer one has been seen.
+    /// The owner's epoch; nothing is written under it once the account is claimed for a newer one.
     pub epoch: Epoch,
     /// Whether a worker runs the account; the keys of an account without a worker expire soon.
     pub served: bool,
 }
 
-/// Why something will never get into the log.
+/// Why something will never be in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStored {
     /// A newer owner has claimed the account; nothing of this epoch will be stored any more.

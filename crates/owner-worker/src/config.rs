@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::{AccountId, ShardCount};
-use settings::{Credentials, TelegramSettings};
+use settings::{TelegramCredentials, TelegramSettings};
 
 /// Configuration of a [`Worker`](crate::Worker).
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct WorkerConfig {
     /// How the accounts present themselves to Telegram.
     pub telegram: TelegramSettings,
     /// The application's id and hash, and the master key of the databases.
-    pub credentials: Credentials,
+    pub credentials: TelegramCredentials,
     /// Time limit of one TDLib call; longer than the minute for which TDLib may stay silent.
     pub timeout: Duration,
     /// How many accounts may be opening at the same time; the same limit applies to closing.

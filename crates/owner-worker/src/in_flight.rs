@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
@@ -187,7 +187,7 @@ impl InFlightTable {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CommandKey, InFlightEntry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.entries)
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::{
-    AccountId, Command, CommandId, ErrorCode, ErrorSource, Flow, Properties, RoutingKey, Unreadable,
+    AccountId, Command, CommandId, DEFAULT_DEADLINE, ErrorCode, ErrorSource, Flow, Properties,
+    RoutingKey, UnreadableCommand,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
 
 use crate::answer::{AnswerTarget, CorrelationIds, PendingAnswer};
@@ -18,9 +19,6 @@ use crate::in_flight::{CommandKey, InFlightGuard, RawMessage};
 use crate::job::{QueuedCommand, Rejection, Work};
 use crate::ports::OnOutcome;
 use crate::worker_context::WorkerContext;
-
-/// How long a command without a deadline may wait to be run.
-const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A message from the command bus.
 pub struct WorkerRequest {
@@ -65,7 +63,7 @@ enum Decision {
 impl CheckedCommand {
     /// Checks a parsed message, and finds out how its answer is labelled.
     pub(crate) fn check(
-        parsed: Result<Command<'_>, Unreadable>,
+        parsed: Result<Command<'_>, UnreadableCommand>,
         message: &RawMessage,
         delivery: DeliveryContext,
         shared: &WorkerContext,
@@ -98,7 +96,7 @@ impl CheckedCommand {
     }
 
     fn of_unreadable(
-        unreadable: Unreadable,
+        unreadable: UnreadableCommand,
         message: &RawMessage,
         delivery: DeliveryContext,
         shared: &WorkerContext,

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use contracts::{AccountId, Command, Epoch, Flow, Shard};
@@ -79,7 +79,7 @@ impl Worker {
             unserved: InFlightTable::new(Arc::clone(&self.shared.replies)),
             given_up: CancellationToken::new(),
         };
-        self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, owned);
+        runtime::write_lock(&self.shards).insert(shard, owned);
         Ok(())
     }
 
@@ -91,12 +91,12 @@ impl Worker {
     /// as when the shard's lease is over, all at once. Closing again may shorten the grace.
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
-            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            let shards = runtime::read_lock(&self.shards);
             let handles = shards.get(&shard).map(|owned| owned.accounts.values());
             handles.into_iter().flatten().map(|handle| handle.close(grace)).collect()
         };
         join_all(closed).await;
-        self.shards.write().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        runtime::write_lock(&self.shards).remove(&shard);
     }
 
     /// Checks a message and queues it for its account. Never blocks.
@@ -163,7 +163,7 @@ impl Worker {
 
     /// Runs `with` on an owned shard; `None` if this worker does not own it.
     fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&OwnedShard) -> T) -> Option<T> {
-        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        let shards = runtime::read_lock(&self.shards);
         shards.get(&shard).map(with)
     }
 }

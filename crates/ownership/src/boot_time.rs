@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::sleep;
 
-/// A moment of `CLOCK_BOOTTIME`: it never goes back, nobody sets it, and unlike Tokio's clock it
-/// goes on while the machine sleeps.
+/// A moment on `CLOCK_BOOTTIME`. It never goes back and cannot be set, and unlike Tokio's clock it
+/// keeps running while the machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BootTime(pub(crate) Duration);
 
@@ -16,7 +17,7 @@ impl BootTime {
         Self(whole + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
     }
 
-    /// Zero when `earlier` is later.
+    /// Zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -25,8 +26,16 @@ impl BootTime {
         Self(self.0 + duration)
     }
 
-    /// For an atomic; five centuries fit.
+    /// For an atomic: 64 bits last for five centuries.
     pub(crate) fn nanos(self) -> u64 {
         u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Waits until `moment`, or forever if there is none.
+pub(crate) async fn wait_until(moment: Option<BootTime>) {
+    match moment {
+        Some(moment) => sleep(moment.since(BootTime::now())).await,
+        None => std::future::pending().await,
     }
 }

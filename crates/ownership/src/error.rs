@@ -1,33 +1,33 @@
-//! What can go wrong, for those who own shards.
+//! Errors of owning shards and of reading the fleet's records.
 
 use std::io;
 use std::path::PathBuf;
 
 use deadpool_redis::redis::RedisError;
 
-/// Why shards cannot be owned, or the fleet not be read.
+/// Why shards cannot be owned, or the fleet's records cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A directory of the store cannot be made.
-    #[error("cannot make the directory `{}`", .0.display())]
-    MakeDirectory(PathBuf, #[source] io::Error),
+pub enum OwnershipError {
+    /// A directory of the store cannot be created.
+    #[error("cannot create the directory `{}`", .0.display())]
+    CreateDirectory(PathBuf, #[source] io::Error),
     /// A file of the store cannot be opened or locked.
     #[error("cannot lock `{}`", .0.display())]
     Lock(PathBuf, #[source] io::Error),
     /// A shard's epoch cannot be read or written.
-    #[error("cannot keep the epoch in `{}`", .0.display())]
+    #[error("cannot read or write the epoch in `{}`", .0.display())]
     Epoch(PathBuf, #[source] io::Error),
     /// The store's id cannot be read or written.
-    #[error("cannot keep the store's id in `{}`", .0.display())]
+    #[error("cannot read or write the store id in `{}`", .0.display())]
     StoreId(PathBuf, #[source] io::Error),
-    /// The setting `publisher.uri` is no Redis URI. The text never holds the URI: it may hold a
-    /// password.
+    /// The setting `publisher.uri` is not a Redis URI. The text never contains the URI, which may
+    /// contain a password.
     #[error("`publisher.uri` is not a Redis URI of the form redis://user:password@host:port/db")]
     InvalidUri,
-    /// The thread that watches the leases' time cannot be started.
-    #[error("cannot start the leases' watchdog")]
+    /// The thread that watches the leases cannot be started.
+    #[error("cannot start the lease watchdog")]
     Watchdog(#[source] io::Error),
-    /// There is no connection to Redis, or it did not answer.
-    #[error("cannot ask Redis for the leases")]
+    /// Redis cannot be reached, did not answer in time, or answered with an error.
+    #[error("cannot read the leases from Redis")]
     Redis(#[source] RedisError),
 }

@@ -1,10 +1,17 @@
-//! Leases kept in Redis: the handle of the task that takes, renews and releases them.
+//! Leases kept in Redis: the handle of the task that acquires, renews and releases them.
 
-mod held;
-mod plan;
-mod sight;
-mod take;
+mod acquire;
+mod config;
+mod held_shards;
+mod identity;
+mod input;
+mod leased_shard;
+mod observed;
+mod planner;
+mod presence;
+mod schedule;
 mod task;
+mod worker_name;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,161 +19,113 @@ use std::time::Duration;
 
 use contracts::Shard;
 use runtime::{OnFailure, Stage};
-use rustix::system::uname;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::error::Error;
-use crate::files::{Files, Locked};
-use crate::guard::Tenures;
-use crate::leases::held::Held;
-use crate::leases::plan::Planner;
-use crate::leases::sight::Sight;
-use crate::leases::task::{State, Task};
-use crate::record::{Record, json};
-use crate::redis::{Link, Write};
-use crate::rules::Times;
-use crate::{Change, LeaseConfig};
+pub use config::LeaseConfig;
 
-/// Longest wait until the others know that this worker leaves.
-const LEAVING: Duration = Duration::from_secs(1);
+use crate::error::OwnershipError;
+use crate::lease::OwnershipChange;
+use crate::lease_table::LeaseTable;
+use crate::redis::LeaseConnection;
+use crate::rules::LeaseTimes;
+use crate::store_files::StoreFiles;
+use acquire::ShardAcquirer;
+use held_shards::HeldShards;
+use identity::WorkerIdentity;
+use input::{LeaseRequest, WorkerStatus};
+use observed::ObservedFleet;
+use planner::ShardPlanner;
+use presence::WorkerPresence;
+use schedule::HeartbeatSchedule;
+use task::{LeaseTask, TaskState};
 
-/// What the daemon asks of the task.
-pub(crate) enum Job {
-    Release(Shard, bool),
-    /// Answered once the others can know, or when it cannot be told.
-    Leave(oneshot::Sender<()>),
-}
+/// How long to wait until the other workers know that this one is leaving.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the daemon tells of itself now and then.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) bus: AtomicBool,
-    pub(crate) load: AtomicUsize,
-}
-
-/// Who this worker is to the others.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) name: String,
-    /// Another one for every start.
-    pub(crate) incarnation: String,
-    /// The id of its store.
-    pub(crate) store: String,
-}
-
-impl Identity {
-    /// What it is called in the shards' records.
-    pub(crate) fn owner(&self) -> String {
-        format!("{}/{}", self.name, self.incarnation)
-    }
-
-    /// A record that this worker may write as long as the lease is its own.
-    pub(crate) fn write(&self, shard: Shard, record: &Record) -> Write {
-        Write {
-            shard: shard.to_string(),
-            owner: self.owner(),
-            epoch: record.epoch,
-            record: json(record),
-        }
-    }
-}
-
-pub(crate) struct Leases {
+pub(crate) struct LeaseTaskHandle {
     name: String,
-    jobs: mpsc::UnboundedSender<Job>,
-    changes: mpsc::UnboundedReceiver<Result<Change, Error>>,
-    facts: Arc<Facts>,
+    requests: mpsc::UnboundedSender<LeaseRequest>,
+    changes: mpsc::UnboundedReceiver<Result<OwnershipChange, OwnershipError>>,
+    status: Arc<WorkerStatus>,
 }
 
-impl Leases {
+impl LeaseTaskHandle {
     pub(crate) fn start(
         stage: &Stage,
         config: LeaseConfig,
-        tenures: Arc<Tenures>,
-    ) -> Result<Self, Error> {
+        table: Arc<LeaseTable>,
+    ) -> Result<Self, OwnershipError> {
         let LeaseConfig { settings, uri, timeout, names, count, data_dir, clock } = config;
-        let times = Times { lease: settings.lease() };
-        let link = Link::new(&uri, timeout.min(times.patience()), names, settings.replicas)?;
-        let files = Files::new(&data_dir)?;
-        let (name, locked) = name(&files, settings.name.as_deref())?;
+        let times = LeaseTimes { lease: settings.lease() };
+        let timeout = timeout.min(times.request_timeout());
+        let connection = LeaseConnection::new(&uri, timeout, names, settings.replicas)?;
+        let files = StoreFiles::new(&data_dir)?;
+        let (name, name_lock) = worker_name::choose_name(&files, settings.name.as_deref())?;
         let incarnation = Uuid::new_v4().simple().to_string();
-        let me = Identity { name: name.clone(), incarnation, store: files.store_id()? };
-        let (jobs, queue) = mpsc::unbounded_channel();
+        let me = WorkerIdentity { name: name.clone(), incarnation, store: files.store_id()? };
+        let (requests, receiver) = mpsc::unbounded_channel();
         let (sender, changes) = mpsc::unbounded_channel();
-        let facts = Arc::new(Facts { bus: AtomicBool::new(true), load: AtomicUsize::new(0) });
-        let task = Task {
-            held: Held::new(me.clone(), times, tenures, sender),
-            sight: Sight::new(times, count),
-            planner: Planner::default(),
-            jobs: queue,
-            facts: Arc::clone(&facts),
-            name: locked,
-            state: State::new(),
+        let status = Arc::new(WorkerStatus {
+            bus_reachable: AtomicBool::new(true),
+            accounts: AtomicUsize::new(0),
+        });
+        let (join_delay, dwell) = (settings.join_delay(), settings.dwell());
+        let task = LeaseTask {
+            held: HeldShards::new(me.clone(), times, table, sender),
+            observed: ObservedFleet::new(times, count),
+            presence: WorkerPresence::new(me.clone(), join_delay, name_lock, Arc::clone(&status)),
+            planner: ShardPlanner::default(),
+            acquirer: ShardAcquirer::new(me.clone(), times, files.clone(), clock),
+            schedule: HeartbeatSchedule::new(times.heartbeat_interval()),
+            state: TaskState::default(),
+            requests: receiver,
             me,
-            settings,
             times,
+            join_delay,
+            dwell,
             files,
-            link,
-            clock,
+            connection,
         };
         let stop = stage.stopping();
         stage.spawn("leases", OnFailure::Stop, async move {
             task.run(stop).await;
             Ok(())
         });
-        Ok(Self { name, jobs, changes, facts })
+        Ok(Self { name, requests, changes, status })
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Change, Error> {
+    pub(crate) async fn next_change(&mut self) -> Result<OwnershipChange, OwnershipError> {
         match self.changes.recv().await {
             Some(change) => change,
-            // The task has ended, which the stage tells.
+            // The task has ended. The stage reports why.
             None => std::future::pending().await,
         }
     }
 
     pub(crate) fn release(&self, shard: Shard, clean: bool) {
-        // Without the task its lock is free already.
-        self.jobs.send(Job::Release(shard, clean)).ok();
+        // If the task has ended, its locks are free already.
+        self.requests.send(LeaseRequest::Release { shard, clean }).ok();
     }
 
-    pub(crate) async fn leave(&self) {
-        let (told, telling) = oneshot::channel();
-        if self.jobs.send(Job::Leave(told)).is_ok() {
-            // Whether told or not, the daemon goes on.
-            timeout(LEAVING, telling).await.ok();
+    pub(crate) async fn leave_fleet(&self) {
+        let (sender, announced) = oneshot::channel();
+        if self.requests.send(LeaseRequest::LeaveFleet(sender)).is_ok() {
+            // Announced or not, the daemon goes on.
+            timeout(LEAVE_TIMEOUT, announced).await.ok();
         }
     }
 
-    pub(crate) fn set_bus(&self, reachable: bool) {
-        self.facts.bus.store(reachable, Ordering::Relaxed);
+    pub(crate) fn set_bus_reachable(&self, reachable: bool) {
+        self.status.bus_reachable.store(reachable, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_load(&self, accounts: usize) {
-        self.facts.load.store(accounts, Ordering::Relaxed);
+    pub(crate) fn set_account_count(&self, accounts: usize) {
+        self.status.accounts.store(accounts, Ordering::Relaxed);
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-}
-
-/// The worker's name and its lock. A name that the settings give is waited for later; the host's
-/// gets a number where several workers share the store.
-fn name(files: &Files, set: Option<&str>) -> Result<(String, Option<Locked>), Error> {
-    if let Some(name) = set {
-        return Ok((name.to_owned(), files.lock_name(name)?));
-    }
-    let host = uname().nodename().to_string_lossy().replace(['/', '\0'], "-");
-    let host = if host.is_empty() { "worker".to_owned() } else { host };
-    let mut number = 1;
-    loop {
-        let name = if number == 1 { host.clone() } else { format!("{host}-{number}") };
-        if let Some(locked) = files.lock_name(&name)? {
-            return Ok((name, Some(locked)));
-        }
-        number += 1;
     }
 }

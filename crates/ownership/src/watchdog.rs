@@ -1,4 +1,5 @@
-//! A thread that ends the process rather than let it keep what another may open.
+//! A thread that kills the process rather than let it keep databases open that another worker may
+//! open.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -10,34 +11,34 @@ use rustix::process::{Signal, getpid, kill_process};
 use tracing::error;
 
 use crate::boot_time::BootTime;
-use crate::guard::Tenures;
+use crate::lease_table::LeaseTable;
 
-const EVERY: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Watches until nobody holds `tenures` any more.
-pub(crate) fn start(tenures: &Arc<Tenures>) -> io::Result<()> {
-    let watched = Arc::downgrade(tenures);
-    thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&watched))?;
+/// Watches `table` until everything else has dropped it.
+pub(crate) fn start(table: &Arc<LeaseTable>) -> io::Result<()> {
+    let table = Arc::downgrade(table);
+    thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&table))?;
     Ok(())
 }
 
-fn watch(watched: &Weak<Tenures>) {
-    while let Some(tenures) = watched.upgrade() {
-        if let Some(shard) = tenures.overdue(BootTime::now()) {
-            end_process(shard);
+fn watch(table: &Weak<LeaseTable>) {
+    while let Some(table) = table.upgrade() {
+        if let Some(shard) = table.overdue(BootTime::now()) {
+            kill_own_process(shard);
         }
-        drop(tenures);
-        thread::sleep(EVERY);
+        drop(table);
+        thread::sleep(CHECK_INTERVAL);
     }
 }
 
-fn end_process(shard: Shard) {
-    // The log may be what everything waits for: the line is given a moment, not more.
+fn kill_own_process(shard: Shard) {
+    // Writing to the log may be what is blocked, so the line gets a moment and no more.
     let line = thread::Builder::new().spawn(move || {
-        error!(%shard, "a lease is over and its accounts are not closed: ending the process");
+        error!(%shard, "a lease has ended but its accounts are still open; killing the process");
     });
     if line.is_ok() {
-        thread::sleep(EVERY);
+        thread::sleep(CHECK_INTERVAL);
     }
     if kill_process(getpid(), Signal::KILL).is_err() {
         std::process::abort();

@@ -1,15 +1,16 @@
-//! What a command and an event cost the log: in memory (encoding, numbering, grouping, callbacks)
-//! and on a private Redis (that and the scripts).
+//! The cost of a command and an event: in memory (encoding, numbering, batching, callbacks), and on a
+//! private Redis (the same and the scripts). Claims are not measured.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::{AccountId, Body, CommandId, Epoch, Event, EventMeta, Names};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
-use log_port::{Admission, CommandCompletion, CommandFingerprint, Intent, OwnerToken};
-use publisher::EventLog;
+use log_port::{AccountLog, Admission, CommandCompletion, CommandFingerprint, Intent, OwnerToken};
+use publisher::{AccountWriter, EventLog};
 use runtime::{CancellationToken, Stage};
-use servers::redis::RedisServer;
+use test_servers::redis::RedisServer;
 use settings::PublisherSettings;
 use tokio::runtime::Runtime;
 
@@ -31,42 +32,43 @@ fn events(accounts: u64) -> Vec<Event> {
     (0..EVENTS).filter_map(|number| event(number, accounts)).collect()
 }
 
-fn owner(account: AccountId) -> OwnerToken {
-    OwnerToken { account, epoch: Epoch(1), served: true }
+/// A log, and the right to write each account's.
+struct BenchLog {
+    log: EventLog,
+    writers: HashMap<AccountId, AccountWriter>,
 }
 
 /// Appends all events and waits until they are stored.
-async fn append(log: EventLog, events: Vec<Event>) {
+async fn append(bench: BenchLog, events: Vec<Event>) {
     for event in events {
-        log.append(owner(event.account), event, None, None);
+        bench.writers[&event.account].append(event, None, None);
     }
-    assert!(log.drain(Duration::from_mins(1)).await);
+    assert!(bench.log.drain(Duration::from_mins(1)).await);
 }
 
-/// Asks for as many new commands, and answers each with its event once it may be run.
-async fn pairs(log: EventLog, events: Vec<Event>) {
+/// Asks to admit one new command per event, and answers it with the event once it may be run.
+async fn admit_and_append(bench: BenchLog, events: Vec<Event>) {
     let commands = events.into_iter().map(|event| {
-        let (owner, command, digest) =
-            (owner(event.account), CommandId::random(), CommandFingerprint(1));
+        let writer = &bench.writers[&event.account];
+        let (command, fingerprint) = (CommandId::random(), CommandFingerprint(1));
         let intent = Intent::Run { idempotent: false };
-        let begun = log.begin(owner, Admission { command: command.clone(), digest, intent });
-        let log = &log;
+        let verdict = writer.admit(Admission { command: command.clone(), fingerprint, intent });
         async move {
-            assert!(begun.await.is_ok());
-            let completion =
-                CommandCompletion { command, digest, keep: Duration::from_mins(10), parked: None };
-            log.append(owner, event, Some(completion), None);
+            assert!(verdict.await.is_ok());
+            let keep = Duration::from_mins(10);
+            let completion = CommandCompletion { command, fingerprint, keep, pending: None };
+            writer.append(event, Some(completion), None);
         }
     });
     join_all(commands).await;
-    assert!(log.drain(Duration::from_mins(1)).await);
+    assert!(bench.log.drain(Duration::from_mins(1)).await);
 }
 
 fn bench<F: Future<Output = ()>>(
     criterion: &mut Criterion,
     name: &str,
     server: Option<&RedisServer>,
-    work: fn(EventLog, Vec<Event>) -> F,
+    work: fn(BenchLog, Vec<Event>) -> F,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
@@ -77,7 +79,7 @@ fn bench<F: Future<Output = ()>>(
         group.bench_function(
             BenchmarkId::from_parameter(format!("{accounts} accounts")),
             |bencher| {
-                let setup = || (open(&runtime, server), events.clone());
+                let setup = || (open(&runtime, server, accounts), events.clone());
                 let routine = |(log, events)| runtime.block_on(work(log, events));
                 bencher.iter_batched(setup, routine, BatchSize::PerIteration);
             },
@@ -86,29 +88,43 @@ fn bench<F: Future<Output = ()>>(
     group.finish();
 }
 
-/// A log of its own in memory, or on Redis under names of its own.
-fn open(runtime: &Runtime, server: Option<&RedisServer>) -> EventLog {
+/// A new log in memory, or on Redis under new names, with its accounts claimed.
+fn open(runtime: &Runtime, server: Option<&RedisServer>, accounts: u64) -> BenchLog {
     runtime.block_on(async {
-        let stage = Stage::new("output", &CancellationToken::new());
-        let Some(server) = server else {
-            return EventLog::in_process(&stage, PublisherSettings::default());
-        };
-        let settings =
-            PublisherSettings { uri: server.uri().into(), ..PublisherSettings::default() };
-        let names = Names::new(CommandId::random().as_str());
-        match EventLog::redis(&stage, settings, names) {
-            Ok(log) => log,
-            Err(error) => panic!("{error}"),
-        }
+        let log = open_log(server);
+        let accounts = (1..).filter_map(AccountId::new).zip(0..accounts);
+        let claims = accounts.map(|(account, _)| claim(&log, account));
+        let writers = join_all(claims).await.into_iter().collect();
+        BenchLog { log, writers }
     })
+}
+
+async fn claim(log: &EventLog, account: AccountId) -> (AccountId, AccountWriter) {
+    match log.claim(OwnerToken { account, epoch: Epoch(1), served: true }).await {
+        Ok((writer, _)) => (account, writer),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn open_log(server: Option<&RedisServer>) -> EventLog {
+    let stage = Stage::new("output", &CancellationToken::new());
+    let Some(server) = server else {
+        return EventLog::in_process(&stage, PublisherSettings::default());
+    };
+    let settings = PublisherSettings { uri: server.uri().into(), ..PublisherSettings::default() };
+    let names = Names::new(CommandId::random().as_str());
+    match EventLog::redis(&stage, settings, names) {
+        Ok(log) => log,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn all(criterion: &mut Criterion) {
     bench(criterion, "append in memory", None, append);
-    bench(criterion, "begin and append in memory", None, pairs);
+    bench(criterion, "admit and append in memory", None, admit_and_append);
     let server = RedisServer::start();
     bench(criterion, "append on Redis", Some(&server), append);
-    bench(criterion, "begin and append on Redis", Some(&server), pairs);
+    bench(criterion, "admit and append on Redis", Some(&server), admit_and_append);
 }
 
 criterion_group!(benches, all);

@@ -1,39 +1,39 @@
-//! What Redis says of itself, for the operator's `doctor`.
+//! The Redis server's own facts, for the operator's `doctor`.
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError, cmd};
 use settings::{ExposeSecret, PublisherSettings};
 
 use crate::error::InvalidUri;
 
-/// How a Redis is set up, as far as the logs depend on it.
+/// How a Redis server is configured, as far as the logs depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisFacts {
     /// Its version, such as `7.2.4`.
     pub version: String,
-    /// It takes writes; `false` for a replica.
+    /// Accepts writes; `false` for a replica.
     pub primary: bool,
-    /// It keeps an append-only file (`appendonly yes`).
+    /// Keeps an append-only file (`appendonly yes`).
     pub append_only: bool,
     /// What it does when its memory is full: `noeviction` keeps everything.
     pub eviction: String,
 }
 
-/// Why Redis says nothing of itself.
+/// Why the facts are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The setting is no URI.
+    /// The setting is not a URI.
     #[error(transparent)]
     Uri(#[from] InvalidUri),
-    /// It cannot be reached, or refuses the user or the password.
+    /// It is unreachable, or rejects the user or the password.
     #[error("cannot connect to Redis")]
     Connect(#[source] RedisError),
-    /// It does not answer `INFO`, or not to this user.
+    /// It does not answer `INFO`, or this user may not ask.
     #[error("Redis does not answer INFO")]
     Info(#[source] RedisError),
 }
 
 impl RedisFacts {
-    /// Asks Redis over a connection of its own, which ends with the answer.
+    /// Asks Redis over a separate connection, which is closed afterwards.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl RedisFacts {
 
 #[cfg(test)]
 mod tests {
-    use servers::redis::{Persistence, RedisServer};
+    use test_servers::redis::{Persistence, RedisServer};
 
     use super::*;
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_real_redis_says_how_it_is_set_up() {
+    async fn a_real_redis_reports_its_configuration() {
         for (persistence, append_only) in
             [(Persistence::AppendOnly, true), (Persistence::None, false)]
         {
@@ -89,9 +89,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_not_there_is_told_without_its_password() {
-        let asked = RedisFacts::ask(&settings("redis://user:hush@127.0.0.1:1/0")).await;
-        let error = runtime::chain(&asked.unwrap_err());
+    async fn the_error_for_an_unreachable_redis_hides_its_password() {
+        let facts = RedisFacts::ask(&settings("redis://user:hush@127.0.0.1:1/0")).await;
+        let error = runtime::error_chain(&facts.unwrap_err());
         assert!(error.starts_with("cannot connect to Redis"), "{error}");
         assert!(!error.contains("hush"), "{error}");
     }

@@ -1,140 +1,93 @@
-//! What a place to keep logs must be able to do; the writer knows no more of Redis than this.
+//! What a store of logs must provide; the writer knows no more of Redis than this.
 
-use std::fmt;
+mod dispatch_token;
+mod event_batch;
+
 use std::future::Future;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::{AccountId, CommandId, Epoch, EventId};
-use log_port::{
-    Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, PendingCommand,
-    PendingPosition,
-};
+use log_port::{Admission, AdmissionVerdict, HeadField, LogHead, PendingCommand, PendingPosition};
+use runtime::Backoff;
 
-use crate::stored::Stored;
+pub(crate) use dispatch_token::DispatchToken;
+pub(crate) use event_batch::{EventBatch, EventEntry};
 
-/// One act on one account's keys; a store carries it out whole or not at all, and carrying it out
-/// twice in a row is the same as once.
+/// Delays between attempts to reach the store.
+pub(crate) fn retry_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(2))
+}
+
+/// One operation on one account's keys; atomic and idempotent.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct StoreRequest {
     pub account: AccountId,
-    /// Refused when the head knows a newer one.
+    /// Refused when the head has a newer one.
     pub epoch: Epoch,
-    /// Whether some worker runs the account: its keys then live long.
+    /// Whether a worker runs the account: its keys then live long.
     pub served: bool,
-    /// Where the log ends before the act. Every act but [`Act::Claim`] and [`Act::Restore`] is
-    /// refused when the log ends elsewhere: a store that has lost events has lost more.
+    /// Where the log ends before the operation. Every operation but [`StoreOperation::Claim`] and
+    /// [`StoreOperation::Restore`] is refused when the log ends elsewhere: a store that has lost
+    /// events has lost more.
     pub last: Option<EventId>,
-    pub act: Act,
+    pub operation: StoreOperation,
 }
 
 #[derive(Debug)]
-pub(crate) enum Act {
-    /// Writes the epoch into the head and tells what it says, with the pending lists if wanted.
+pub(crate) enum StoreOperation {
+    /// Writes the epoch into the head and returns the head, with the pending lists if wanted.
     Claim { pending: bool },
-    /// Stores and publishes events, and settles the commands that they answer.
-    Append(Block),
-    /// The same with those of the events the log lacks; it then ends at the last of them, or at
-    /// [`Call::last`] where there are none.
-    Restore(Block),
-    /// Asks the ledger of commands, one verdict each.
-    Admit(Vec<Asked>),
-    /// Takes hand-overs back, each unless the command was handed over again since.
-    UndoDispatch(Vec<(CommandId, Token)>),
-    /// Appends to the pending lists what is neither there, nor done, nor was there.
+    /// Stores and publishes events, and completes the commands that they answer.
+    Append(EventBatch),
+    /// The same with those of the events that the log lacks; it then ends at the last of them, or at
+    /// [`StoreRequest::last`] where there are none.
+    Restore(EventBatch),
+    /// Asks the ledger about commands; one verdict each.
+    Admit(Vec<AdmissionRequest>),
+    /// Undoes dispatches, except of commands that were dispatched again since.
+    UndoDispatch(Vec<(CommandId, DispatchToken)>),
+    /// Appends commands to the pending lists, unless they are done or were in the list before.
     PushPending(Vec<Arc<Vec<PendingCommand>>>),
-    /// Takes out of the pending lists.
+    /// Removes commands from the pending lists.
     RemovePending(Vec<PendingPosition>),
-    /// Writes into the head.
+    /// Sets fields of the head.
     SetHead(Vec<HeadField>),
 }
 
-/// What the ledger is asked.
+/// A question to the ledger.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    pub begin: Admission,
-    /// Kept with the hand-over.
-    pub token: Token,
+pub(crate) struct AdmissionRequest {
+    pub admission: Admission,
+    /// Recorded with the dispatch.
+    pub token: DispatchToken,
 }
 
-/// Tells one hand-over from another, so that one that is said twice counts once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(u64);
-
-impl Token {
-    /// One that no worker has given before.
-    pub(crate) fn random() -> Self {
-        // A fresh RandomState hashes with random keys: the standard library's own randomness.
-        Self(RandomState::new().hash_one(()))
-    }
-}
-
-/// Hexadecimal digits.
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
-    }
-}
-
-/// Events of one account, in a row.
+/// The outcome of a request.
 #[derive(Debug)]
-pub(crate) struct Block {
-    pub entries: Vec<Entry>,
-    /// Tells two blocks that end at the same id apart. Only ever compared with one that the same
-    /// process made.
-    pub digest: u64,
-    /// Events that happened before this (Unix time in milliseconds) are then dropped, as far as
-    /// they stand in front.
-    pub drop_before: Option<i64>,
-}
-
-/// One event, and what comes with it.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub event: Stored,
-    /// `occurred_at`, as Unix time in milliseconds.
-    pub at: i64,
-    pub completion: Option<CommandCompletion>,
-}
-
-impl Block {
-    pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let mut hasher = DefaultHasher::new();
-        for entry in &entries {
-            entry.event.json.hash(&mut hasher);
-        }
-        Self { entries, digest: hasher.finish(), drop_before: None }
-    }
-
-    pub(crate) fn last(&self) -> Option<EventId> {
-        self.entries.last().map(|entry| entry.event.id)
-    }
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    /// The account is claimed; here is what its head says.
+pub(crate) enum StoreResponse {
+    /// The account is claimed; this is its head.
     Claimed(Box<LogHead>),
     /// Stored; `unheard` of the events had no live receiver.
     Stored { unheard: u64 },
-    /// This very block is what was appended last: the reply to it was lost.
-    Already,
-    /// As many as were asked.
+    /// This very batch was the last one appended: its reply was lost.
+    AlreadyStored,
+    /// One verdict per admission, in order.
     Admitted(Vec<AdmissionVerdict>),
-    /// Left, parked or noted.
+    /// Any other operation was applied.
     Done,
     /// A newer epoch owns the log.
     Fenced { current: Epoch },
-    /// The log does not end where the call says, but there.
+    /// The log ends here and not where the request says.
     Gap { last: Option<EventId> },
-    /// The store refused this call alone; nothing was changed. The text is the store's, for the log.
+    /// The store refused this request alone; nothing was changed. The text is the store's, for the
+    /// log.
     Refused(String),
 }
 
-/// A store takes nothing at the moment, and what became of the calls is unknown.
+/// The store accepts nothing at the moment, and the outcome of the requests is unknown.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Outage {
+pub(crate) enum StoreError {
     #[error("cannot connect")]
     Connect(#[source] deadpool_redis::redis::RedisError),
     #[error("no answer")]
@@ -142,17 +95,21 @@ pub(crate) enum Outage {
     #[error("not now: {0}")]
     Refusing(String),
     #[error("it has lost events")]
-    Lost,
+    LostEvents,
 }
 
-/// Keeps logs. Used by one task, one batch at a time.
-pub(crate) trait Store: Send + 'static {
-    /// Where it is, for a log line: no credentials.
-    fn place(&self) -> &str;
-    /// Makes it usable, again if it was before.
-    fn connect(&mut self) -> impl Future<Output = Result<(), Outage>> + Send;
-    /// Whether it still answers.
-    fn ping(&mut self) -> impl Future<Output = Result<(), Outage>> + Send;
-    /// Carries out the calls, at most one per account; as many verdicts as calls, in their order.
-    fn run(&mut self, calls: &[Call]) -> impl Future<Output = Result<Vec<Verdict>, Outage>> + Send;
+/// Stores logs. Used by one task, one batch at a time.
+pub(crate) trait LogStore: Send + 'static {
+    /// Its address for a log line, without credentials.
+    fn endpoint(&self) -> &str;
+    /// Connects, or reconnects.
+    fn connect(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Checks that it still answers.
+    fn ping(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Executes the requests, at most one per account; the responses are in the order of the
+    /// requests.
+    fn execute(
+        &mut self,
+        requests: &[StoreRequest],
+    ) -> impl Future<Output = Result<Vec<StoreResponse>, StoreError>> + Send;
 }

@@ -1,60 +1,34 @@
-//! An event that has its place in the log.
+//! An event with its position in the log.
 
 use std::fmt;
 
 use bytes::Bytes;
-use contracts::{AccountId, EventId};
-use serde::Deserialize;
+use contracts::{AccountId, EventEnvelope, EventId};
 
 /// An event in the log: the very bytes that are in the stream and on the live channel.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredEvent {
     /// The account.
     pub account: AccountId,
-    /// Its place, `_meta.event_id`.
+    /// Its position, `_meta.event_id`.
     pub id: EventId,
-    /// The place of the event before it, `_meta.prev`; `None` for the first of all.
+    /// Position of the event before it, `_meta.prev`; `None` for the first one.
     pub prev: Option<EventId>,
     /// The envelope, as `contracts::Event::encode` writes it.
     pub json: Bytes,
 }
 
 /// The envelope may hold message text: only its size shows.
-impl fmt::Debug for Stored {
+impl fmt::Debug for StoredEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stored({} {}, {} bytes)", self.account, self.id, self.json.len())
+        write!(f, "StoredEvent({} {}, {} bytes)", self.account, self.id, self.json.len())
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    userbot_id: AccountId,
-    #[serde(borrow)]
-    payload: Payload<'a>,
-}
-
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(borrow, rename = "_meta")]
-    meta: Meta<'a>,
-}
-
-#[derive(Deserialize)]
-struct Meta<'a> {
-    event_id: &'a str,
-    prev: Option<&'a str>,
-}
-
-impl Stored {
-    /// Reads an envelope; `None` if it is not one of ours.
+impl StoredEvent {
+    /// Reads an envelope; `None` if it is no event of tdfleet.
     pub fn read(json: Bytes) -> Option<Self> {
-        let envelope: Envelope<'_> = serde_json::from_slice(&json).ok()?;
-        let meta = &envelope.payload.meta;
-        let id = meta.event_id.parse().ok()?;
-        let prev = match meta.prev {
-            Some(prev) => Some(prev.parse().ok()?),
-            None => None,
-        };
-        Some(Self { account: envelope.userbot_id, id, prev, json })
+        let EventEnvelope { account, id, prev, .. } = EventEnvelope::read(&json)?;
+        Some(Self { account: account?, id: id?, prev, json })
     }
 }

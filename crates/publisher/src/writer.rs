@@ -1,14 +1,17 @@
-//! The one task that writes: takes jobs in batches, keeps their order, outlives outages.
+//! The one task that writes: takes jobs in batches, keeps their order, survives outages of the
+//! store.
 
 mod account;
-mod books;
-mod encode;
-mod flight;
-mod land;
-mod recent;
-mod said;
-mod tally;
+mod batch_call;
+mod batch_encoder;
+mod metrics;
+mod queue;
+mod replay;
+mod state;
+mod task;
+mod task_batch;
 
+use std::mem;
 use std::time::Duration;
 
 use runtime::CancellationToken;
@@ -16,84 +19,83 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
-use crate::store::{Outage, Store};
-use flight::Flight;
+use crate::store::{LogStore, StoreError, retry_backoff};
+use batch_call::BatchCall;
+use task_batch::BATCH_SIZE;
 
-pub(crate) use books::Books;
-pub(crate) use flight::{Append, Beginning, Job, Parking, Task};
-pub(crate) use tally::Tally;
+pub(crate) use metrics::WriterMetrics;
+pub(crate) use queue::WriterQueue;
+pub(crate) use state::WriterState;
+pub(crate) use task::{AdmitTask, AppendTask, PushTask, WriterJob, WriterTask};
 
-/// Jobs taken from the queue at once, and calls in one pipeline.
-const BATCH: usize = 512;
-/// How often a store without traffic is asked whether it is there, and calls that it refused are
-/// tried again.
+/// How often an idle store is pinged, and refused requests are retried.
 const TICK: Duration = Duration::from_secs(1);
 
-pub(crate) struct Writer<S> {
+pub(crate) struct LogWriter<S> {
     store: S,
-    jobs: mpsc::UnboundedReceiver<Job>,
-    books: Books,
-    /// What was under way when the store was lost: tried again, unchanged, so that the store can
-    /// recognise what it did carry out.
-    held: Vec<Flight>,
+    jobs: mpsc::UnboundedReceiver<WriterJob>,
+    state: WriterState,
+    /// Calls in flight when the store was lost: retried unchanged, so that the store recognises
+    /// those that it did execute.
+    retained: Vec<BatchCall>,
     connected: watch::Sender<bool>,
-    /// The outage has been told of.
-    reported: bool,
+    /// Whether the present outage has been logged.
+    outage_logged: bool,
     stop: CancellationToken,
 }
 
-impl<S: Store> Writer<S> {
+impl<S: LogStore> LogWriter<S> {
     pub(crate) fn new(
         store: S,
-        jobs: mpsc::UnboundedReceiver<Job>,
+        jobs: mpsc::UnboundedReceiver<WriterJob>,
         connected: watch::Sender<bool>,
-        books: Books,
+        state: WriterState,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, jobs, books, held: Vec::new(), connected, reported: false, stop }
+        let retained = Vec::new();
+        Self { store, jobs, state, retained, connected, outage_logged: false, stop }
     }
 
-    /// Writes until the stage stops or nobody holds the log any more; then stores what is queued,
-    /// if the store takes it, and closes the rest.
+    /// Writes until the stage stops or the last handle of the log is dropped; then stores what is
+    /// queued, if the store accepts it, and closes the rest.
     pub(crate) async fn run(mut self) {
         if self.reconnect().await {
             self.write().await;
         }
         self.jobs.close();
         while let Ok(job) = self.jobs.try_recv() {
-            self.books.take(job);
+            self.state.enqueue(job);
         }
         if *self.connected.borrow()
-            && let Err(outage) = self.settle().await
+            && let Err(error) = self.drain().await
         {
-            warn!(redis = self.store.place(), error = runtime::chain(&outage), "events are lost");
+            warn!(redis = self.store.endpoint(), error = runtime::error_chain(&error), "events are lost");
         }
         self.connected.send_replace(false);
-        self.held.drain(..).for_each(|flight| self.books.close(flight));
-        self.books.close_all();
+        self.retained.drain(..).for_each(|call| self.state.close(call));
+        self.state.close_all();
     }
 
     async fn write(&mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut jobs = Vec::with_capacity(BATCH_SIZE);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = self.stop.clone();
         loop {
-            let done = tokio::select! {
+            let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 _ = tick.tick() => self.tick().await,
-                taken = self.jobs.recv_many(&mut batch, BATCH) => {
-                    if taken == 0 {
+                received = self.jobs.recv_many(&mut jobs, BATCH_SIZE) => {
+                    if received == 0 {
                         return;
                     }
-                    batch.drain(..).for_each(|job| self.books.take(job));
-                    self.settle().await
+                    jobs.drain(..).for_each(|job| self.state.enqueue(job));
+                    self.drain().await
                 }
             };
-            if let Err(outage) = done {
-                self.report(&outage);
+            if let Err(error) = outcome {
+                self.log_outage(&error);
                 if !self.reconnect().await {
                     return;
                 }
@@ -101,101 +103,106 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    async fn tick(&mut self) -> Result<(), Outage> {
+    async fn tick(&mut self) -> Result<(), StoreError> {
         self.store.ping().await?;
-        self.books.retry_refused();
-        self.settle().await
+        self.state.retry_refused();
+        self.drain().await
     }
 
-    /// Carries out everything that waits.
-    async fn settle(&mut self) -> Result<(), Outage> {
+    /// Executes everything that waits.
+    async fn drain(&mut self) -> Result<(), StoreError> {
         loop {
-            let mut flights = self.books.restores();
-            if flights.is_empty() {
-                flights = self.books.take_off();
+            let mut calls = self.state.restores();
+            if calls.is_empty() {
+                calls = self.state.next_batch();
             }
-            if flights.is_empty() {
+            if calls.is_empty() {
                 break;
             }
-            self.fly(flights).await?;
+            self.execute(calls).await?;
         }
-        self.books.answer_flushes();
+        self.state.finish_flushes();
         Ok(())
     }
 
-    /// One round trip for all of `flights`; those that got no verdict are held.
-    async fn fly(&mut self, flights: Vec<Flight>) -> Result<(), Outage> {
-        let (calls, tasks): (Vec<_>, Vec<_>) = flights.into_iter().map(Flight::split).unzip();
-        let outcome = self.store.run(&calls).await;
-        let flights = calls.into_iter().zip(tasks).map(Flight::join);
+    /// One round trip for all calls; those without a response are retained.
+    async fn execute(&mut self, calls: Vec<BatchCall>) -> Result<(), StoreError> {
+        let (requests, tasks): (Vec<_>, Vec<_>) = calls.into_iter().map(BatchCall::split).unzip();
+        let outcome = self.store.execute(&requests).await;
+        let calls = requests.into_iter().zip(tasks).map(BatchCall::join);
         match outcome {
-            Ok(verdicts) => {
-                for (flight, verdict) in flights.zip(verdicts) {
-                    self.books.land(flight, verdict);
+            Ok(responses) => {
+                for (call, response) in calls.zip(responses) {
+                    self.state.apply(call, response);
                 }
-                if std::mem::take(&mut self.books.lost) { Err(Outage::Lost) } else { Ok(()) }
+                if self.state.take_lost_events() { Err(StoreError::LostEvents) } else { Ok(()) }
             }
-            Err(outage) => {
-                for flight in flights {
-                    self.held.extend(self.books.hold(flight));
+            Err(error) => {
+                for call in calls {
+                    self.retained.extend(self.state.retain(call));
                 }
-                Err(outage)
+                Err(error)
             }
         }
     }
 
-    /// Tries until the store takes events again; `false` when the stage stops first.
+    /// Retries until the store accepts events again; `false` when the stage stops first.
     async fn reconnect(&mut self) -> bool {
         self.connected.send_replace(false);
-        let mut backoff = Backoff::default();
-        while let Err(outage) = self.attach().await {
-            self.report(&outage);
+        let mut backoff = retry_backoff();
+        while let Err(error) = self.attach().await {
+            self.log_outage(&error);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
-                () = sleep(backoff.delay()) => {}
+                () = sleep(backoff.next_delay()) => {}
             }
         }
-        if std::mem::take(&mut self.reported) {
-            info!(redis = self.store.place(), "redis takes events again");
+        if mem::take(&mut self.outage_logged) {
+            info!(redis = self.store.endpoint(), "redis is accepting writes again");
         }
         self.connected.send_replace(true);
         true
     }
 
-    /// Connects, compares every account's head with what was stored, brings back what the store has
-    /// lost, and only then carries out what was under way: a ledger that has forgotten what is done
-    /// must not be asked, and who hears of an event may rely on all that was told before it.
-    async fn attach(&mut self) -> Result<(), Outage> {
+    /// Connects, and brings the store up to date before anything new is sent. The order matters:
+    ///
+    /// 1. Claims compare every head with what was stored.
+    /// 2. Lost events are restored, with the completions in them.
+    /// 3. Dispatches and head fields are replayed: a ledger that has forgotten what is done must not
+    ///    be asked.
+    /// 4. Calls that were in flight are retried, then everything that waits is executed.
+    async fn attach(&mut self) -> Result<(), StoreError> {
         self.store.connect().await?;
-        let claims = self.books.claims();
-        self.fly_all(claims).await?;
-        let restores = self.books.restores();
-        self.fly_all(restores).await?;
-        for round in self.books.repeats() {
-            self.fly_all(round).await?;
+        let claims = self.state.claims();
+        self.execute_all(claims).await?;
+        let restores = self.state.restores();
+        self.execute_all(restores).await?;
+        for round in self.state.replays() {
+            self.execute_all(round).await?;
         }
-        let held = std::mem::take(&mut self.held);
-        self.fly(held).await?;
-        self.settle().await
+        let retained = mem::take(&mut self.retained);
+        self.execute(retained).await?;
+        self.drain().await
     }
 
-    /// Carries out calls of the writer's own, one batch at a time.
-    async fn fly_all(&mut self, mut flights: Vec<Flight>) -> Result<(), Outage> {
-        while !flights.is_empty() {
-            let rest = flights.split_off(flights.len().min(BATCH));
-            self.fly(flights).await?;
-            flights = rest;
+    /// Executes the writer's own calls, one batch at a time.
+    async fn execute_all(&mut self, mut calls: Vec<BatchCall>) -> Result<(), StoreError> {
+        while !calls.is_empty() {
+            let rest = calls.split_off(calls.len().min(BATCH_SIZE));
+            self.execute(calls).await?;
+            calls = rest;
         }
         Ok(())
     }
 
-    fn report(&mut self, outage: &Outage) {
-        if !std::mem::replace(&mut self.reported, true) {
+    /// Logs an outage once.
+    fn log_outage(&mut self, error: &StoreError) {
+        if !mem::replace(&mut self.outage_logged, true) {
             warn!(
-                redis = self.store.place(),
-                error = runtime::chain(outage),
-                "redis takes no events; trying again until it does"
+                redis = self.store.endpoint(),
+                error = runtime::error_chain(error),
+                "redis is not accepting writes; retrying"
             );
         }
     }

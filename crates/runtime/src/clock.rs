@@ -3,29 +3,29 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
-/// The wall clock, as a value: the system's, or one that a test sets.
+/// The wall clock: the system clock, or one that a test controls.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The machine's own clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that stands at `unix_ms` (milliseconds) until [`Clock::advance_ms`] moves it.
+    /// A clock that stays at `unix_ms` (milliseconds) until [`Clock::advance_ms`] moves it.
     pub fn manual(unix_ms: i64) -> Self {
         Self(Some(Arc::new(AtomicI64::new(unix_ms))))
     }
 
-    /// Moves a manual clock on by `ms` milliseconds; the system's clock stays as it is.
+    /// Moves a manual clock forward by `ms` milliseconds; the system clock ignores it.
     pub fn advance_ms(&self, ms: i64) {
         if let Some(time) = &self.0 {
             time.fetch_add(ms, Ordering::Relaxed);
         }
     }
 
-    /// The time now, to the millisecond.
+    /// The current time, with millisecond precision.
     pub fn now(&self) -> Timestamp {
         let ms = match &self.0 {
             Some(time) => time.load(Ordering::Relaxed),
@@ -34,7 +34,7 @@ impl Clock {
         Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// The time now in whole unix seconds.
+    /// The current time in whole unix seconds.
     pub fn unix_seconds(&self) -> u64 {
         u64::try_from(self.now().as_second()).unwrap_or(0)
     }

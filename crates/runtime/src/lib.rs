@@ -1,27 +1,22 @@
-//! What every part of the daemon stands on: stages of tasks, stop signals, the clock, telemetry.
+//! The base of all parts of the daemon: task stages, stop signals, clock, log set-up, and small
+//! helpers for locks, retries and errors.
 //!
-//! A part is given a [`Stage`] to spawn its tasks into and a [`Clock`] to read the time from;
-//! it never spawns, exits or looks at the wall clock by itself.
+//! A part receives a [`Stage`] to spawn its tasks and a [`Clock`] to read the time. It never spawns
+//! a task, exits the process or reads the wall clock in any other way.
 
+mod backoff;
 mod clock;
+mod error_chain;
 mod signal;
 mod stage;
+mod sync;
 mod telemetry;
 
+pub use backoff::Backoff;
 pub use clock::Clock;
+pub use error_chain::error_chain;
 pub use signal::Signals;
 pub use stage::{OnFailure, Stage};
+pub use sync::{lock, read_lock, write_lock};
 pub use telemetry::{LogFormat, Telemetry};
 pub use tokio_util::sync::CancellationToken;
-
-/// The error and its sources, outermost first, joined by `: `; for a log line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

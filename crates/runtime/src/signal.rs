@@ -2,18 +2,18 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT of this process: the first asks to drain, the second to exit at once.
+/// SIGTERM and SIGINT of this process: the first requests a drain, the second an immediate exit.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Starts listening. Call it once, early: a signal before it ends the process as usual.
+    /// Starts listening. Call it once, early: until then a signal ends the process as usual.
     ///
     /// # Errors
     ///
-    /// The handler could not be installed.
+    /// The handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -21,11 +21,11 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal and names it.
+    /// Waits for the next signal and returns its name.
     ///
     /// # Cancel safety
     ///
-    /// Safe: a signal that came while nobody waited is reported by the next call.
+    /// Safe: a signal that arrives between two calls is returned by the next one.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -10,16 +10,17 @@ use tracing::{Instrument, error, error_span, warn};
 /// What the failure of a task means for the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It is logged; the rest goes on (one account, one command).
+    /// It is logged; all other tasks continue (one account, one command).
     Log,
-    /// The process cannot do its work without it: everything is drained and the exit code tells.
+    /// The process cannot work without it: everything is drained, and the exit code reports the
+    /// failure.
     Stop,
 }
 
-/// A group of tasks that starts together and drains together.
+/// A group of tasks that start and drain together.
 ///
 /// The daemon has three: output (event log, TDLib reader), accounts, intake (broker). They start in
-/// that order and drain in the reverse one.
+/// this order and drain in reverse.
 #[derive(Clone, Debug)]
 pub struct Stage {
     name: &'static str,
@@ -39,12 +40,12 @@ impl Stage {
         }
     }
 
-    /// The token that is cancelled when this stage begins to drain.
+    /// The token that is cancelled when this stage starts to drain.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// The token that is cancelled when a part the process cannot live without has failed.
+    /// The token that is cancelled when a task spawned with [`OnFailure::Stop`] has failed.
     pub fn failed(&self) -> CancellationToken {
         self.failed.clone()
     }
@@ -70,9 +71,9 @@ impl Stage {
         self.tracker.spawn(guarded.instrument(span));
     }
 
-    /// Asks the tasks to stop and waits for them, at most `grace`.
+    /// Cancels the stage's token and waits until its tasks have ended, at most `grace`.
     ///
-    /// `true` when all of them ended in time.
+    /// Returns `true` when all of them ended in time.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_in_a_vital_task_fails_the_process_and_still_drains() {
+    async fn a_panic_in_a_vital_task_fails_the_process_which_still_drains() {
         let failed = CancellationToken::new();
         let stage = Stage::new("output", &failed);
         stage.spawn("vital", OnFailure::Stop, async { panic!("out of cheese") });
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_is_only_logged_leaves_the_others_running() {
+    async fn a_failure_that_is_only_logged_does_not_stop_other_tasks() {
         let failed = CancellationToken::new();
         let stage = Stage::new("accounts", &failed);
         stage.spawn("one", OnFailure::Log, async { anyhow::bail!("lost") });
@@ -119,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_not_stop_is_reported() {
         let stage = Stage::new("intake", &CancellationToken::new());
-        stage.spawn("deaf", OnFailure::Log, std::future::pending());
+        stage.spawn("stuck", OnFailure::Log, std::future::pending());
         assert!(!stage.drain(Duration::from_secs(1)).await);
     }
 }

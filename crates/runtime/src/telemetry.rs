@@ -5,14 +5,14 @@ use tracing_subscriber::EnvFilter;
 /// How log lines are written to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One readable line; in colour on a terminal.
+    /// One readable line; coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line, for a log collector.
+    /// One JSON object per line, for a log collector.
     Json,
 }
 
-/// Log set-up of the process.
+/// Log configuration of the process.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     /// Directives of `tracing_subscriber::EnvFilter`, such as `info,tdlib=debug`.
@@ -22,26 +22,26 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Checks the filter without installing anything.
+    /// Checks a filter without installing anything.
     ///
     /// # Errors
     ///
-    /// The text of the directive that cannot be read.
+    /// A description of the invalid directive.
     pub fn check(filter: &str) -> Result<(), String> {
         EnvFilter::builder().parse(filter).map(drop).map_err(|error| error.to_string())
     }
 
-    /// The filter with what holds in any case. lapin repeats, as errors, every fault that the broker
-    /// reports itself, so that it is quiet unless the filter names it; and it would log every
-    /// message that RabbitMQ returns with its whole body.
+    /// The filter plus fixed directives. lapin logs again every error that the broker logs itself,
+    /// so it is off unless the filter names it. It would also log every message that RabbitMQ
+    /// returns, with its whole body, so that target is always off.
     fn directives(&self) -> String {
         format!("lapin=off,{},lapin::returned_messages=off", self.filter)
     }
 
-    /// Installs the process's subscriber; a panic becomes a log line as well.
+    /// Installs the process's subscriber, and a hook that logs panics.
     ///
-    /// A second call in one process changes nothing. A filter that cannot be read falls back to
-    /// `info` (settings refuse it before).
+    /// A second call in the same process has no effect. An invalid filter falls back to `info` (the
+    /// settings refuse it earlier).
     pub fn install(&self) {
         let filter = EnvFilter::builder()
             .parse(self.directives())

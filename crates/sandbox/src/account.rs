@@ -1,4 +1,4 @@
-//! What a test may ask of an account, and do to it, from outside Telegram's API.
+//! What a test can read from an account and do to it, outside Telegram's API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,41 +6,45 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::Instant;
 
-use crate::core::Core;
+use crate::core::SandboxCore;
+use crate::dispatch;
 use crate::model::{
-    Account, BlockList, Draft, GlobalPrivacy, Password, Peer, PrivacyKey, PrivacyRule, SentCode,
-    UserId, World, digits,
+    Account, BlockList, GlobalPrivacy, MessageDraft, Peer, PrivacyKey, PrivacyRule, SrpPassword,
+    UserId, World, deliver,
 };
 use crate::rpc;
-use crate::sandbox::Sandbox;
 use crate::sync::lock;
 
-/// A session of an account, as its list has it.
+/// How often a message stream checks for messages that are due.
+const STREAM_TICK: Duration = Duration::from_millis(5);
+
+/// A session in an account's session list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 #[non_exhaustive]
 pub struct SessionView {
-    /// What clients name it by (`session.id` in `TDLib`, where the caller's own is 0).
+    /// Its id for clients (`session.id` in TDLib, where the caller's own session is 0).
     pub hash: i64,
     /// The device's model.
     pub device_model: String,
-    /// A client holds it; the fleet's other session is in the list only.
+    /// Whether a client holds it; the default account's "Old Phone" exists in the list only.
     pub is_client: bool,
-    /// It takes calls.
+    /// Whether it accepts calls.
     pub accepts_calls: bool,
-    /// It takes secret chats.
+    /// Whether it accepts secret chats.
     pub accepts_secret_chats: bool,
-    /// No other session has confirmed it.
+    /// Whether no other session has confirmed it.
     pub is_unconfirmed: bool,
-    /// Its code was right, its password has not come.
+    /// Whether its code was correct, but its password is still missing.
     pub is_password_pending: bool,
 }
 
-/// One account of a running sandbox; a clone is the same one.
+/// One account of a running sandbox; clones share it.
 #[derive(Clone)]
 pub struct AccountHandle {
-    core: Arc<Core>,
+    core: Arc<SandboxCore>,
     user: UserId,
 }
 
@@ -50,39 +54,17 @@ impl fmt::Debug for AccountHandle {
     }
 }
 
-impl Sandbox {
-    /// The account with this phone number, however it is written; `None` when there is none (yet).
-    pub fn account(&self, phone: &str) -> Option<AccountHandle> {
-        let user = lock(&self.core().world).by_phone(phone)?.user;
-        Some(AccountHandle { core: Arc::clone(self.core()), user })
-    }
-
-    /// The code that is sent to a phone number nobody has an account with; the clients of accounts
-    /// that are there have [`Sandbox::code`].
-    pub fn code_of_new(&self, phone: &str) -> String {
-        rpc::code_of_new(phone)
-    }
-
-    /// Lets the code that was last sent to a phone number expire; whether there was one.
-    pub fn expire_code(&self, phone: &str) -> bool {
-        let mut world = lock(&self.core().world);
-        let code = world.codes.get_mut(&digits(phone));
-        code.map(SentCode::expire).is_some()
-    }
-
-    /// Makes a bot that can be logged in to; its token.
-    pub fn add_bot(&self, username: &str) -> String {
-        lock(&self.core().world).add_bot(username)
-    }
-}
-
 impl AccountHandle {
+    pub(crate) fn new(core: Arc<SandboxCore>, user: UserId) -> Self {
+        Self { core, user }
+    }
+
     /// The account's user.
     pub fn user(&self) -> UserId {
         self.user
     }
 
-    /// Its sessions, the oldest first.
+    /// Its sessions, oldest first.
     pub fn sessions(&self) -> Vec<SessionView> {
         let describe = |session: &crate::model::LoginSession| SessionView {
             hash: session.hash,
@@ -96,7 +78,7 @@ impl AccountHandle {
         self.read(|account| account.sessions.iter().map(describe).collect())
     }
 
-    /// Days after which a session that is not used ends.
+    /// Days after which an unused session ends.
     pub fn session_ttl_days(&self) -> i32 {
         self.read(|account| account.session_ttl_days)
     }
@@ -111,12 +93,12 @@ impl AccountHandle {
         self.read(|account| account.history_ttl_s)
     }
 
-    /// Whom it has blocked, the last one first.
+    /// The users and chats it has blocked, most recent first.
     pub fn blocked(&self, list: BlockList) -> Vec<Peer> {
         self.read(|account| account.blocks.list(list).iter().map(|(peer, _)| *peer).collect())
     }
 
-    /// The rules of a privacy key, in order; the last one fits everybody.
+    /// The rules of a privacy key, in order; the last one matches everybody.
     pub fn privacy(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
         self.read(|account| account.privacy.rules(key))
     }
@@ -126,12 +108,12 @@ impl AccountHandle {
         self.read(|account| account.global_privacy)
     }
 
-    /// Its contacts, by number.
+    /// Its contacts, by id.
     pub fn contacts(&self) -> Vec<UserId> {
         self.read(|account| account.contacts.keys().copied().collect())
     }
 
-    /// Its close friends, by number.
+    /// Its close friends, by id.
     pub fn close_friends(&self) -> Vec<UserId> {
         let close = |account: &Account| {
             let contacts = account.contacts.iter().filter(|(_, contact)| contact.close_friend);
@@ -145,50 +127,58 @@ impl AccountHandle {
         lock(&self.core.world).chats_of(self.user).map(crate::model::Chat::peer).collect()
     }
 
-    /// The identifiers of the sites it is logged in to.
+    /// The ids of the websites it is logged in to.
     pub fn websites(&self) -> Vec<i64> {
         self.read(|account| account.websites.iter().map(|site| site.hash).collect())
     }
 
-    /// Sets the password that a login needs besides the code, or takes it off. It takes about a
-    /// second: hashing a password has to be slow.
+    /// Sets or removes the password of two-step verification. This takes about a second: password
+    /// hashing must be slow.
     pub fn set_password(&self, password: Option<(&str, &str)>) {
-        let password = password.map(|(password, hint)| Password::new(password, hint));
+        let password = password.map(|(password, hint)| SrpPassword::new(password, hint));
         self.change(|account| account.password = password);
     }
 
-    /// From now on a session younger than this must not end others, as on Telegram, where it is a
-    /// day; zero, the default, lets it.
+    /// Forbids sessions younger than `age` to end others; on Telegram it is a day. The default is
+    /// zero.
     pub fn protect_from_fresh_sessions(&self, age: Duration) {
         let seconds = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
         self.change(|account| account.fresh_session_s = seconds);
     }
 
-    /// Whether the account may restrict new chats and charge for messages; it may by default. Its
-    /// clients learn it with their next app configuration.
+    /// Sets whether the account may restrict new chats and charge for messages; it may by default.
+    /// Clients learn it from their next app configuration.
     pub fn let_restrict_new_chats(&self, allowed: bool) {
         self.change(|account| account.may_restrict_new_chats = allowed);
     }
 
-    /// Scans a QR code with another device of the account, and lets its client in. `link` is what
-    /// the QR code says (`tg://login?token=…`); `false` when it is no such link or is too old.
+    /// Accepts a QR code login, as another device of the account would by scanning it. `link` is
+    /// the content of the QR code (`tg://login?token=…`); returns `false` when it is invalid or
+    /// expired.
     pub fn accept_login(&self, link: &str) -> bool {
         let token = link.split_once("token=").map_or(link, |(_, token)| token);
         let Ok(token) = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')) else { return false };
         let now = self.core.clock.now();
         let shown_by = lock(&self.core.world).login_tokens.accept(&token, self.user, now);
-        self.core.publish(shown_by.map(|key| rpc::scanned(key, now)).into_iter().collect());
+        dispatch::publish(
+            &self.core,
+            shown_by.map(|key| rpc::scanned(key, now)).into_iter().collect(),
+        );
         shown_by.is_some()
     }
 
-    /// Ends a session, as another device of the account would; whether there was one.
+    /// Ends a session, as another device of the account would; `false` when there is no such
+    /// session.
     pub fn revoke(&self, session: i64) -> bool {
         let ended = lock(&self.core.world).revoke(self.user, |candidate| candidate.hash == session);
-        self.core.publish(ended.iter().flatten().map(|key| rpc::log_out(*key)).collect());
+        dispatch::publish(
+            &self.core,
+            ended.iter().flatten().map(|key| rpc::log_out(*key)).collect(),
+        );
         !ended.is_empty()
     }
 
-    /// The texts of a dialog in the account's own mailbox, the oldest first.
+    /// The texts of a dialog in the account's mailbox, oldest first.
     pub fn messages(&self, peer: Peer) -> Vec<String> {
         let texts = |account: &Account| {
             let dialog = account.mailbox.dialogs.get(&peer)?;
@@ -197,16 +187,37 @@ impl AccountHandle {
         self.read(|account| texts(account).unwrap_or_default())
     }
 
-    /// A text message from `from`, to the account itself (`Peer::User` of it) or to a group; its
-    /// members' clients hear of it.
+    /// Delivers a text message from `from` to the account itself (its own `Peer::User`) or to a
+    /// group, and pushes it to the recipients' clients.
     pub fn receive(&self, from: UserId, to: Peer, text: &str) {
         let date = self.core.clock.now();
-        let draft = Draft { from, to, text: text.to_owned(), random_id: 0, date };
+        let draft = MessageDraft { from, to, text: text.to_owned(), random_id: 0, date };
         let mut world = lock(&self.core.world);
-        let places = world.deliver(&draft);
-        let pushes = places.into_iter().flat_map(|place| rpc::news(&world, place, date)).collect();
+        let deliveries = deliver(&mut world, &draft);
+        let pushes = deliveries
+            .into_iter()
+            .flat_map(|delivery| rpc::message_pushes(&world, delivery, date))
+            .collect();
         drop(world);
-        self.core.publish(pushes);
+        dispatch::publish(&self.core, pushes);
+    }
+
+    /// Receives `per_second` text messages from its first contact for the time `lasts`; returns
+    /// their number.
+    pub(crate) async fn receive_stream(&self, per_second: u32, lasts: Duration) -> u64 {
+        let Some(from) = self.contacts().first().copied() else { return 0 };
+        let start = Instant::now();
+        let mut sent = 0;
+        while start.elapsed() < lasts {
+            let due = start.elapsed().as_micros() * u128::from(per_second) / 1_000_000;
+            while u128::from(sent) < due {
+                sent += 1;
+                self.receive(from, Peer::User(self.user), &format!("message {sent}"));
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(STREAM_TICK).await;
+        }
+        sent
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Account) -> T) -> T {

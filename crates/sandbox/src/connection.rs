@@ -1,4 +1,4 @@
-//! One connection of a client, from its first byte to its end.
+//! One client connection, from its first byte to its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,51 +9,59 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::debug;
 
-use crate::core::Core;
-use crate::dispatch::{Origin, Reply};
+use crate::call::CallOrigin;
+use crate::core::SandboxCore;
+use crate::dispatch::{self, CallReply};
 use crate::envelope::{self, EnvelopeError, Message, Packet};
 use crate::handshake::{self, HandshakeError};
 use crate::keys::{AuthKey, KeyId};
-use crate::service::{self, Sender};
+use crate::service::{self, MessageSource};
 use crate::session::{ConnectionId, SessionId};
-use crate::transport::{self, Accepted, Entry, Frame, FrameReader, FrameWriter, TransportError};
+use crate::transport::{
+    self, AcceptedStream, Frame, FrameReader, FrameWriter, ListenerKind, TransportError,
+};
 
 const RPC_RESULT: u32 = 0xf35c_6d01;
-/// Sent instead of a packet: the key is not known here.
+/// Sent instead of a packet: unknown key.
 const UNKNOWN_KEY: i32 = -404;
-/// The salt of a message is not valid now.
+/// The salt of a message is not valid.
 const BAD_SALT: i32 = 48;
-/// The lowest bits of a message id say that no client made it.
+/// The two lowest bits of a message id are not those of a client.
 const BAD_ID: i32 = 18;
-/// How far a client's clock may be behind and ahead, in seconds, and the codes that tell it.
+/// How far a message id may be behind or ahead of the clock, in seconds, and the error codes.
 const BEHIND: (i64, i32) = (300, 16);
 const AHEAD: (i64, i32) = (30, 17);
 
-/// Why a connection ended, if the client did not end it.
+/// Why the sandbox closed a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
-    #[error("the transport broke")]
+    #[error("the transport failed")]
     Transport(#[from] TransportError),
     #[error("the key exchange failed")]
     Handshake(#[from] HandshakeError),
-    #[error("a packet could not be read")]
+    #[error("a packet cannot be read")]
     Envelope(#[from] EnvelopeError),
     #[error("the key exchange was interrupted")]
     Interrupted,
-    #[error("a fault that was asked for")]
+    #[error("an injected fault")]
     Dropped,
 }
 
 struct Connection {
-    core: Arc<Core>,
+    core: Arc<SandboxCore>,
     id: ConnectionId,
     peer: SocketAddr,
     dc: i16,
     outbox: UnboundedSender<Vec<u8>>,
 }
 
-/// Serves `stream` until the client leaves, breaks the protocol, or the sandbox stops.
-pub(crate) async fn serve(core: Arc<Core>, entry: Entry, stream: TcpStream, peer: SocketAddr) {
+/// Serves `stream` until the client disconnects, violates the protocol, or the sandbox stops.
+pub(crate) async fn serve(
+    core: Arc<SandboxCore>,
+    entry: ListenerKind,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     let id = core.connections_made.fetch_add(1, Ordering::Relaxed);
     let close = core.connections.add(id, &core.stop);
     let ended = tokio::select! {
@@ -69,12 +77,12 @@ pub(crate) async fn serve(core: Arc<Core>, entry: Entry, stream: TcpStream, peer
 }
 
 async fn talk(
-    core: Arc<Core>,
+    core: Arc<SandboxCore>,
     id: ConnectionId,
-    entry: Entry,
+    entry: ListenerKind,
     (stream, peer): (TcpStream, SocketAddr),
 ) -> Result<(), ConnectionError> {
-    let Accepted { reader, mut writer, dc } = transport::accept(stream, entry).await?;
+    let AcceptedStream { reader, mut writer, dc } = transport::accept(stream, entry).await?;
     let (outbox, packets) = unbounded_channel();
     let mut connection = Connection { core, id, peer, dc, outbox };
     connection.run(reader, &mut writer, packets).await
@@ -88,7 +96,7 @@ impl Connection {
         mut packets: UnboundedReceiver<Vec<u8>>,
     ) -> Result<(), ConnectionError> {
         loop {
-            // Neither side first: a stream of updates must not keep acknowledgements out.
+            // Not biased: a stream of updates must not starve acknowledgements.
             tokio::select! {
                 Some(packet) = packets.recv() => writer.send(&packet).await?,
                 frame = reader.next() => match frame? {
@@ -162,31 +170,31 @@ impl Connection {
             let created = enums::NewSession::Created(created).to_bytes();
             core.sessions.send(session, &core.clock, true, created);
         }
-        let from = Sender { core, key, session };
+        let from = MessageSource { core, key, session };
         for message in envelope::flatten(packet.message)? {
             self.take(&from, &message)?;
         }
         Ok(())
     }
 
-    fn take(&self, from: &Sender<'_>, message: &Message) -> Result<(), ConnectionError> {
+    fn take(&self, from: &MessageSource<'_>, message: &Message) -> Result<(), ConnectionError> {
         let core = &self.core;
         if !core.sessions.take(from.session, &core.clock, message.id)
             || service::handle(from, message)?
         {
             return Ok(());
         }
-        let origin = Origin {
+        let origin = CallOrigin {
             key: core.keys.principal(from.key.id),
             message: message.id,
             session: from.session,
             dc: self.dc,
             address: self.peer.ip(),
         };
-        let outcome = core.call(&origin, &message.body);
+        let outcome = dispatch::call(core, &origin, &message.body);
         match outcome.reply {
-            Reply::Now(body) => answer(core, from.session, message.id, &body),
-            Reply::Later(delay, body) => {
+            CallReply::Now(body) => answer(core, from.session, message.id, &body),
+            CallReply::Later(delay, body) => {
                 let (core, session, id) = (Arc::clone(core), from.session, message.id);
                 self.core.tasks.spawn(async move {
                     let stop = core.stop.clone();
@@ -196,27 +204,27 @@ impl Connection {
                     }
                 });
             }
-            Reply::Never => {}
-            Reply::Disconnect(done) => {
+            CallReply::Never => {}
+            CallReply::Disconnect(done) => {
                 match done {
                     Some(body) => answer(core, from.session, message.id, &body),
                     None => core.sessions.forget(from.session, message.id),
                 }
-                core.publish(outcome.pushes);
+                dispatch::publish(core, outcome.pushes);
                 return Err(ConnectionError::Dropped);
             }
         }
-        core.publish(outcome.pushes);
+        dispatch::publish(core, outcome.pushes);
         Ok(())
     }
 }
 
-fn answer(core: &Core, session: SessionId, request: i64, body: &[u8]) {
+fn answer(core: &SandboxCore, session: SessionId, request: i64, body: &[u8]) {
     let result = [&RPC_RESULT.to_le_bytes()[..], &request.to_le_bytes(), body].concat();
     core.sessions.answer(session, &core.clock, request, (true, result));
 }
 
-/// What is said about a packet instead of taking it; `None` when there is nothing wrong with it.
+/// The error that answers an invalid packet; `None` for a valid one.
 fn refusal(key: &AuthKey, packet: &Packet, now: i32) -> Option<Vec<u8>> {
     let Message { id, seq, .. } = packet.message;
     let ahead = (id >> 32) - i64::from(now);

@@ -6,62 +6,65 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call_log::CallLog;
 use crate::clock::Clock;
-use crate::connections::Connections;
+use crate::connection_table::ConnectionTable;
 use crate::crypto::{RsaKey, random};
-use crate::faults::Faults;
-use crate::handshake::Exchanges;
+use crate::faults::FaultInjector;
+use crate::handshake::PendingExchanges;
 use crate::keys::{KeyId, KeyStore};
-use crate::model::{Seed, SeedError, UserId, World};
-use crate::options::Options;
-use crate::record::Record;
-use crate::rpc::Client;
-use crate::session::Sessions;
-use crate::state::State;
+use crate::model::{SeedError, UserId, World, apply_seed, default_world, read_seed};
+use crate::options::SandboxOptions;
+use crate::rpc::ClientInfo;
+use crate::saved_state::SavedState;
+use crate::session::SessionTable;
 use crate::sync::lock;
-use crate::transport::Secret;
+use crate::transport::ProxySecret;
 
-/// What all connections of a sandbox share.
-pub(crate) struct Core {
+/// The state that all connections of a sandbox share.
+pub(crate) struct SandboxCore {
     pub(crate) clock: Clock,
     pub(crate) rsa: RsaKey,
-    pub(crate) secret: Secret,
+    pub(crate) secret: ProxySecret,
     pub(crate) keys: KeyStore,
-    pub(crate) exchanges: Exchanges,
-    pub(crate) sessions: Sessions,
-    /// What each key's client last said of itself.
-    pub(crate) clients: Mutex<HashMap<KeyId, Client>>,
+    pub(crate) exchanges: PendingExchanges,
+    pub(crate) sessions: SessionTable,
+    /// What each key's client last sent in `initConnection`.
+    pub(crate) clients: Mutex<HashMap<KeyId, ClientInfo>>,
     pub(crate) world: Mutex<World>,
-    pub(crate) faults: Faults,
-    pub(crate) record: Record,
-    pub(crate) connections: Connections,
+    pub(crate) faults: FaultInjector,
+    pub(crate) call_log: CallLog,
+    pub(crate) connections: ConnectionTable,
     pub(crate) connections_made: AtomicU64,
-    /// Where accounts are at home, if not in the first data centre.
+    /// Home data centres of accounts that are not in the first one.
     pub(crate) homes: Mutex<HashMap<UserId, i32>>,
-    /// Users whom Telegram has banned.
+    /// Banned users.
     pub(crate) banned: Mutex<HashSet<UserId>>,
-    /// What `auth.exportAuthorization` gave out.
+    /// Tokens issued by `auth.exportAuthorization`.
     pub(crate) tickets: Mutex<HashMap<Vec<u8>, (KeyId, UserId)>>,
-    /// Accounts of the fleet whose key two clients had.
+    /// Default accounts whose key two clients used at once.
     pub(crate) duplicates: Mutex<Vec<Option<u32>>>,
-    /// Something has changed that is kept between two runs.
+    /// Notified when something has changed that is saved for the next run.
     pub(crate) changed: Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
-    /// How often this sandbox has run before, with the same state.
+    /// Number of earlier runs with the same state.
     runs: u32,
 }
 
-impl Core {
-    /// A data centre with what an earlier run left, if it left something.
-    pub(crate) fn new(options: &Options, state: Option<State>) -> Result<Self, SeedError> {
+impl SandboxCore {
+    /// A data centre, with the state of an earlier run if there is one.
+    pub(crate) fn new(
+        options: &SandboxOptions,
+        state: Option<SavedState>,
+    ) -> Result<Self, SeedError> {
         let clock = Clock::default();
-        let mut world = World::with_accounts(options.accounts, clock.now());
+        let mut world = default_world(options.accounts, clock.now());
         if let Some(path) = &options.seed {
-            Seed::read(path)?.plant(&mut world, clock.now())?;
+            apply_seed(read_seed(path)?, &mut world, clock.now())?;
         }
         let runs = state.as_ref().map_or(0, |state| state.runs);
-        world.settle(runs);
+        world.mark_as_history(runs);
         let (rsa, secret, keys, homes) = match state {
             None => (RsaKey::generate(), random(), KeyStore::default(), HashMap::new()),
             Some(state) => {
@@ -78,13 +81,13 @@ impl Core {
             rsa,
             secret,
             keys,
-            exchanges: Exchanges::default(),
-            sessions: Sessions::default(),
+            exchanges: PendingExchanges::default(),
+            sessions: SessionTable::default(),
             clients: Mutex::default(),
             world: Mutex::new(world),
-            faults: Faults::default(),
-            record: Record::new(options.recorded_calls, options.hot_loop),
-            connections: Connections::default(),
+            faults: FaultInjector::default(),
+            call_log: CallLog::new(options.recorded_calls, options.hot_loop),
+            connections: ConnectionTable::default(),
             connections_made: AtomicU64::new(0),
             homes: Mutex::new(homes),
             banned: Mutex::default(),
@@ -97,11 +100,11 @@ impl Core {
         })
     }
 
-    /// What the next run needs to know of this one.
-    pub(crate) fn state(&self) -> State {
+    /// The state to save for the next run.
+    pub(crate) fn state(&self) -> SavedState {
         let (keys, bindings) = self.keys.saved();
         let world = lock(&self.world);
-        State {
+        SavedState {
             runs: self.runs.saturating_add(1),
             rsa: self.rsa.clone(),
             secret: self.secret,
@@ -112,7 +115,7 @@ impl Core {
         }
     }
 
-    /// Forgets a key: its client has to make another one and to log in again.
+    /// Forgets a key: its client has to create a new one and log in again.
     pub(crate) fn forget_key(&self, key: KeyId) {
         self.keys.remove(key);
         self.changed.notify_one();

@@ -16,7 +16,7 @@ pub(crate) use rsa::RsaKey;
 /// An authorization key: 2048 bits that the client and the server share.
 pub(crate) type AuthKeyBytes = [u8; 256];
 
-/// SHA-1 of `parts`, one after the other.
+/// SHA-1 of the concatenated `parts`.
 pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     let mut hash = Sha1::new();
     for part in parts {
@@ -25,7 +25,7 @@ pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     hash.finalize().into()
 }
 
-/// SHA-256 of `parts`, one after the other.
+/// SHA-256 of the concatenated `parts`.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -49,7 +49,7 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 ///
 /// # Panics
 ///
-/// `source` is shorter than that: the callers slice digests and keys of a fixed size.
+/// `source` is too short; the callers slice digests and keys of a fixed size.
 pub(crate) fn take<const N: usize>(source: &[u8], from: usize) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(&source[from..from + N]);

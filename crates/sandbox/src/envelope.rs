@@ -1,4 +1,4 @@
-//! The encrypted envelope of MTProto 2.0: one packet in, its messages out, and the way back.
+//! The encrypted envelope of MTProto 2.0: packets to messages, and messages to packets.
 
 use std::io::Read as _;
 
@@ -22,16 +22,16 @@ const MAX_UNPACKED: u64 = 1 << 24;
 pub(crate) enum EnvelopeError {
     #[error("the packet was not encrypted with its key")]
     MessageKey,
-    #[error("the packet is cut short or malformed")]
+    #[error("the packet is truncated or malformed")]
     Malformed,
 }
 
-/// A packet, decrypted.
+/// A decrypted packet.
 pub(crate) struct Packet {
     pub(crate) salt: i64,
     pub(crate) session: i64,
     pub(crate) message: Message,
-    /// What answers a quick acknowledgement of it.
+    /// Its quick acknowledgement.
     pub(crate) quick_ack: [u8; 4],
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// The constructor id of its body; 0 when there is none.
+    /// The constructor id of its body; 0 when it is too short.
     pub(crate) fn constructor(&self) -> u32 {
         constructor(&self.body)
     }
@@ -55,12 +55,12 @@ pub(crate) fn constructor(body: &[u8]) -> u32 {
     body.first_chunk().map_or(0, |id| u32::from_le_bytes(*id))
 }
 
-/// The key a packet names, `0` for an unencrypted one.
+/// The key id of a packet, `0` for an unencrypted one.
 pub(crate) fn key_id(packet: &[u8]) -> Option<KeyId> {
     packet.first_chunk().map(|id| KeyId(u64::from_le_bytes(*id)))
 }
 
-/// Decrypts a packet that `key` was named in; random bytes may follow it.
+/// Decrypts a packet with `key`; random bytes may follow it.
 pub(crate) fn open(key: &AuthKey, packet: &[u8]) -> Result<Packet, EnvelopeError> {
     let (head, encrypted) = packet.split_first_chunk::<24>().ok_or(EnvelopeError::Malformed)?;
     let msg_key = take(head, 8);
@@ -86,7 +86,7 @@ pub(crate) fn open(key: &AuthKey, packet: &[u8]) -> Result<Packet, EnvelopeError
     })
 }
 
-/// Encrypts one message of the server.
+/// Encrypts one server message.
 pub(crate) fn seal(key: &AuthKey, salt: i64, session: i64, message: &Message) -> Vec<u8> {
     let body = &message.body;
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -106,7 +106,7 @@ pub(crate) fn seal(key: &AuthKey, salt: i64, session: i64, message: &Message) ->
     [&key.id.0.to_le_bytes()[..], &msg_key, &data].concat()
 }
 
-/// The messages in `message`: itself, or those of the container it is; packed ones are unpacked.
+/// The messages in `message`: itself, or those of a container; gzipped ones are unpacked.
 pub(crate) fn flatten(message: Message) -> Result<Vec<Message>, EnvelopeError> {
     let message = unpack(message)?;
     if message.constructor() != MSG_CONTAINER {

@@ -1,4 +1,4 @@
-//! Faults on demand: what a test wants to go wrong, for whom, and how often.
+//! Fault injection: what goes wrong, for whom, and how often.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use crate::rpc::RpcError;
 use crate::sync::lock;
 
-/// Something that shall go wrong when a client calls a method.
+/// A fault in the calls of clients.
 ///
-/// It begins as "every call of every account, until it is removed"; each builder narrows it:
+/// By default it affects every call of every account until it is removed; each builder narrows it:
 ///
 /// ```
 /// use sandbox::Fault;
@@ -25,93 +25,93 @@ use crate::sync::lock;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The account of the fleet it strikes; every client if absent.
+    /// The default account it affects; every client if absent.
     #[serde(default)]
     pub account: Option<u32>,
-    /// The method it strikes, as Telegram names it, such as `messages.sendMessage`; all if absent.
+    /// The method it affects, by Telegram's name, such as `messages.sendMessage`; all if absent.
     #[serde(default)]
     pub method: Option<String>,
-    /// How many calls it lets pass first. Default: 0.
+    /// Number of calls that pass before it takes effect. Default: 0.
     #[serde(default)]
     pub skip: u32,
-    /// How many calls it strikes; until it is removed if absent.
+    /// Number of calls it affects; unlimited if absent.
     #[serde(default)]
     pub times: Option<u32>,
-    /// How many milliseconds it lasts; until it is removed if absent.
+    /// Its duration in milliseconds; unlimited if absent.
     #[serde(default)]
     pub lasts_ms: Option<u64>,
-    /// What goes wrong.
-    pub effect: Effect,
+    /// The effect.
+    pub effect: FaultEffect,
 }
 
-/// What goes wrong with a call.
+/// The effect of a fault on a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Effect {
-    /// It is not run; the answer is this error.
+pub enum FaultEffect {
+    /// The method is not run; the answer is this error.
     Error {
         /// Telegram's code, such as 400.
         code: i32,
         /// Telegram's message, such as `CHAT_ID_INVALID`.
         message: String,
     },
-    /// It is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
+    /// The method is not run; the answer is 420 `FLOOD_WAIT_<seconds>`.
     FloodWait(u32),
-    /// It is not run; the answer says that it was (`boolTrue`, for methods that answer so).
+    /// The method is not run; the answer claims success (`boolTrue`, for methods that return it).
     Pretend,
-    /// It is run, and its answer is held back for so many milliseconds.
+    /// The method is run; its answer is delayed by this many milliseconds.
     DelayMs(u64),
-    /// No answer ever comes; the connection stays.
+    /// No answer is sent; the connection stays open.
     NoAnswer {
-        /// Whether it is run all the same. Default: not.
+        /// Whether the method is run. Default: false.
         #[serde(default)]
         runs: bool,
     },
     /// The connection is closed instead of an answer.
     Disconnect {
-        /// Whether it is run before that. Default: not.
+        /// Whether the method is run first. Default: false.
         #[serde(default)]
         runs: bool,
     },
 }
 
 impl Fault {
-    /// A fault with this effect, for all calls.
-    pub fn new(effect: Effect) -> Self {
+    /// A fault with this effect on all calls.
+    pub fn new(effect: FaultEffect) -> Self {
         Self { account: None, method: None, skip: 0, times: None, lasts_ms: None, effect }
     }
 
     /// The answer is this error.
     pub fn error(code: i32, message: &str) -> Self {
-        Self::new(Effect::Error { code, message: message.to_owned() })
+        Self::new(FaultEffect::Error { code, message: message.to_owned() })
     }
 
-    /// The answer is a flood wait of so many seconds. TDLib waits out short ones by itself.
+    /// The answer is a flood wait of `seconds`. TDLib waits out short ones by itself.
     pub fn flood_wait(seconds: u32) -> Self {
-        Self::new(Effect::FloodWait(seconds))
+        Self::new(FaultEffect::FloodWait(seconds))
     }
 
-    /// The answer says that it is done, and it is not.
+    /// The answer claims success, but the method is not run.
     pub fn pretend() -> Self {
-        Self::new(Effect::Pretend)
+        Self::new(FaultEffect::Pretend)
     }
 
-    /// The answer comes so much later.
+    /// The answer is delayed.
     pub fn delay(delay: Duration) -> Self {
-        Self::new(Effect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+        Self::new(FaultEffect::DelayMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// The method is not run and never answered.
+    /// The method is neither run nor answered.
     pub fn no_answer() -> Self {
-        Self::new(Effect::NoAnswer { runs: false })
+        Self::new(FaultEffect::NoAnswer { runs: false })
     }
 
     /// The method is not run, and the connection is closed.
     pub fn disconnect() -> Self {
-        Self::new(Effect::Disconnect { runs: false })
+        Self::new(FaultEffect::Disconnect { runs: false })
     }
 
-    /// Only for this account of the fleet.
+    /// Only for this default account.
     #[must_use]
     pub fn account(self, account: u32) -> Self {
         Self { account: Some(account), ..self }
@@ -123,31 +123,31 @@ impl Fault {
         Self { method: Some(method.to_owned()), ..self }
     }
 
-    /// Lets so many calls pass first.
+    /// Lets `calls` calls pass first.
     #[must_use]
     pub fn skip(self, calls: u32) -> Self {
         Self { skip: calls, ..self }
     }
 
-    /// Strikes so many calls and is gone.
+    /// Ends after `calls` calls.
     #[must_use]
     pub fn times(self, calls: u32) -> Self {
         Self { times: Some(calls), ..self }
     }
 
-    /// Is gone after so long.
+    /// Ends after `time`.
     #[must_use]
     pub fn lasts(self, time: Duration) -> Self {
         Self { lasts_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), ..self }
     }
 
-    fn hits(&self, account: Option<u32>, method: &str) -> bool {
+    fn matches(&self, account: Option<u32>, method: &str) -> bool {
         (self.account.is_none() || self.account == account)
             && self.method.as_deref().is_none_or(|wanted| wanted == method)
     }
 }
 
-impl Effect {
+impl FaultEffect {
     /// Whether the method is run.
     pub(crate) fn runs(&self) -> bool {
         match self {
@@ -157,7 +157,7 @@ impl Effect {
         }
     }
 
-    /// What it answers with instead of the method.
+    /// The answer that replaces the method's.
     pub(crate) fn answer(&self) -> Option<Result<Vec<u8>, RpcError>> {
         match self {
             Self::Error { code, message } => {
@@ -172,20 +172,20 @@ impl Effect {
     }
 }
 
-/// A fault that was asked for, to remove it by.
+/// Id of an injected fault, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultId(pub u64);
 
-struct Armed {
+struct ActiveFault {
     id: FaultId,
     fault: Fault,
     since: Instant,
     seen: u32,
 }
 
-impl Armed {
-    fn is_over(&self) -> bool {
+impl ActiveFault {
+    fn has_ended(&self) -> bool {
         let late =
             self.fault.lasts_ms.is_some_and(|ms| Duration::from_millis(ms) < self.since.elapsed());
         let used = self.seen.saturating_sub(self.fault.skip);
@@ -193,47 +193,49 @@ impl Armed {
     }
 }
 
-/// All faults that were asked for and are not over.
+/// All active faults.
 #[derive(Default)]
-pub(crate) struct Faults {
-    armed: Mutex<Vec<Armed>>,
+pub(crate) struct FaultInjector {
+    active: Mutex<Vec<ActiveFault>>,
     last: AtomicU64,
 }
 
-impl Faults {
+impl FaultInjector {
     pub(crate) fn add(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        lock(&self.armed).push(Armed { id, fault, since: Instant::now(), seen: 0 });
+        lock(&self.active).push(ActiveFault { id, fault, since: Instant::now(), seen: 0 });
         id
     }
 
-    /// Removes one; `false` when it is over already.
+    /// Removes a fault; `false` when it has already ended.
     pub(crate) fn remove(&self, id: FaultId) -> bool {
-        let mut armed = lock(&self.armed);
-        armed.retain(|armed| !armed.is_over());
-        let before = armed.len();
-        armed.retain(|armed| armed.id != id);
-        armed.len() < before
+        let mut active = lock(&self.active);
+        active.retain(|active| !active.has_ended());
+        let before = active.len();
+        active.retain(|active| active.id != id);
+        active.len() < before
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.armed).clear();
+        lock(&self.active).clear();
     }
 
     pub(crate) fn all(&self) -> Vec<(FaultId, Fault)> {
-        let armed = lock(&self.armed);
-        let live = armed.iter().filter(|armed| !armed.is_over());
-        live.map(|armed| (armed.id, armed.fault.clone())).collect()
+        let active = lock(&self.active);
+        let live = active.iter().filter(|active| !active.has_ended());
+        live.map(|active| (active.id, active.fault.clone())).collect()
     }
 
-    /// What happens to this call: the oldest fault that hits it decides.
-    pub(crate) fn strike(&self, account: Option<u32>, method: &str) -> Option<Effect> {
-        let mut armed = lock(&self.armed);
-        armed.retain(|armed| !armed.is_over());
-        armed.iter_mut().filter(|armed| armed.fault.hits(account, method)).find_map(|armed| {
-            armed.seen += 1;
-            (armed.fault.skip < armed.seen).then(|| armed.fault.effect.clone())
-        })
+    /// The effect on this call: that of the oldest fault that matches.
+    pub(crate) fn effect_for(&self, account: Option<u32>, method: &str) -> Option<FaultEffect> {
+        let mut active = lock(&self.active);
+        active.retain(|active| !active.has_ended());
+        active.iter_mut().filter(|active| active.fault.matches(account, method)).find_map(
+            |active| {
+                active.seen += 1;
+                (active.fault.skip < active.seen).then(|| active.fault.effect.clone())
+            },
+        )
     }
 }
 
@@ -244,43 +246,46 @@ mod tests {
     const SEND: &str = "messages.sendMessage";
 
     fn check(fault: Fault, calls: &[(Option<u32>, &str)]) -> Vec<bool> {
-        let faults = Faults::default();
+        let faults = FaultInjector::default();
         faults.add(fault);
-        calls.iter().map(|(account, method)| faults.strike(*account, method).is_some()).collect()
+        calls
+            .iter()
+            .map(|(account, method)| faults.effect_for(*account, method).is_some())
+            .collect()
     }
 
     #[test]
-    fn a_fault_strikes_only_whom_it_is_meant_for() {
+    fn a_fault_affects_only_the_calls_it_names() {
         let fault = Fault::flood_wait(30).account(2).method(SEND);
         let calls = [(Some(1), SEND), (Some(2), "help.getConfig"), (None, SEND), (Some(2), SEND)];
         assert_eq!(check(fault, &calls), [false, false, false, true]);
     }
 
     #[test]
-    fn it_lets_some_pass_strikes_some_and_is_gone() {
+    fn it_skips_some_calls_affects_some_and_ends() {
         let fault = Fault::error(400, "X").skip(1).times(2);
         assert_eq!(check(fault, &[(None, SEND); 5]), [false, true, true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_gone_after_its_time() {
-        let faults = Faults::default();
+    async fn it_ends_after_its_duration() {
+        let faults = FaultInjector::default();
         let id = faults.add(Fault::no_answer().lasts(Duration::from_secs(1)));
-        assert!(faults.strike(None, SEND).is_some());
+        assert!(faults.effect_for(None, SEND).is_some());
         tokio::time::advance(Duration::from_millis(1001)).await;
-        assert!(faults.strike(None, SEND).is_none());
+        assert!(faults.effect_for(None, SEND).is_none());
         assert!(faults.all().is_empty() && !faults.remove(id));
     }
 
     #[test]
-    fn the_oldest_of_two_decides_until_it_is_removed() {
-        let faults = Faults::default();
+    fn the_older_of_two_faults_wins_until_it_is_removed() {
+        let faults = FaultInjector::default();
         let first = faults.add(Fault::flood_wait(1));
         faults.add(Fault::flood_wait(2));
-        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(1)));
+        assert_eq!(faults.effect_for(None, SEND), Some(FaultEffect::FloodWait(1)));
         assert!(faults.remove(first));
-        assert_eq!(faults.strike(None, SEND), Some(Effect::FloodWait(2)));
+        assert_eq!(faults.effect_for(None, SEND), Some(FaultEffect::FloodWait(2)));
         faults.clear();
-        assert!(faults.strike(None, SEND).is_none());
+        assert!(faults.effect_for(None, SEND).is_none());
     }
 }

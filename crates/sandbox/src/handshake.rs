@@ -14,19 +14,19 @@ use crate::crypto::{
 };
 use crate::sync::lock;
 
-/// Product of two 32-bit primes, which the client has to find: any will do.
+/// Product of two 32-bit primes, which the client has to factorize; any will do.
 const PQ: u64 = 0x17ED_4894_1A08_F981;
 
-/// Why an exchange went no further.
+/// Why a key exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    #[error("an unencrypted message that is no part of a key exchange: {0:08x}")]
+    #[error("an unencrypted message that is not part of a key exchange: {0:08x}")]
     Method(u32),
-    #[error("the message is cut short or malformed")]
+    #[error("the message is truncated or malformed")]
     Malformed,
-    #[error("a step of an exchange that was not begun")]
+    #[error("a step of an unknown exchange")]
     Order,
-    #[error("the data was not encrypted to this data centre's key")]
+    #[error("the data is not encrypted with this data centre's key")]
     Encryption,
     #[error("the client's half of the key is out of range")]
     Range,
@@ -38,35 +38,35 @@ impl From<grammers_tl_types::deserialize::Error> for HandshakeError {
     }
 }
 
-/// A key both sides have.
+/// A key that both sides have derived.
 pub(crate) struct NewKey {
     pub(crate) bytes: AuthKeyBytes,
     /// The salt the client starts with.
     pub(crate) salt: i64,
-    /// Seconds it is good for, when it is a temporary key.
+    /// Lifetime in seconds of a temporary key.
     pub(crate) expires_in: Option<i32>,
 }
 
-/// How long an exchange is remembered.
+/// How long an unfinished exchange is kept.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// All exchanges that were begun, by the client's nonce.
+/// All exchanges in progress, by the client's nonce.
 ///
-/// They belong to no connection: a client that loses one goes on with the exchange on the next,
-/// and may repeat any step of it.
+/// They are not bound to a connection: a client may continue an exchange on a new connection, and
+/// may repeat any step.
 #[derive(Default)]
-pub(crate) struct Exchanges(Mutex<HashMap<[u8; 16], (Instant, Exchange)>>);
+pub(crate) struct PendingExchanges(Mutex<HashMap<[u8; 16], (Instant, KeyExchange)>>);
 
-impl Exchanges {
-    /// The exchange that `body` is a step of, if it is one that was begun.
-    pub(crate) fn find(&self, body: &[u8]) -> Option<Exchange> {
-        // All steps begin with it, after the constructor.
+impl PendingExchanges {
+    /// The exchange that `body` continues, if any.
+    pub(crate) fn find(&self, body: &[u8]) -> Option<KeyExchange> {
+        // In every step, the nonce follows the constructor.
         let nonce = body.get(4..)?.first_chunk()?;
         lock(&self.0).get(nonce).map(|(_, exchange)| exchange.clone())
     }
 
-    /// Keeps an exchange as it is now.
-    pub(crate) fn keep(&self, exchange: Exchange) {
+    /// Stores the current state of an exchange.
+    pub(crate) fn keep(&self, exchange: KeyExchange) {
         let mut all = lock(&self.0);
         all.retain(|_, (since, _)| since.elapsed() < PATIENCE);
         all.insert(exchange.nonce, (Instant::now(), exchange));
@@ -75,7 +75,7 @@ impl Exchanges {
 
 /// One key exchange, from the server's side.
 #[derive(Clone)]
-pub(crate) struct Exchange {
+pub(crate) struct KeyExchange {
     nonce: [u8; 16],
     server_nonce: [u8; 16],
     new_nonce: [u8; 32],
@@ -83,27 +83,27 @@ pub(crate) struct Exchange {
     expires_in: Option<i32>,
 }
 
-/// What a step of the exchange gives back.
-pub(crate) struct Step {
+/// The result of one step of an exchange.
+pub(crate) struct ExchangeStep {
     pub(crate) answer: Vec<u8>,
-    /// The exchange as it is now, if the step changed it.
-    pub(crate) exchange: Option<Exchange>,
+    /// The new state of the exchange, if the step changed it.
+    pub(crate) exchange: Option<KeyExchange>,
     pub(crate) key: Option<NewKey>,
 }
 
-/// Answers one unencrypted message. It takes milliseconds of a core: run it where that is allowed.
+/// Answers one unencrypted message. It takes milliseconds of CPU time: run it on a blocking thread.
 pub(crate) fn step(
-    exchange: Option<Exchange>,
+    exchange: Option<KeyExchange>,
     rsa: &RsaKey,
     now: i32,
     body: &[u8],
-) -> Result<Step, HandshakeError> {
+) -> Result<ExchangeStep, HandshakeError> {
     let (id, arguments) = body.split_first_chunk::<4>().ok_or(HandshakeError::Malformed)?;
     let mut cursor = Cursor::from_slice(arguments);
     match u32::from_le_bytes(*id) {
         functions::ReqPqMulti::CONSTRUCTOR_ID => {
             let request = functions::ReqPqMulti::deserialize(&mut cursor)?;
-            Ok(begin(exchange.unwrap_or_else(|| Exchange::new(request.nonce)), rsa))
+            Ok(begin(exchange.unwrap_or_else(|| KeyExchange::new(request.nonce)), rsa))
         }
         functions::ReqDhParams::CONSTRUCTOR_ID => {
             let request = functions::ReqDhParams::deserialize(&mut cursor)?;
@@ -117,22 +117,22 @@ pub(crate) fn step(
     }
 }
 
-fn begin(exchange: Exchange, rsa: &RsaKey) -> Step {
+fn begin(exchange: KeyExchange, rsa: &RsaKey) -> ExchangeStep {
     let answer = enums::ResPq::Pq(types::ResPq {
         nonce: exchange.nonce,
         server_nonce: exchange.server_nonce,
         pq: PQ.to_be_bytes().to_vec(),
         server_public_key_fingerprints: vec![rsa.fingerprint()],
     });
-    Step { answer: answer.to_bytes(), exchange: Some(exchange), key: None }
+    ExchangeStep { answer: answer.to_bytes(), exchange: Some(exchange), key: None }
 }
 
 fn offer(
-    mut exchange: Exchange,
+    mut exchange: KeyExchange,
     rsa: &RsaKey,
     now: i32,
     request: &functions::ReqDhParams,
-) -> Result<Step, HandshakeError> {
+) -> Result<ExchangeStep, HandshakeError> {
     exchange.check(&request.nonce, &request.server_nonce)?;
     let inner = unpad(&rsa.decrypt(&request.encrypted_data)).ok_or(HandshakeError::Encryption)?;
     let inner = enums::PQInnerData::deserialize(&mut Cursor::from_slice(&inner))?;
@@ -159,13 +159,13 @@ fn offer(
         server_nonce: exchange.server_nonce,
         encrypted_answer,
     });
-    Ok(Step { answer: answer.to_bytes(), exchange: Some(exchange), key: None })
+    Ok(ExchangeStep { answer: answer.to_bytes(), exchange: Some(exchange), key: None })
 }
 
 fn finish(
-    exchange: &Exchange,
+    exchange: &KeyExchange,
     request: functions::SetClientDhParams,
-) -> Result<Step, HandshakeError> {
+) -> Result<ExchangeStep, HandshakeError> {
     exchange.check(&request.nonce, &request.server_nonce)?;
     let mut data = request.encrypted_data;
     decrypt_ige(&mut data, &exchange.aes_key());
@@ -182,10 +182,10 @@ fn finish(
         new_nonce_hash1: take(&sha1(&[&exchange.new_nonce, &[1], &sha1(&[&bytes])[..8]]), 4),
     });
     let key = NewKey { bytes, salt: exchange.first_salt(), expires_in: exchange.expires_in };
-    Ok(Step { answer: answer.to_bytes(), exchange: None, key: Some(key) })
+    Ok(ExchangeStep { answer: answer.to_bytes(), exchange: None, key: Some(key) })
 }
 
-impl Exchange {
+impl KeyExchange {
     fn new(nonce: [u8; 16]) -> Self {
         Self {
             nonce,
@@ -211,7 +211,8 @@ impl Exchange {
     }
 }
 
-/// Undoes `RSA_PAD`: 32 bytes of a masked AES key, then 192 bytes of reversed data and their hash.
+/// Reverses `RSA_PAD`: 32 bytes of a masked AES key, then 192 bytes of reversed data and their
+/// hash.
 fn unpad(block: &[u8; 256]) -> Option<Vec<u8>> {
     let mut key = sha256(&[&block[32..]]);
     key.iter_mut().zip(block).for_each(|(key, mask)| *key ^= mask);
@@ -249,7 +250,7 @@ mod tests {
     }
 
     /// Takes one step, as a connection does.
-    fn take_step(exchanges: &Exchanges, rsa: &RsaKey, body: &[u8]) -> Step {
+    fn take_step(exchanges: &PendingExchanges, rsa: &RsaKey, body: &[u8]) -> ExchangeStep {
         let taken = step(exchanges.find(body), rsa, 5, body).unwrap();
         if let Some(exchange) = &taken.exchange {
             exchanges.keep(exchange.clone());
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_client_may_repeat_every_step_on_another_connection() {
-        let (rsa, exchanges) = (RsaKey::generate(), Exchanges::default());
+        let (rsa, exchanges) = (RsaKey::generate(), PendingExchanges::default());
         let begin = functions::ReqPqMulti { nonce: NONCE }.to_bytes();
         let first = take_step(&exchanges, &rsa, &begin).answer;
         assert_eq!(take_step(&exchanges, &rsa, &begin).answer, first);
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_no_exchange_is_refused() {
+    fn a_step_of_an_unknown_exchange_is_refused() {
         let rsa = RsaKey::generate();
         let finish = functions::SetClientDhParams {
             nonce: NONCE,

@@ -1,9 +1,10 @@
-//! The control API over HTTP: what [`Sandbox`] offers to a test in Rust, for everybody else.
+//! The control API over HTTP: what [`Sandbox`] offers to tests in Rust, for other programs.
 //!
-//! It listens on loopback only and asks for no password: whoever may log in to this machine may
-//! do to the sandbox what they like. `docs/sandbox.md` lists the requests.
+//! It listens on loopback only and has no authentication: every user of this machine can control
+//! the sandbox. `docs/sandbox.md` lists the requests.
 
-use std::collections::BTreeMap;
+mod json;
+
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -12,15 +13,18 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::call_log::RecordedCall;
 use crate::faults::{Fault, FaultId};
 use crate::model::Peer;
-use crate::record::{Call, HotLoop};
 use crate::sandbox::Sandbox;
+use json::{
+    AccountLogin, CallFilter, ClockShiftRequest, ClosedConnections, HomeRequest, NumberedFault,
+    PushRequest, RestartRequest, SandboxSummary, SentMessages, StreamRequest, TextRequest,
+};
 
-/// Most calls one request gives.
+/// Maximum number of calls in one response.
 const MAX_CALLS: usize = 10_000;
 
 /// Serves the control API until the sandbox stops.
@@ -56,20 +60,8 @@ fn router(sandbox: Sandbox) -> Router {
         .with_state(sandbox)
 }
 
-#[derive(Serialize)]
-struct Summary {
-    address: String,
-    socks_address: Option<String>,
-    secret: String,
-    accounts: u32,
-    connections: usize,
-    duplicates: Vec<Option<u32>>,
-    hot_loops: Vec<HotLoop>,
-    unknown_methods: BTreeMap<&'static str, u64>,
-}
-
-async fn state(State(sandbox): State<Sandbox>) -> Json<Summary> {
-    Json(Summary {
+async fn state(State(sandbox): State<Sandbox>) -> Json<SandboxSummary> {
+    Json(SandboxSummary {
         address: sandbox.address().to_string(),
         socks_address: sandbox.socks_address().map(|address| address.to_string()),
         secret: sandbox.secret().to_owned(),
@@ -81,47 +73,31 @@ async fn state(State(sandbox): State<Sandbox>) -> Json<Summary> {
     })
 }
 
-#[derive(Serialize)]
-struct Login {
-    account: u32,
-    phone: String,
-    code: String,
-}
-
-async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<Login>> {
-    let login =
-        |account| Login { account, phone: sandbox.phone(account), code: sandbox.code(account) };
+async fn accounts(State(sandbox): State<Sandbox>) -> Json<Vec<AccountLogin>> {
+    let login = |account| AccountLogin {
+        account,
+        phone: sandbox.phone(account),
+        code: sandbox.code(account),
+    };
     Json((1..=sandbox.accounts()).map(login).collect())
 }
 
-/// Which calls, or whose connections and keys; all if it says nothing.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Which {
-    account: Option<u32>,
-    method: Option<String>,
-}
-
-async fn calls(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> Json<Vec<Call>> {
+async fn calls(
+    State(sandbox): State<Sandbox>,
+    Query(which): Query<CallFilter>,
+) -> Json<Vec<RecordedCall>> {
     let mut calls = sandbox.calls(which.account, which.method.as_deref());
     Json(calls.split_off(calls.len().saturating_sub(MAX_CALLS)))
 }
 
-#[derive(Serialize)]
-struct Numbered {
-    id: FaultId,
-    #[serde(flatten)]
-    fault: Fault,
-}
-
-async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<Numbered>> {
+async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<NumberedFault>> {
     let faults = sandbox.faults().into_iter();
-    Json(faults.map(|(id, fault)| Numbered { id, fault }).collect())
+    Json(faults.map(|(id, fault)| NumberedFault { id, fault }).collect())
 }
 
-async fn inject(State(sandbox): State<Sandbox>, Json(fault): Json<Fault>) -> Json<Numbered> {
+async fn inject(State(sandbox): State<Sandbox>, Json(fault): Json<Fault>) -> Json<NumberedFault> {
     let id = sandbox.inject(fault.clone());
-    Json(Numbered { id, fault })
+    Json(NumberedFault { id, fault })
 }
 
 async fn clear_faults(State(sandbox): State<Sandbox>) -> StatusCode {
@@ -133,16 +109,11 @@ async fn remove_fault(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> St
     found(sandbox.remove_fault(FaultId(id)))
 }
 
-#[derive(Serialize)]
-struct Closed {
-    closed: usize,
-}
-
 async fn drop_connections(
     State(sandbox): State<Sandbox>,
-    Query(which): Query<Which>,
-) -> Json<Closed> {
-    Json(Closed { closed: sandbox.drop_connections(which.account) })
+    Query(which): Query<CallFilter>,
+) -> Json<ClosedConnections> {
+    Json(ClosedConnections { closed: sandbox.drop_connections(which.account) })
 }
 
 async fn refuse(State(sandbox): State<Sandbox>) -> StatusCode {
@@ -155,44 +126,31 @@ async fn admit(State(sandbox): State<Sandbox>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Away {
-    #[serde(default)]
-    away_ms: u64,
-}
-
-async fn restart(State(sandbox): State<Sandbox>, Json(restart): Json<Away>) -> StatusCode {
+async fn restart(
+    State(sandbox): State<Sandbox>,
+    Json(restart): Json<RestartRequest>,
+) -> StatusCode {
     sandbox.restart(Duration::from_millis(restart.away_ms)).await;
     StatusCode::NO_CONTENT
 }
 
-async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> StatusCode {
+async fn lose_keys(State(sandbox): State<Sandbox>, Query(which): Query<CallFilter>) -> StatusCode {
     sandbox.lose_keys(which.account);
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Shift {
-    seconds: i64,
-}
-
-async fn shift_clock(State(sandbox): State<Sandbox>, Json(shift): Json<Shift>) -> StatusCode {
+async fn shift_clock(
+    State(sandbox): State<Sandbox>,
+    Json(shift): Json<ClockShiftRequest>,
+) -> StatusCode {
     sandbox.shift_clock(shift.seconds);
     StatusCode::NO_CONTENT
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Home {
-    data_centre: i32,
 }
 
 async fn set_home(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(home): Json<Home>,
+    Json(home): Json<HomeRequest>,
 ) -> StatusCode {
     sandbox.set_home(account, home.data_centre);
     StatusCode::NO_CONTENT
@@ -218,17 +176,11 @@ async fn thaw(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> Statu
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    text: String,
-}
-
-/// A message from the account's first contact.
+/// Delivers a message from the account's first contact.
 async fn receive(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(message): Json<Text>,
+    Json(message): Json<TextRequest>,
 ) -> StatusCode {
     let handle = sandbox.account(&sandbox.phone(account));
     let from = handle.as_ref().and_then(|handle| handle.contacts().first().copied());
@@ -238,17 +190,10 @@ async fn receive(
     found(from.is_some())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Updates {
-    /// The serialised object, in base64.
-    updates: String,
-}
-
 async fn push(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(push): Json<Updates>,
+    Json(push): Json<PushRequest>,
 ) -> StatusCode {
     match STANDARD.decode(&push.updates) {
         Ok(updates) if sandbox.push(account, &updates) => StatusCode::NO_CONTENT,
@@ -256,28 +201,16 @@ async fn push(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stream {
-    per_second: u32,
-    lasts_ms: u64,
-}
-
-#[derive(Serialize)]
-struct Sent {
-    sent: u64,
-}
-
 async fn stream(
     State(sandbox): State<Sandbox>,
     Path(account): Path<u32>,
-    Json(stream): Json<Stream>,
-) -> Json<Sent> {
+    Json(stream): Json<StreamRequest>,
+) -> Json<SentMessages> {
     let lasts = Duration::from_millis(stream.lasts_ms);
-    Json(Sent { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
+    Json(SentMessages { sent: sandbox.stream_messages(account, stream.per_second, lasts).await })
 }
 
-/// Ends all sessions of an account that clients hold.
+/// Ends all sessions of an account that a client holds.
 async fn revoke(State(sandbox): State<Sandbox>, Path(account): Path<u32>) -> StatusCode {
     let Some(handle) = sandbox.account(&sandbox.phone(account)) else {
         return StatusCode::NOT_FOUND;

@@ -1,4 +1,4 @@
-//! Authorization keys: what a client is known by.
+//! Authorization keys, which identify clients.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::crypto::{AuthKeyBytes, sha1, sha256, take};
 use crate::handshake::NewKey;
 use crate::sync::lock;
 
-/// Seconds after which a key's next salt begins; each is accepted for two of these.
+/// Seconds between two salts of a key; each salt is accepted for two periods.
 const SALT_PERIOD: i32 = 1800;
 
-/// The last 8 bytes of a key's SHA-1: how messages name it.
+/// The last 8 bytes of a key's SHA-1: its id in messages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct KeyId(pub(crate) u64);
@@ -36,15 +36,15 @@ impl fmt::Debug for KeyId {
 pub(crate) struct AuthKey {
     pub(crate) id: KeyId,
     pub(crate) bytes: AuthKeyBytes,
-    /// The data centre it was made with, as the client numbers it.
+    /// The data centre it was created in, as the client numbers it.
     dc: i16,
     first_salt: i64,
     created: i32,
-    /// Unix time at which a temporary key ends; permanent ones do not.
+    /// Unix time at which a temporary key expires; `None` for a permanent one.
     pub(crate) expires: Option<i32>,
 }
 
-/// A key as it is kept between two runs.
+/// A key as it is saved between two runs.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SavedKey {
@@ -56,8 +56,8 @@ pub(crate) struct SavedKey {
     expires: Option<i32>,
 }
 
-/// A salt and the time it is accepted in, unix seconds.
-pub(crate) struct Salt {
+/// A salt and its period of validity, in unix seconds.
+pub(crate) struct ServerSalt {
     pub(crate) since: i32,
     pub(crate) until: i32,
     pub(crate) value: i64,
@@ -91,8 +91,8 @@ impl AuthKey {
         Some(Self { id: KeyId::of(&bytes), bytes, dc, first_salt, created, expires })
     }
 
-    /// The salts that follow each other from `now` on.
-    pub(crate) fn salts(&self, now: i32) -> impl Iterator<Item = Salt> {
+    /// The consecutive salts from `now` on.
+    pub(crate) fn salts(&self, now: i32) -> impl Iterator<Item = ServerSalt> {
         (now / SALT_PERIOD..).map(|period| self.salt(period))
     }
 
@@ -108,43 +108,43 @@ impl AuthKey {
         first || self.salt(period).value == salt || self.salt(period - 1).value == salt
     }
 
-    /// Salts are made of the key and the time, so that none has to be kept.
-    fn salt(&self, period: i32) -> Salt {
+    /// Salts are derived from the key and the time, so none has to be stored.
+    fn salt(&self, period: i32) -> ServerSalt {
         let hash = sha256(&[&self.bytes, &period.to_le_bytes()]);
         let since = period.saturating_mul(SALT_PERIOD);
         let until = since.saturating_add(2 * SALT_PERIOD);
-        Salt { since, until, value: i64::from_le_bytes(take(&hash, 0)) }
+        ServerSalt { since, until, value: i64::from_le_bytes(take(&hash, 0)) }
     }
 }
 
 #[derive(Default)]
-struct Store {
+struct KeyTable {
     keys: HashMap<KeyId, Arc<AuthKey>>,
-    /// A temporary key stands for its permanent one, a key of another data centre for the one that
-    /// its client logged in with.
-    stands_for: HashMap<KeyId, KeyId>,
-    /// Keys that two clients had at once, and the sessions that were told so.
-    dead: HashMap<KeyId, HashSet<i64>>,
+    /// From a temporary key to its permanent one, and from a key of another data centre to the key
+    /// that its client logged in with.
+    bindings: HashMap<KeyId, KeyId>,
+    /// Keys that two clients used at once, and the sessions that have received the error.
+    duplicated: HashMap<KeyId, HashSet<i64>>,
 }
 
 /// All keys of the data centres.
 #[derive(Default)]
-pub(crate) struct KeyStore(Mutex<Store>);
+pub(crate) struct KeyStore(Mutex<KeyTable>);
 
 impl KeyStore {
     /// The keys and bindings of an earlier run.
     pub(crate) fn restored(keys: &[SavedKey], bindings: &[(KeyId, KeyId)]) -> Self {
         let keys = keys.iter().filter_map(AuthKey::restored);
         let keys = keys.map(|key| (key.id, Arc::new(key))).collect();
-        let stands_for = bindings.iter().copied().collect();
-        Self(Mutex::new(Store { keys, stands_for, dead: HashMap::new() }))
+        let bindings = bindings.iter().copied().collect();
+        Self(Mutex::new(KeyTable { keys, bindings, duplicated: HashMap::new() }))
     }
 
-    /// The keys and bindings, for the next run. Those that died are not kept.
+    /// The keys and bindings to save for the next run, without duplicated keys.
     pub(crate) fn saved(&self) -> (Vec<SavedKey>, Vec<(KeyId, KeyId)>) {
         let store = lock(&self.0);
-        let living = store.keys.values().filter(|key| !store.dead.contains_key(&key.id));
-        let bindings = store.stands_for.iter().map(|(from, to)| (*from, *to));
+        let living = store.keys.values().filter(|key| !store.duplicated.contains_key(&key.id));
+        let bindings = store.bindings.iter().map(|(from, to)| (*from, *to));
         (living.map(|key| key.saved()).collect(), bindings.collect())
     }
 
@@ -152,10 +152,10 @@ impl KeyStore {
         lock(&self.0).keys.insert(key.id, Arc::new(key));
     }
 
-    /// The key, if it is known in data centre `dc` and its time is not over at `now`.
+    /// The key, if it is known in data centre `dc` and has not expired at `now`.
     pub(crate) fn get(&self, id: KeyId, dc: i16, now: i32) -> Option<Arc<AuthKey>> {
         let store = lock(&self.0);
-        // A data centre's media servers, with a negative number, know its keys.
+        // The media servers of a data centre, with a negative number, share its keys.
         let known = store.keys.get(&id).filter(|key| key.dc.abs() == dc.abs());
         known.filter(|key| key.expires.is_none_or(|expires| now < expires)).cloned()
     }
@@ -165,21 +165,22 @@ impl KeyStore {
         lock(&self.0).keys.get(&id).filter(|key| key.expires.is_none()).cloned()
     }
 
-    /// All keys there are.
+    /// All keys.
     pub(crate) fn all(&self) -> Vec<KeyId> {
         lock(&self.0).keys.keys().copied().collect()
     }
 
-    /// Forgets a key, and those that stand for it. One that two clients had stays known: the second
-    /// has to be told, too, and a client doubts for a minute that a new key can be unknown.
+    /// Forgets a key and those bound to it. A key that two clients used stays known: the second
+    /// client must get the error, too, and TDLib does not believe for a minute that a new key is
+    /// unknown.
     pub(crate) fn remove(&self, id: KeyId) {
         let mut store = lock(&self.0);
-        if store.dead.contains_key(&id) {
+        if store.duplicated.contains_key(&id) {
             return;
         }
         store.keys.remove(&id);
         let mut orphans = Vec::new();
-        store.stands_for.retain(|from, to| {
+        store.bindings.retain(|from, to| {
             if *to == id {
                 orphans.push(*from);
             }
@@ -190,36 +191,38 @@ impl KeyStore {
         }
     }
 
-    /// From now on `key` is `principal` to the accounts; `false` when it is another already.
+    /// Binds `key` to `principal`; `false` when it is already bound to another key.
     pub(crate) fn bind(&self, key: KeyId, principal: KeyId) -> bool {
-        *lock(&self.0).stands_for.entry(key).or_insert(principal) == principal
+        *lock(&self.0).bindings.entry(key).or_insert(principal) == principal
     }
 
-    /// The key that the accounts know a client by; `None` for a temporary key that is not bound.
+    /// The client's principal key; `None` for a temporary key that is not bound.
     pub(crate) fn principal(&self, id: KeyId) -> Option<KeyId> {
         let store = lock(&self.0);
-        let bound = store.stands_for.get(&id).copied();
+        let bound = store.bindings.get(&id).copied();
         let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
         let permanent = if temporary { bound? } else { id };
-        Some(store.stands_for.get(&permanent).copied().unwrap_or(permanent))
+        Some(store.bindings.get(&permanent).copied().unwrap_or(permanent))
     }
 
-    /// Whether clients get their updates by this key: not by one of another data centre.
+    /// Whether clients receive updates with this key; with a key of another data centre they do
+    /// not.
     pub(crate) fn takes_updates(&self, id: KeyId) -> bool {
         let store = lock(&self.0);
         let temporary = store.keys.get(&id).is_some_and(|key| key.expires.is_some());
-        let permanent = if temporary { store.stands_for.get(&id).copied() } else { Some(id) };
-        permanent.is_some_and(|permanent| !store.stands_for.contains_key(&permanent))
+        let permanent = if temporary { store.bindings.get(&id).copied() } else { Some(id) };
+        permanent.is_some_and(|permanent| !store.bindings.contains_key(&permanent))
     }
 
-    /// Two clients had this key at once: it is of no more use.
-    pub(crate) fn kill(&self, id: KeyId) {
-        lock(&self.0).dead.insert(id, HashSet::new());
+    /// Marks a key as used by two clients at once: it can no longer be used.
+    pub(crate) fn mark_duplicated(&self, id: KeyId) {
+        lock(&self.0).duplicated.insert(id, HashSet::new());
     }
 
-    /// Whether the key died so, and its session `session` has to be told; once.
-    pub(crate) fn died(&self, id: KeyId, session: i64) -> bool {
-        lock(&self.0).dead.get_mut(&id).is_some_and(|told| told.insert(session))
+    /// Whether the key is marked as duplicated and `session` has not yet received the error;
+    /// returns `true` once per session.
+    pub(crate) fn must_report_duplicate(&self, id: KeyId, session: i64) -> bool {
+        lock(&self.0).duplicated.get_mut(&id).is_some_and(|informed| informed.insert(session))
     }
 }
 
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_key_is_nobody_until_it_is_bound_and_ends_in_time() {
+    fn a_temporary_key_has_no_principal_until_it_is_bound_and_expires() {
         let (store, [permanent, temporary, _]) = store();
         assert_eq!(store.principal(temporary), None);
         assert!(store.bind(temporary, permanent));
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_data_centre_is_the_client_it_was_imported_for() {
+    fn a_key_of_another_data_centre_belongs_to_the_client_that_imported_it() {
         let (store, [permanent, _, other]) = store();
         assert!(store.get(other, 1, 0).is_none() && store.get(other, 2, 0).is_some());
         assert!(store.bind(other, permanent) && !store.bind(other, other));

@@ -7,21 +7,31 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::connection;
-use crate::core::Core;
-use crate::transport::Entry;
+use crate::core::SandboxCore;
+use crate::transport::ListenerKind;
 
-/// How long to wait before trying again what the operating system refused.
+/// Delay before retrying after an error of the operating system.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Takes clients on `address`, beginning with `listener`, except while they are not wanted: then
-/// the port is closed.
-pub(crate) async fn run(core: Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
+/// Accepts clients on `address`, starting with `listener`. While clients are refused, the port is
+/// closed.
+pub(crate) async fn run(
+    core: Arc<SandboxCore>,
+    entry: ListenerKind,
+    listener: TcpListener,
+    address: SocketAddr,
+) {
     let stop = core.stop.clone();
     let taking = take(&core, entry, listener, address);
     stop.run_until_cancelled(taking).await;
 }
 
-async fn take(core: &Arc<Core>, entry: Entry, listener: TcpListener, address: SocketAddr) {
+async fn take(
+    core: &Arc<SandboxCore>,
+    entry: ListenerKind,
+    listener: TcpListener,
+    address: SocketAddr,
+) {
     let mut wanted = core.connections.wanted();
     let mut open = Some(listener);
     core.connections.set_listening(true);
@@ -42,7 +52,7 @@ async fn take(core: &Arc<Core>, entry: Entry, listener: TcpListener, address: So
                 Ok((stream, peer)) => {
                     core.tasks.spawn(connection::serve(Arc::clone(core), entry, stream, peer));
                 }
-                // The client has gone, or there are too many open files: others may still come.
+                // The client has disconnected, or too many files are open: keep accepting.
                 Err(error) => {
                     debug!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -57,13 +67,13 @@ async fn until(wanted: &mut watch::Receiver<bool>, state: bool) {
     drop(wanted.wait_for(|wanted| *wanted == state).await);
 }
 
-/// Opens the port again.
+/// Reopens the port.
 async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => return listener,
             Err(error) => {
-                warn!(%error, %address, "the sandbox's port is taken");
+                warn!(%error, %address, "the sandbox's port cannot be reopened");
                 tokio::time::sleep(PAUSE).await;
             }
         }

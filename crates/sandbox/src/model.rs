@@ -1,308 +1,39 @@
-//! The accounts of the sandbox: what Telegram would know, apart from how it is asked for.
+//! The accounts of the sandbox: what Telegram knows, independent of its API.
 
 mod account;
 mod blocks;
+mod change_log;
 mod chat;
+mod default_accounts;
 mod delivery;
-mod fleet;
 mod ids;
 mod login;
 mod mailbox;
-mod news;
 mod password;
-mod person;
 mod privacy;
-mod saved;
 mod seed;
 mod session;
-
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use crate::keys::KeyId;
+mod user_profile;
+mod world;
 
 pub(crate) use account::{Account, Contact};
 pub use blocks::BlockList;
-pub(crate) use blocks::Blocks;
-pub(crate) use chat::{ChannelBox, Chat, ChatKind};
-pub(crate) use delivery::{Draft, Place};
-pub(crate) use fleet::{fleet_code, fleet_phone, fleet_user};
+pub(crate) use blocks::BlockLists;
+pub(crate) use change_log::{AccountChange, ChangeLog};
+pub(crate) use chat::{ChannelHistory, Chat, ChatKind};
+pub(crate) use default_accounts::{
+    default_code, default_number, default_phone, default_user, default_world,
+};
+pub(crate) use delivery::{DeliveredMessage, MessageDraft, deliver};
 pub use ids::{ChatId, Peer, UserId};
-pub(crate) use login::{CodeWay, LoginTokens, SentCode};
-pub(crate) use mailbox::{Change, Dialog, Mailbox, Message, count};
-pub(crate) use news::{News, NewsLog};
-pub(crate) use password::{Password, PasswordError};
-pub use person::Reach;
-pub(crate) use person::{Person, SERVICE_USER, access_hash};
-pub(crate) use privacy::Privacy;
+pub(crate) use login::{CodeDelivery, LoginTokens, SentCode};
+pub(crate) use mailbox::{Dialog, Mailbox, MailboxChange, StoredMessage, count};
+pub(crate) use password::{PasswordError, SrpPassword};
+pub(crate) use privacy::PrivacyRules;
 pub use privacy::{GlobalPrivacy, PrivacyKey, PrivacyRule};
-pub(crate) use seed::Seed;
 pub use seed::SeedError;
-pub(crate) use session::{Device, LoginSession, Website};
-
-/// What a key is to the accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is not logged in.
-    Guest,
-    /// It is logged in as this user.
-    Member(UserId),
-    /// It was logged in, and its session was ended from elsewhere.
-    Revoked,
-}
-
-/// Who hears of something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// All sessions of an account, but for the one that caused it.
-    Account { user: UserId, except: Option<KeyId> },
-    /// One client, logged in or not.
-    Key(KeyId),
-}
-
-impl Audience {
-    /// The same, without `key`.
-    pub(crate) fn but(self, key: KeyId) -> Self {
-        match self {
-            Self::Account { user, .. } => Self::Account { user, except: Some(key) },
-            Self::Key(_) => self,
-        }
-    }
-}
-
-/// The most messages that one chat is to get in one run.
-const MESSAGES_A_RUN: i32 = 1_000_000;
-
-/// Everything there is.
-#[derive(Debug, Default)]
-pub(crate) struct World {
-    people: BTreeMap<UserId, Person>,
-    chats: BTreeMap<ChatId, Chat>,
-    accounts: BTreeMap<UserId, Account>,
-    phones: HashMap<String, UserId>,
-    usernames: HashMap<String, Peer>,
-    members: HashMap<KeyId, UserId>,
-    revoked: HashSet<KeyId>,
-    /// By the digits of the phone number.
-    pub(crate) codes: HashMap<String, SentCode>,
-    pub(crate) login_tokens: LoginTokens,
-    pub(crate) bot_tokens: HashMap<String, UserId>,
-}
-
-impl World {
-    /// The default fleet.
-    pub(crate) fn with_accounts(count: u32, now: i32) -> Self {
-        let mut world = Self::default();
-        world.add_person(Person::new(SERVICE_USER, "Telegram", ""));
-        (1..=count).for_each(|number| world.add_fleet_account(number, now));
-        world
-    }
-
-    pub(crate) fn add_person(&mut self, person: Person) {
-        if let Some(username) = &person.username {
-            self.usernames.insert(username.to_lowercase(), Peer::User(person.id));
-        }
-        self.people.insert(person.id, person);
-    }
-
-    pub(crate) fn add_chat(&mut self, chat: Chat) {
-        if let Some(username) = &chat.username {
-            self.usernames.insert(username.to_lowercase(), chat.peer());
-        }
-        self.chats.insert(chat.id, chat);
-    }
-
-    /// Adds the account of a person who is already here.
-    pub(crate) fn add_account(&mut self, account: Account) {
-        let phone = self.people.get(&account.user).map(|person| person.phone.clone());
-        if let Some(phone) = phone.filter(|phone| !phone.is_empty()) {
-            self.phones.insert(phone, account.user);
-        }
-        self.accounts.insert(account.user, account);
-    }
-
-    /// Adds a bot; its token.
-    pub(crate) fn add_bot(&mut self, username: &str) -> String {
-        let id = self.next_user();
-        let mut bot = Person::new(id, username, "");
-        (bot.bot, bot.username) = (true, Some(username.to_owned()));
-        self.add_person(bot);
-        self.add_account(Account::new(id, String::new()));
-        let token = format!("{}:{:032x}", id.0, u128::from_le_bytes(crate::crypto::random()));
-        self.bot_tokens.insert(token.clone(), id);
-        token
-    }
-
-    pub(crate) fn person_mut(&mut self, user: UserId) -> Option<&mut Person> {
-        self.people.get_mut(&user)
-    }
-
-    pub(crate) fn person(&self, user: UserId) -> Option<&Person> {
-        self.people.get(&user)
-    }
-
-    pub(crate) fn chat(&self, chat: ChatId) -> Option<&Chat> {
-        self.chats.get(&chat)
-    }
-
-    pub(crate) fn chat_mut(&mut self, chat: ChatId) -> Option<&mut Chat> {
-        self.chats.get_mut(&chat)
-    }
-
-    /// What there is now has always been there: no client is told of it. In a sandbox that has run
-    /// so many times before, what comes has numbers that its clients have not seen.
-    pub(crate) fn settle(&mut self, runs: u32) {
-        let later = i32::try_from(runs).unwrap_or(i32::MAX).saturating_mul(MESSAGES_A_RUN);
-        self.accounts.values_mut().for_each(|account| account.mailbox.settle(later));
-        let supergroups = self.chats.values_mut().filter_map(Chat::channel_mut);
-        supergroups.for_each(|supergroup| supergroup.settle(later));
-    }
-
-    /// The groups that `user` is in.
-    pub(crate) fn chats_of(&self, user: UserId) -> impl Iterator<Item = &Chat> {
-        self.chats.values().filter(move |chat| chat.has(user))
-    }
-
-    pub(crate) fn account(&self, user: UserId) -> Option<&Account> {
-        self.accounts.get(&user)
-    }
-
-    pub(crate) fn account_mut(&mut self, user: UserId) -> Option<&mut Account> {
-        self.accounts.get_mut(&user)
-    }
-
-    /// The account a phone number belongs to, however it is written.
-    pub(crate) fn by_phone(&self, phone: &str) -> Option<&Account> {
-        self.accounts.get(self.phones.get(&digits(phone))?)
-    }
-
-    /// Whoever has this username, in any case.
-    pub(crate) fn by_username(&self, username: &str) -> Option<Peer> {
-        self.usernames.get(&username.to_lowercase()).copied()
-    }
-
-    /// A number that no user has yet.
-    pub(crate) fn next_user(&self) -> UserId {
-        UserId(self.people.last_key_value().map_or(0, |(id, _)| id.0) + 1)
-    }
-
-    pub(crate) fn standing(&self, key: KeyId) -> Standing {
-        match self.members.get(&key) {
-            Some(user) => Standing::Member(*user),
-            None if self.revoked.contains(&key) => Standing::Revoked,
-            None => Standing::Guest,
-        }
-    }
-
-    /// The account `key` is logged in to.
-    pub(crate) fn account_of(&mut self, key: KeyId) -> Option<&mut Account> {
-        self.accounts.get_mut(self.members.get(&key)?)
-    }
-
-    /// Logs `key` in.
-    pub(crate) fn log_in(&mut self, key: KeyId, user: UserId, device: Device, now: i32) {
-        if let Some(account) = self.accounts.get_mut(&user) {
-            account.sessions.retain(|session| session.key != Some(key));
-            account.add_session(Some(key), device, now);
-            self.members.insert(key, user);
-            self.revoked.remove(&key);
-        }
-    }
-
-    /// Notes that `key` still owes the account's password.
-    pub(crate) fn await_password(&mut self, key: KeyId, user: UserId, device: Device, now: i32) {
-        if let Some(account) = self.accounts.get_mut(&user) {
-            account.sessions.retain(|session| session.key != Some(key));
-            account.add_session(Some(key), device, now);
-            if let Some(session) = account.session_of(key) {
-                session.password_pending = true;
-            }
-        }
-    }
-
-    /// The account whose password `key` still owes.
-    pub(crate) fn awaiting_password(&mut self, key: KeyId) -> Option<&mut Account> {
-        let owes = |session: &LoginSession| session.key == Some(key) && session.password_pending;
-        self.accounts.values_mut().find(|account| account.sessions.iter().any(owes))
-    }
-
-    /// Ends the sessions of `user` that `which` chooses; the keys that held them, `None` for those
-    /// that were in the list only.
-    pub(crate) fn revoke(
-        &mut self,
-        user: UserId,
-        which: impl Fn(&LoginSession) -> bool,
-    ) -> Vec<Option<KeyId>> {
-        let Some(account) = self.accounts.get_mut(&user) else { return Vec::new() };
-        let ended = account.sessions.extract_if(.., |session| which(session));
-        let ended: Vec<Option<KeyId>> = ended.map(|session| session.key).collect();
-        for key in ended.iter().flatten() {
-            self.members.remove(key);
-            self.revoked.insert(*key);
-        }
-        ended
-    }
-
-    /// Forgets a key that exists no longer, and its session.
-    pub(crate) fn forget_key(&mut self, key: KeyId) {
-        if let Standing::Member(user) = self.standing(key) {
-            self.revoke(user, |session| session.key == Some(key));
-        }
-        self.revoked.remove(&key);
-    }
-
-    /// The keys that an audience is made of.
-    pub(crate) fn keys_of(&self, audience: Audience) -> HashSet<KeyId> {
-        let (user, except) = match audience {
-            Audience::Key(key) => return HashSet::from([key]),
-            Audience::Account { user, except } => (user, except),
-        };
-        let sessions = self.accounts.get(&user).into_iter().flat_map(|account| &account.sessions);
-        let sessions = sessions.filter(|session| !session.password_pending);
-        sessions.filter_map(|session| session.key).filter(|key| Some(*key) != except).collect()
-    }
-
-    /// What `user` asks of strangers who want to write to them.
-    pub(crate) fn reach(&self, user: UserId) -> Reach {
-        match self.accounts.get(&user).map(|account| account.global_privacy) {
-            None => self.people.get(&user).map_or(Reach::Anyone, |person| person.reach),
-            Some(global) if global.new_chats_require_premium => Reach::Premium,
-            Some(global) if 0 < global.message_price => Reach::Paid(global.message_price),
-            Some(_) => Reach::Anyone,
-        }
-    }
-}
-
-/// A phone number without what people put between its digits.
-pub(crate) fn digits(phone: &str) -> String {
-    phone.chars().filter(char::is_ascii_digit).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: KeyId = KeyId(1);
-
-    #[test]
-    fn a_login_adds_a_session_and_a_revoke_ends_it() {
-        let mut world = World::with_accounts(2, 0);
-        let user = world.by_phone("+1 555 000 00 02").unwrap().user;
-        world.log_in(KEY, user, Device::default(), 5);
-        assert_eq!(world.standing(KEY), Standing::Member(user));
-        assert_eq!(world.account_of(KEY).unwrap().sessions.len(), 2);
-        assert_eq!(world.revoke(user, |session| session.key.is_some()), [Some(KEY)]);
-        assert_eq!(world.standing(KEY), Standing::Revoked);
-        assert!(world.keys_of(Audience::Account { user, except: None }).is_empty());
-    }
-
-    #[test]
-    fn a_client_that_owes_the_password_is_not_logged_in() {
-        let mut world = World::with_accounts(1, 0);
-        world.await_password(KEY, fleet_user(1), Device::default(), 5);
-        assert_eq!(world.standing(KEY), Standing::Guest);
-        let audience = Audience::Account { user: fleet_user(1), except: None };
-        assert!(world.keys_of(audience).is_empty());
-        assert_eq!(world.awaiting_password(KEY).unwrap().user, fleet_user(1));
-        assert!(world.awaiting_password(KeyId(2)).is_none());
-    }
-}
+pub(crate) use seed::{apply_seed, read_seed};
+pub(crate) use session::{DeviceInfo, LoginSession, Website};
+pub use user_profile::ContactRequirement;
+pub(crate) use user_profile::{SERVICE_USER, UserProfile, access_hash};
+pub(crate) use world::{KeyStatus, PushTarget, World, digits};

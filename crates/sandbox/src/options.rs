@@ -1,34 +1,34 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How a sandbox is set up.
+/// Configuration of a sandbox.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Where clients connect. Anything but a loopback address is refused. Default: `127.0.0.1`, a
-    /// free port.
+pub struct SandboxOptions {
+    /// Address for clients; loopback only. Default: a free port of `127.0.0.1`.
     pub listen: SocketAddr,
-    /// Where clients connect as to a SOCKS5 server; loopback only. Default: nowhere.
+    /// Address of the SOCKS5 listener; loopback only. Default: none.
     pub socks: Option<SocketAddr>,
-    /// Where the control API listens (HTTP); loopback only. Default: nowhere.
+    /// Address of the HTTP control API; loopback only. Default: none.
     pub control: Option<SocketAddr>,
-    /// A directory (made if it is not there) for what a restarted sandbox needs to know its clients
-    /// again: keys, and who is logged in; give it the same `listen` and `accounts` then. Default:
-    /// nothing is kept.
+    /// Directory (created if missing) where the sandbox saves its keys and logins, so that clients
+    /// stay logged in across a restart with the same `listen` and `accounts`. Default: nothing is
+    /// saved.
     pub state: Option<PathBuf>,
-    /// Accounts of the default fleet, numbered from 1. Default: 1.
+    /// Number of default accounts, numbered from 1. Default: 1.
     pub accounts: u32,
-    /// A TOML file with accounts and people of one's own; `examples/seed.toml` has every field.
-    /// Default: only the fleet.
+    /// A TOML file with additional accounts and users; `examples/seed.toml` has every field.
+    /// Default: only the default accounts.
     pub seed: Option<PathBuf>,
-    /// How many of the last calls are kept for [`Sandbox::calls`]. Default: 100,000.
+    /// Number of calls kept for [`Sandbox::calls`]. Default: 100,000.
     ///
     /// [`Sandbox::calls`]: crate::Sandbox::calls
     pub recorded_calls: usize,
-    /// Calls of one method by one client within five seconds that count as a loop. Default: 100.
+    /// Number of calls of one method by one client within five seconds that counts as a loop.
+    /// Default: 100.
     pub hot_loop: u32,
 }
 
-impl Default for Options {
+impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

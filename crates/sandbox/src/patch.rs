@@ -1,4 +1,4 @@
-//! The copy of libtdjson that trusts this data centre's key, and no other.
+//! The copy of libtdjson that trusts only this data centre's key.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use tempfile::TempDir;
 
-/// Telegram's two keys as the library holds them: each stands exactly once, between two NULs.
+/// Telegram's two keys as stored in the library: each occurs exactly once, between two NULs.
 const KEYS: [&str; 2] = [
     "-----BEGIN RSA PUBLIC KEY-----\nMIIBCgKCAQEA6LszBcC1LGzyr992NzE0",
     "-----BEGIN RSA PUBLIC KEY-----\nMIIBCgKCAQEAyMEdY1aR+sCR3ZSJrtzt",
 ];
 const KEY_END: &[u8] = b"-----END RSA PUBLIC KEY-----";
 
-/// Where the library looks for data centres when its own do not answer, proxy or not.
+/// Where the library looks for data centres when its own do not answer, with or without a proxy.
 ///
-/// They become loopback addresses, so that a silent sandbox never sends a client outside.
+/// They are replaced by loopback addresses, so that a client of a silent sandbox never goes
+/// outside.
 const RECOVERY: [(&str, &str); 7] = [
     ("", "dns.google/resolve"),
     ("", "mozilla.cloudflare-dns.com/dns-query"),
@@ -40,12 +41,12 @@ pub enum PatchError {
     /// The patched copy could not be written.
     #[error("cannot write the patched library")]
     Write(#[source] io::Error),
-    /// The library's bytes are not what the patch was made for.
-    #[error("the library is none that can be patched: {0}")]
+    /// The library does not contain the expected bytes.
+    #[error("the library cannot be patched: {0}")]
     Unexpected(&'static str),
 }
 
-/// A patched library in a private directory of its own; both are removed on drop.
+/// A patched library in a private directory; both are removed on drop.
 #[derive(Debug)]
 pub struct PatchedLibrary {
     path: PathBuf,
@@ -79,7 +80,7 @@ impl PatchedLibrary {
     }
 }
 
-/// Where `needle` stands, if it stands there once.
+/// The position of `needle`, if it occurs exactly once.
 fn only(haystack: &[u8], needle: &[u8], what: &'static str) -> Result<usize, PatchError> {
     let mut found = memmem::find_iter(haystack, needle);
     match (found.next(), found.next()) {
@@ -89,7 +90,7 @@ fn only(haystack: &[u8], needle: &[u8], what: &'static str) -> Result<usize, Pat
 }
 
 fn soname(bytes: &[u8]) -> Result<String, PatchError> {
-    const WHAT: &str = "it has not one SONAME of libtdjson";
+    const WHAT: &str = "it does not have exactly one SONAME of libtdjson";
     let start = only(bytes, SONAME, WHAT)? + 1;
     let length = bytes[start..].iter().take(64).position(|byte| *byte == 0);
     let name = length.and_then(|length| str::from_utf8(&bytes[start..start + length]).ok());
@@ -97,7 +98,7 @@ fn soname(bytes: &[u8]) -> Result<String, PatchError> {
 }
 
 fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchError> {
-    let at = only(bytes, marker, "a key of Telegram does not stand in it exactly once")?;
+    let at = only(bytes, marker, "a key of Telegram does not occur exactly once")?;
     let surrounded =
         at > 0 && bytes[at - 1] == 0 && bytes.get(at + pem.len()).is_some_and(|byte| *byte == 0);
     let target = bytes.get_mut(at..at + pem.len()).filter(|old| old.ends_with(KEY_END));
@@ -106,15 +107,17 @@ fn replace_key(bytes: &mut [u8], marker: &[u8], pem: &[u8]) -> Result<(), PatchE
             target.copy_from_slice(pem);
             Ok(())
         }
-        _ => Err(PatchError::Unexpected("a key of Telegram is not as long as ours")),
+        _ => {
+            Err(PatchError::Unexpected("a key of Telegram does not have the sandbox key's length"))
+        }
     }
 }
 
-/// Puts loopback where the host of `url` stands; the text keeps its length.
+/// Replaces the host of `url` by loopback; the text keeps its length.
 fn redirect(bytes: &mut [u8], scheme: &str, url: &str) -> Result<(), PatchError> {
-    // What is a whole string in the library is also the tail of a longer one: the NUL decides.
+    // A whole string in the library is also the tail of a longer one: the NUL distinguishes them.
     let text = ["\0", scheme, url].concat();
-    let at = only(bytes, text.as_bytes(), "a recovery address does not stand in it exactly once")?;
+    let at = only(bytes, text.as_bytes(), "a recovery address does not occur exactly once")?;
     let host_and_slash = url.find('/').map_or(url.len(), |slash| slash + 1);
     let target = &mut bytes[at + 1 + scheme.len()..][..host_and_slash];
     let (host, path) = target.split_at_mut(LOOPBACK.len());
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_holds_our_key_twice_and_no_outside_address() {
+    fn the_copy_contains_the_sandbox_key_twice_and_no_outside_address() {
         let pem = RsaKey::generate().public_pem();
         let source = library(&pem);
         let (patched, bytes) = patch(&source, &pem).unwrap();
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_is_private_and_goes_with_the_value() {
+    fn the_directory_is_private_and_removed_on_drop() {
         let pem = RsaKey::generate().public_pem();
         let (patched, _) = patch(&library(&pem), &pem).unwrap();
         let directory = patched.path().parent().unwrap().to_owned();

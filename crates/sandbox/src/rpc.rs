@@ -1,22 +1,25 @@
-//! The methods of Telegram's API that the sandbox answers: one file per area, one table per file.
+//! The methods of Telegram's API that the sandbox implements: one file per area, one table per
+//! file.
 //!
-//! A method is an `impl Handle for functions::<area>::<Method>` and a row in its area's `METHODS`.
+//! A method is an `impl MethodHandler for functions::<area>::<Method>` and a row in its area's `METHODS`.
 
-mod blank;
 mod blocks;
 mod bots;
 mod chats;
 mod contacts;
+mod defaults;
 mod describe;
 mod dialogs;
 mod help;
 mod login;
 mod messages;
-mod news;
+mod method;
+mod notify;
 mod online;
 mod password;
 mod peers;
 mod privacy;
+mod privacy_rules;
 mod qr;
 mod sessions;
 mod settings;
@@ -25,24 +28,17 @@ mod updates;
 mod users;
 mod websites;
 
-use std::borrow::Cow;
-use std::fmt::Debug;
-use std::net::IpAddr;
-
-use grammers_tl_types::{
-    Cursor, Deserializable, Identifiable, RemoteCall, Serializable, enums, name_for_id,
-};
-
-use crate::keys::KeyId;
-use crate::model::{Account, Audience, UserId, World};
-use describe::View;
+use grammers_tl_types::name_for_id;
 
 pub(crate) use login::code_of_new;
-pub(crate) use messages::news;
+pub(crate) use messages::message_pushes;
+pub(crate) use method::{
+    CallContext, Caller, ClientInfo, MethodEntry, MethodHandler, RpcError, UpdatePush,
+};
 pub(crate) use qr::scanned;
 pub(crate) use sessions::log_out;
 
-const AREAS: &[&[Entry]] = &[
+const AREAS: &[&[MethodEntry]] = &[
     blocks::METHODS,
     bots::METHODS,
     chats::METHODS,
@@ -64,166 +60,8 @@ const AREAS: &[&[Entry]] = &[
 ];
 
 /// The method with this constructor id.
-pub(crate) fn find(id: u32) -> Option<&'static Entry> {
-    AREAS.iter().copied().flatten().find(|entry| entry.id == id)
-}
-
-/// What separates a test data centre's number from the ordinary one's.
-const TEST_DC: u16 = 10_000;
-
-/// An error of a call, as Telegram words it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RpcError {
-    pub(crate) code: i32,
-    pub(crate) message: Cow<'static, str>,
-}
-
-impl RpcError {
-    /// 400: the arguments do not fit.
-    pub(crate) const fn bad_request(message: &'static str) -> Self {
-        Self { code: 400, message: Cow::Borrowed(message) }
-    }
-
-    /// 403: it is not for this account.
-    pub(crate) const fn forbidden(message: Cow<'static, str>) -> Self {
-        Self { code: 403, message }
-    }
-
-    /// 406: the client must not show it.
-    pub(crate) const fn not_acceptable(message: &'static str) -> Self {
-        Self { code: 406, message: Cow::Borrowed(message) }
-    }
-
-    /// 401: the key is not, or no longer, logged in.
-    pub(crate) const fn unauthorized(message: &'static str) -> Self {
-        Self { code: 401, message: Cow::Borrowed(message) }
-    }
-}
-
-/// What a client says of itself in `initConnection`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Client {
-    pub(crate) api_id: i32,
-    pub(crate) device_model: String,
-    pub(crate) system_version: String,
-    pub(crate) app_version: String,
-}
-
-/// Who calls.
-pub(crate) struct Caller {
-    pub(crate) key: KeyId,
-    /// The data centre the client believes to talk to.
-    pub(crate) dc: i16,
-    pub(crate) address: IpAddr,
-    pub(crate) client: Client,
-}
-
-impl Caller {
-    /// The number of the data centre, 1 to 5, whatever it is used for.
-    pub(crate) fn data_centre(&self) -> i32 {
-        i32::from(self.dc.unsigned_abs() % TEST_DC)
-    }
-
-    /// Whether the client asks for a test data centre.
-    pub(crate) fn is_test(&self) -> bool {
-        self.dc.unsigned_abs() > TEST_DC
-    }
-}
-
-/// Updates on their way.
-pub(crate) struct Push {
-    pub(crate) to: Audience,
-    pub(crate) updates: enums::Updates,
-}
-
-/// What a handler works with.
-pub(crate) struct Ctx<'a> {
-    pub(crate) world: &'a mut World,
-    pub(crate) caller: &'a Caller,
-    /// Unix seconds.
-    pub(crate) now: i32,
-    /// Sent after the answer.
-    pub(crate) pushes: Vec<Push>,
-}
-
-impl Ctx<'_> {
-    /// The caller's own account.
-    pub(crate) fn account(&mut self) -> Result<&mut Account, RpcError> {
-        let key = self.caller.key;
-        self.world.account_of(key).ok_or(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))
-    }
-
-    /// The caller's own user.
-    fn me(&mut self) -> Result<UserId, RpcError> {
-        Ok(self.account()?.user)
-    }
-
-    /// The world as the caller may see it.
-    fn view(&mut self) -> Result<View<'_>, RpcError> {
-        let viewer = self.me()?;
-        Ok(View { world: self.world, viewer })
-    }
-}
-
-/// A method the sandbox answers.
-pub(crate) trait Handle: RemoteCall + Deserializable + Identifiable + Debug {
-    /// Whether only a logged-in client may call it.
-    const NEEDS_LOGIN: bool = true;
-
-    /// Does it, and gives its answer.
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError>;
-}
-
-/// A row of a table: one method.
-pub(crate) struct Entry {
-    id: u32,
-    needs_login: bool,
-    run: fn(&mut Ctx<'_>, &[u8]) -> Result<Vec<u8>, RpcError>,
-    describe: fn(&[u8]) -> String,
-}
-
-impl Entry {
-    const fn of<M: Handle>() -> Self
-    where
-        M::Return: Serializable,
-    {
-        Self {
-            id: M::CONSTRUCTOR_ID,
-            needs_login: M::NEEDS_LOGIN,
-            run: run::<M>,
-            describe: describe::<M>,
-        }
-    }
-
-    /// The arguments in `body`, for people.
-    pub(crate) fn describe(&self, body: &[u8]) -> String {
-        (self.describe)(body)
-    }
-
-    pub(crate) fn needs_login(&self) -> bool {
-        self.needs_login
-    }
-
-    /// Decodes the call in `body`, runs it, encodes the answer.
-    pub(crate) fn run(&self, ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
-        (self.run)(ctx, body)
-    }
-}
-
-fn run<M: Handle>(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError>
-where
-    M::Return: Serializable,
-{
-    let method: M = decode(body).ok_or(RpcError::bad_request("INPUT_REQUEST_INVALID"))?;
-    Ok(method.handle(ctx)?.to_bytes())
-}
-
-fn describe<M: Handle>(body: &[u8]) -> String {
-    decode::<M>(body).map_or_else(String::new, |method| format!("{method:?}"))
-}
-
-fn decode<M: Deserializable>(body: &[u8]) -> Option<M> {
-    M::deserialize(&mut Cursor::from_slice(body.get(4..)?)).ok()
+pub(crate) fn find(id: u32) -> Option<&'static MethodEntry> {
+    AREAS.iter().copied().flatten().find(|entry| entry.id() == id)
 }
 
 /// The name of a method, such as `auth.sendCode`.
@@ -233,32 +71,36 @@ pub(crate) fn name(id: u32) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
     use std::net::Ipv4Addr;
 
-    use grammers_tl_types::{functions, types};
+    use grammers_tl_types::{enums, functions, types};
 
     use super::*;
-    use crate::model::{Chat, Device, Peer, PrivacyKey, PrivacyRule, fleet_user};
+    use crate::keys::KeyId;
+    use crate::model::{
+        Chat, DeviceInfo, Peer, PrivacyKey, PrivacyRule, UserId, World, default_user, default_world,
+    };
 
     const KEY: KeyId = KeyId(1);
 
     /// Two accounts; [`KEY`] is logged in to the first.
     fn world() -> World {
-        let mut world = World::with_accounts(2, 0);
-        world.log_in(KEY, fleet_user(1), Device::default(), 0);
+        let mut world = default_world(2, 0);
+        world.log_in(KEY, default_user(1), DeviceInfo::default(), 0);
         world
     }
 
     /// The error that a call of the first account gets.
-    fn refusal<M: Handle>(world: &mut World, call: M) -> Option<Cow<'static, str>> {
-        let client = Client::default();
+    fn refusal<M: MethodHandler>(world: &mut World, call: M) -> Option<Cow<'static, str>> {
+        let client = ClientInfo::default();
         let caller = Caller { key: KEY, dc: 1, address: Ipv4Addr::LOCALHOST.into(), client };
-        let mut ctx = Ctx { world, caller: &caller, now: 0, pushes: Vec::new() };
+        let mut ctx = CallContext { world, caller: &caller, now: 0, pushes: Vec::new() };
         call.handle(&mut ctx).err().map(|error| error.message)
     }
 
     fn input_user(world: &World, user: UserId) -> types::InputUser {
-        let access_hash = world.person(user).unwrap().access_hash();
+        let access_hash = world.user(user).unwrap().access_hash();
         types::InputUser { user_id: user.0, access_hash }
     }
 
@@ -268,15 +110,15 @@ mod tests {
 
     #[test]
     fn no_method_is_in_two_tables() {
-        let mut ids: Vec<u32> = AREAS.iter().copied().flatten().map(|entry| entry.id).collect();
+        let mut ids: Vec<u32> = AREAS.iter().copied().flatten().map(MethodEntry::id).collect();
         ids.sort_unstable();
         assert!(ids.is_sorted_by(|a, b| a < b));
     }
 
     #[test]
-    fn who_is_named_with_another_access_hash_is_not_found() {
+    fn a_user_with_a_wrong_access_hash_is_not_found() {
         let mut world = world();
-        let right = input_user(&world, fleet_user(2));
+        let right = input_user(&world, default_user(2));
         let wrong = types::InputUser { access_hash: 5, ..right.clone() };
         let full = |user| functions::users::GetFullUser { id: enums::InputUser::User(user) };
         assert_eq!(refusal(&mut world, full(right)), None);
@@ -284,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn neither_strangers_groups_nor_oneself_can_be_blocked() {
+    fn neither_unknown_groups_nor_oneself_can_be_blocked() {
         let mut world = world();
         let block = |id| functions::contacts::Block { my_stories_from: false, id };
         let oneself = block(enums::InputPeer::PeerSelf);
         assert_eq!(refusal(&mut world, oneself).unwrap(), "CONTACT_ID_INVALID");
-        let theirs: Vec<Peer> = world.chats_of(fleet_user(2)).map(Chat::peer).collect();
+        let theirs: Vec<Peer> = world.chats_of(default_user(2)).map(Chat::peer).collect();
         let refusals = theirs.into_iter().map(|peer| {
             let peer = match peer {
                 Peer::Channel(chat) => enums::InputPeer::Channel(types::InputPeerChannel {
@@ -308,7 +150,7 @@ mod tests {
     #[test]
     fn rules_are_checked_as_telegram_does() {
         let mut world = world();
-        let group = world.chats_of(fleet_user(1)).next().unwrap().id.0;
+        let group = world.chats_of(default_user(1)).next().unwrap().id.0;
         let many = types::InputPrivacyValueAllowChatParticipants { chats: vec![group; 21] };
         let many = enums::InputPrivacyRule::InputPrivacyValueAllowChatParticipants(many);
         assert_eq!(refusal(&mut world, set_about(vec![many])).unwrap(), "PRIVACY_TOO_LONG");
@@ -317,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn users_that_cannot_be_named_are_left_out_of_rules() {
+    fn unknown_users_are_left_out_of_rules() {
         let mut world = world();
-        let known = enums::InputUser::User(input_user(&world, fleet_user(2)));
+        let known = enums::InputUser::User(input_user(&world, default_user(2)));
         let unknown = types::InputUser { user_id: 4, access_hash: 4 };
         let users = vec![known, enums::InputUser::User(unknown.clone())];
         let allow = types::InputPrivacyValueAllowUsers { users };
@@ -330,8 +172,8 @@ mod tests {
             enums::InputPrivacyRule::InputPrivacyValueAllowUsers(allow),
         ];
         assert_eq!(refusal(&mut world, set_about(rules)), None);
-        let kept = world.account(fleet_user(1)).unwrap().privacy.rules(PrivacyKey::About);
-        let allowed = PrivacyRule::AllowUsers(vec![fleet_user(2)]);
+        let kept = world.account(default_user(1)).unwrap().privacy.rules(PrivacyKey::About);
+        let allowed = PrivacyRule::AllowUsers(vec![default_user(2)]);
         assert_eq!(kept, [allowed, PrivacyRule::RestrictAll]);
     }
 }

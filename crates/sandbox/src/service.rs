@@ -1,34 +1,34 @@
-//! Messages of the protocol itself: everything that is no method of Telegram's API.
+//! MTProto service messages: everything that is not a method of Telegram's API.
 
 use grammers_tl_types::{
     Cursor, Deserializable, Identifiable, Serializable, enums, functions, types,
 };
 
-use crate::core::Core;
+use crate::core::SandboxCore;
 use crate::envelope::{EnvelopeError, Message};
 use crate::keys::AuthKey;
-use crate::session::{Progress, SessionId};
+use crate::session::{RequestProgress, SessionId};
 
-/// Where a message came from.
-pub(crate) struct Sender<'a> {
-    pub(crate) core: &'a Core,
+/// The origin of a message.
+pub(crate) struct MessageSource<'a> {
+    pub(crate) core: &'a SandboxCore,
     pub(crate) key: &'a AuthKey,
     pub(crate) session: SessionId,
 }
 
-/// The most salts one request gets.
+/// Maximum number of salts per request.
 const MAX_SALTS: usize = 64;
-/// In a message's state: it was received.
+/// Message state: received.
 const RECEIVED: u8 = 4;
-/// In a message's state: an answer to it was made.
+/// Message state: answered.
 const ANSWERED: u8 = 64;
-/// In a message's state: nothing is known about it.
+/// Message state: unknown.
 const UNKNOWN: u8 = 1;
 
-/// Handles `message` if it is one of the protocol; `false` when it is a call of the API.
-pub(crate) fn handle(from: &Sender<'_>, message: &Message) -> Result<bool, EnvelopeError> {
+/// Handles a service message; returns `false` for a method call.
+pub(crate) fn handle(from: &MessageSource<'_>, message: &Message) -> Result<bool, EnvelopeError> {
     let body = message.body.get(4..).unwrap_or_default();
-    let Sender { core, session, .. } = *from;
+    let MessageSource { core, session, .. } = *from;
     match message.constructor() {
         types::MsgsAck::CONSTRUCTOR_ID => {
             let ack: types::MsgsAck = read(body)?;
@@ -71,7 +71,7 @@ pub(crate) fn handle(from: &Sender<'_>, message: &Message) -> Result<bool, Envel
     Ok(true)
 }
 
-impl Sender<'_> {
+impl MessageSource<'_> {
     fn answer(&self, request: i64, content: bool, body: Vec<u8>) {
         self.core.sessions.answer(self.session, &self.core.clock, request, (content, body));
     }
@@ -81,12 +81,12 @@ fn read<T: Deserializable>(body: &[u8]) -> Result<T, EnvelopeError> {
     T::deserialize(&mut Cursor::from_slice(body)).map_err(|_| EnvelopeError::Malformed)
 }
 
-fn pong(from: &Sender<'_>, msg_id: i64, ping_id: i64) {
+fn pong(from: &MessageSource<'_>, msg_id: i64, ping_id: i64) {
     let pong = enums::Pong::Pong(types::Pong { msg_id, ping_id });
     from.answer(msg_id, false, pong.to_bytes());
 }
 
-fn future_salts(from: &Sender<'_>, request: i64, wanted: i32) -> Vec<u8> {
+fn future_salts(from: &MessageSource<'_>, request: i64, wanted: i32) -> Vec<u8> {
     let now = from.core.clock.now();
     let count = usize::try_from(wanted).unwrap_or(0).clamp(1, MAX_SALTS);
     let salts = from.key.salts(now).take(count).map(|salt| types::FutureSalt {
@@ -94,7 +94,7 @@ fn future_salts(from: &Sender<'_>, request: i64, wanted: i32) -> Vec<u8> {
         valid_until: salt.until,
         salt: salt.value,
     });
-    // The vector and what is in it are bare in this type alone.
+    // Only in this type are the vector and its elements bare.
     let mut body = Vec::new();
     types::FutureSalts::CONSTRUCTOR_ID.serialize(&mut body);
     request.serialize(&mut body);
@@ -103,17 +103,17 @@ fn future_salts(from: &Sender<'_>, request: i64, wanted: i32) -> Vec<u8> {
     body
 }
 
-fn states(from: &Sender<'_>, requests: &[i64]) -> Vec<u8> {
+fn states(from: &MessageSource<'_>, requests: &[i64]) -> Vec<u8> {
     let progress = from.core.sessions.progress(from.session, &from.core.clock, requests);
-    let state = |progress: Option<Progress>| match progress {
+    let state = |progress: Option<RequestProgress>| match progress {
         None => UNKNOWN,
-        Some(Progress::Taken) => RECEIVED,
-        Some(Progress::Answered(_)) => RECEIVED | ANSWERED,
+        Some(RequestProgress::Taken) => RECEIVED,
+        Some(RequestProgress::Answered(_)) => RECEIVED | ANSWERED,
     };
     progress.into_iter().map(state).collect()
 }
 
-fn destroy_session(from: &Sender<'_>, request: i64, session_id: i64) {
+fn destroy_session(from: &MessageSource<'_>, request: i64, session_id: i64) {
     let known = from.core.sessions.destroy(SessionId { session: session_id, ..from.session });
     let answer = if known {
         enums::DestroySessionRes::DestroySessionOk(types::DestroySessionOk { session_id })

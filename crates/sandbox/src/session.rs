@@ -1,4 +1,4 @@
-//! Sessions of MTProto: what was sent to a client, what came from it, and where to reach it now.
+//! MTProto sessions: what was sent to a client, what it sent, and its current connection.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -10,50 +10,50 @@ use crate::envelope::{Message, seal};
 use crate::keys::{AuthKey, KeyId};
 use crate::sync::lock;
 
-/// Messages of a client that are remembered, to know a repetition.
+/// Number of client messages remembered to detect repetitions.
 const REMEMBERED: usize = 4096;
 
-/// A session as packets name it.
+/// The id of a session in packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId {
-    /// The key its packets are encrypted with, temporary or not.
+    /// The key that encrypts its packets, temporary or permanent.
     pub(crate) key: KeyId,
     pub(crate) session: i64,
 }
 
-/// A packet on its way to a client.
-pub(crate) type Outbox = UnboundedSender<Vec<u8>>;
+/// Queue of packets to a client.
+pub(crate) type PacketSender = UnboundedSender<Vec<u8>>;
 
-/// One connection of this data centre, by a number that is never used again.
+/// Number of a connection; never reused.
 pub(crate) type ConnectionId = u64;
 
-/// How far a message of the client has come.
+/// Progress of a client message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// It was taken; nothing answers it yet, or nothing ever will.
+pub(crate) enum RequestProgress {
+    /// Received; not answered, yet or ever.
     Taken,
-    /// The message with this id answers it.
+    /// Answered by the message with this id.
     Answered(i64),
 }
 
-struct Session {
+struct ProtocolSession {
     key: Arc<AuthKey>,
     number: i64,
     contents: i32,
-    link: Option<(ConnectionId, Outbox)>,
+    link: Option<(ConnectionId, PacketSender)>,
     greeted: bool,
-    /// What the client has not acknowledged, by message id.
+    /// Messages that the client has not acknowledged, by id.
     unacked: BTreeMap<i64, Message>,
-    taken: HashMap<i64, Progress>,
+    taken: HashMap<i64, RequestProgress>,
     order: VecDeque<i64>,
-    /// Whose updates are sent here: the key that the accounts know the client by. `None` for
-    /// sessions that only load files.
+    /// The principal key of the client whose updates are sent here. `None` for sessions that only
+    /// load files.
     updates: Option<KeyId>,
-    /// The client has asked here what is new: only its main session does.
+    /// Whether the client has requested updates here: only its main session does.
     main: bool,
 }
 
-impl Session {
+impl ProtocolSession {
     fn new(key: Arc<AuthKey>, number: i64) -> Self {
         Self {
             key,
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// Sends `body`; what is content is kept until the client acknowledges it.
+    /// Sends `body`; a content message is kept until the client acknowledges it.
     fn send(&mut self, clock: &Clock, kind: MessageKind, content: bool, body: Vec<u8>) -> i64 {
         let message = Message {
             id: clock.message_id(kind),
@@ -88,50 +88,50 @@ impl Session {
     fn write(&self, clock: &Clock, message: &Message) {
         if let Some((_, outbox)) = &self.link {
             let salt = self.key.current_salt(clock.now());
-            // A connection that has just ended: the message stays unacknowledged.
+            // If the connection has just ended, the message stays unacknowledged.
             outbox.send(seal(&self.key, salt, self.number, message)).ok();
         }
     }
 }
 
-/// All sessions of the data centres.
+/// All sessions.
 #[derive(Default)]
-pub(crate) struct Sessions {
-    all: Mutex<HashMap<SessionId, Session>>,
+pub(crate) struct SessionTable {
+    all: Mutex<HashMap<SessionId, ProtocolSession>>,
 }
 
-impl Sessions {
-    /// Notes that packets of `id` now come and go on `connection`; what an earlier connection lost
-    /// is sent again there.
+impl SessionTable {
+    /// Moves session `id` to `connection`, and resends there what is not acknowledged.
     pub(crate) fn attach(
         &self,
         id: SessionId,
         key: &Arc<AuthKey>,
-        (connection, outbox): (ConnectionId, &Outbox),
+        (connection, outbox): (ConnectionId, &PacketSender),
         clock: &Clock,
     ) {
         let mut all = lock(&self.all);
-        let session = all.entry(id).or_insert_with(|| Session::new(Arc::clone(key), id.session));
+        let session =
+            all.entry(id).or_insert_with(|| ProtocolSession::new(Arc::clone(key), id.session));
         if session.link.as_ref().is_none_or(|(known, _)| *known != connection) {
             session.link = Some((connection, outbox.clone()));
             session.unacked.values().for_each(|message| session.write(clock, message));
         }
     }
 
-    /// Whether the client is yet to be told that this session is new; told once.
+    /// Returns `true` once per session: the client must then be notified that it is new.
     pub(crate) fn greet(&self, id: SessionId) -> bool {
         let mut all = lock(&self.all);
         all.get_mut(&id).is_some_and(|session| !std::mem::replace(&mut session.greeted, true))
     }
 
-    /// Forgets a connection that has ended.
+    /// Removes a connection that has ended.
     pub(crate) fn detach(&self, connection: ConnectionId) {
         for session in lock(&self.all).values_mut() {
             session.link.take_if(|(known, _)| *known == connection);
         }
     }
 
-    /// Sends a message that belongs to no request.
+    /// Sends a message that does not answer a request.
     pub(crate) fn send(&self, id: SessionId, clock: &Clock, content: bool, body: Vec<u8>) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.send(clock, MessageKind::Push, content, body);
@@ -149,13 +149,13 @@ impl Sessions {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             let answer = session.send(clock, MessageKind::Answer, content, body);
             if let Some(progress) = session.taken.get_mut(&request) {
-                *progress = Progress::Answered(answer);
+                *progress = RequestProgress::Answered(answer);
             }
         }
     }
 
-    /// Takes the client's message `request`; `false` when it had come before: its answer, if the
-    /// client has not got it, is then sent again.
+    /// Registers the client's message `request`; `false` when it is a repetition: its answer is
+    /// then resent unless acknowledged.
     pub(crate) fn take(&self, id: SessionId, clock: &Clock, request: i64) -> bool {
         let mut all = lock(&self.all);
         let Some(session) = all.get_mut(&id) else { return false };
@@ -163,7 +163,7 @@ impl Sessions {
             resend(session, clock, request);
             return false;
         }
-        session.taken.insert(request, Progress::Taken);
+        session.taken.insert(request, RequestProgress::Taken);
         session.order.push_back(request);
         if session.order.len() > REMEMBERED
             && let Some(oldest) = session.order.pop_front()
@@ -173,20 +173,20 @@ impl Sessions {
         true
     }
 
-    /// Has never seen the client's message `request`.
+    /// Forgets the client's message `request`, so that a repetition is handled as new.
     pub(crate) fn forget(&self, id: SessionId, request: i64) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.taken.remove(&request);
         }
     }
 
-    /// What became of the client's messages, in their order; answers not acknowledged go out again.
+    /// The progress of client messages, in order; answers that are not acknowledged are resent.
     pub(crate) fn progress(
         &self,
         id: SessionId,
         clock: &Clock,
         requests: &[i64],
-    ) -> Vec<Option<Progress>> {
+    ) -> Vec<Option<RequestProgress>> {
         let all = lock(&self.all);
         let Some(session) = all.get(&id) else { return vec![None; requests.len()] };
         requests
@@ -198,7 +198,7 @@ impl Sessions {
             .collect()
     }
 
-    /// Sends messages of the server again, if the client has not acknowledged them.
+    /// Resends server messages that the client has not acknowledged.
     pub(crate) fn resend(&self, id: SessionId, clock: &Clock, messages: &[i64]) {
         if let Some(session) = lock(&self.all).get(&id) {
             let lost = messages.iter().filter_map(|message| session.unacked.get(message));
@@ -206,14 +206,14 @@ impl Sessions {
         }
     }
 
-    /// The client has these messages of the server.
+    /// Removes server messages that the client has acknowledged.
     pub(crate) fn acknowledge(&self, id: SessionId, messages: &[i64]) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.unacked.retain(|id, _| !messages.contains(id));
         }
     }
 
-    /// Forgets a session; whether it was known.
+    /// Forgets a session; `false` when it is unknown.
     pub(crate) fn destroy(&self, id: SessionId) -> bool {
         lock(&self.all).remove(&id).is_some()
     }
@@ -223,16 +223,20 @@ impl Sessions {
         lock(&self.all).clear();
     }
 
-    /// Sends the updates of the client that is known by `principal` to this session from now on.
+    /// Sends the updates of the client with key `principal` to this session from now on.
     pub(crate) fn subscribe(&self, id: SessionId, principal: KeyId) {
         if let Some(session) = lock(&self.all).get_mut(&id) {
             session.updates = Some(principal);
         }
     }
 
-    /// Notes that `id` is its client's main session, and finds other such sessions that are
-    /// connected now and whose key `same` accepts: another client has the key too.
-    pub(crate) fn twins(&self, id: SessionId, same: impl Fn(KeyId) -> bool) -> Vec<SessionId> {
+    /// Marks `id` as a main session, and returns the other connected main sessions whose key `same`
+    /// accepts: those belong to another client with the same key.
+    pub(crate) fn other_main_sessions(
+        &self,
+        id: SessionId,
+        same: impl Fn(KeyId) -> bool,
+    ) -> Vec<SessionId> {
         let mut all = lock(&self.all);
         if let Some(session) = all.get_mut(&id) {
             session.main = true;
@@ -242,12 +246,13 @@ impl Sessions {
         live.map(|(other, _)| *other).collect()
     }
 
-    /// Whether a connection carries this session now.
+    /// Whether the session is connected.
     pub(crate) fn is_connected(&self, id: SessionId) -> bool {
         lock(&self.all).get(&id).is_some_and(|session| session.link.is_some())
     }
 
-    /// Sends `body` to every connected session that gets the updates of a client `wanted` accepts.
+    /// Sends `body` to every connected session that receives the updates of a key accepted by
+    /// `wanted`.
     pub(crate) fn push(&self, clock: &Clock, body: &[u8], wanted: impl Fn(KeyId) -> bool) {
         for session in lock(&self.all).values_mut() {
             if session.link.is_some() && session.updates.is_some_and(&wanted) {
@@ -257,8 +262,8 @@ impl Sessions {
     }
 }
 
-fn resend(session: &Session, clock: &Clock, request: i64) {
-    if let Some(Progress::Answered(answer)) = session.taken.get(&request)
+fn resend(session: &ProtocolSession, clock: &Clock, request: i64) {
+    if let Some(RequestProgress::Answered(answer)) = session.taken.get(&request)
         && let Some(message) = session.unacked.get(answer)
     {
         session.write(clock, message);

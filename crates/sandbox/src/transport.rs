@@ -1,63 +1,46 @@
 //! From a TCP stream to frames: obfuscated2 with the intermediate or padded intermediate framing,
 //! as TDLib speaks it to an MTProto proxy.
 
+mod error;
 mod frame;
 mod obfuscation;
 mod socks;
 
-use std::io;
-
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+pub(crate) use error::TransportError;
 pub(crate) use frame::{Frame, FrameReader, FrameWriter};
+pub(crate) use obfuscation::ProxySecret;
 
 use obfuscation::HEADER;
 
-/// The 16 bytes a proxy's clients have to know.
-pub(crate) type Secret = [u8; 16];
-
-/// Why a stream is not, or no longer, MTProto's.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TransportError {
-    #[error("cannot read from the client")]
-    Read(#[source] io::Error),
-    #[error("cannot write to the client")]
-    Write(#[source] io::Error),
-    #[error("the header names no transport of ours: a client without the secret")]
-    Header,
-    #[error("the client speaks no SOCKS5 that is served here")]
-    Socks,
-    #[error("a frame of {0} bytes")]
-    Length(usize),
-}
-
-/// A stream that has shown its header.
-pub(crate) struct Accepted {
+/// A stream whose header has been read.
+pub(crate) struct AcceptedStream {
     pub(crate) reader: FrameReader,
     pub(crate) writer: FrameWriter,
     /// The data centre the client asks for: 1 to 5, 10,000 more for a test one, negative for media.
     pub(crate) dc: i16,
 }
 
-/// What clients take a listener for.
+/// The kind of proxy that a listener offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum ListenerKind {
     /// An MTProto proxy with this secret.
-    Proxy(Secret),
-    /// A SOCKS5 server, behind which the data centre is.
+    Proxy(ProxySecret),
+    /// A SOCKS5 server in front of the data centre.
     Socks,
 }
 
-/// Lets a client in and reads its obfuscation header; one that does not know the secret is refused.
+/// Accepts a client and reads its obfuscation header; a client without the secret is refused.
 pub(crate) async fn accept(
     mut stream: TcpStream,
-    entry: Entry,
-) -> Result<Accepted, TransportError> {
+    entry: ListenerKind,
+) -> Result<AcceptedStream, TransportError> {
     stream.set_nodelay(true).map_err(TransportError::Read)?;
     let secret = match entry {
-        Entry::Proxy(secret) => Some(secret),
-        Entry::Socks => {
+        ListenerKind::Proxy(secret) => Some(secret),
+        ListenerKind::Socks => {
             socks::greet(&mut stream).await?;
             None
         }
@@ -66,7 +49,7 @@ pub(crate) async fn accept(
     stream.read_exact(&mut header).await.map_err(TransportError::Read)?;
     let keys = obfuscation::open(header, secret.as_ref()).ok_or(TransportError::Header)?;
     let (read, write) = stream.into_split();
-    Ok(Accepted {
+    Ok(AcceptedStream {
         reader: FrameReader::new(read, keys.from_client),
         writer: FrameWriter::new(write, keys.to_client, keys.padded),
         dc: keys.dc,

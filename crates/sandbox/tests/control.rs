@@ -1,17 +1,19 @@
-//! The control API, as anybody without Rust has it.
+//! The HTTP control API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use sandbox::{Fault, Options, Sandbox};
+use sandbox::{Fault, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn start() -> Sandbox {
     let control = Some("127.0.0.1:0".parse().unwrap());
-    Sandbox::start(Options { accounts: 2, control, ..Options::default() }).await.unwrap()
+    sandbox::start(SandboxOptions { accounts: 2, control, ..SandboxOptions::default() })
+        .await
+        .unwrap()
 }
 
-/// One request: its status, and its answer if it is JSON.
+/// Sends one request; returns its status, and its answer if that is JSON.
 async fn ask(sandbox: &Sandbox, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let mut stream = TcpStream::connect(sandbox.control_address().unwrap()).await.unwrap();
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -47,7 +49,7 @@ async fn a_fault_is_injected_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_fault_nobody_understands_is_refused() {
+async fn an_unknown_fault_is_refused() {
     let sandbox = start().await;
     for fault in [
         json!({"effect": {"flood": 31}}),

@@ -1,20 +1,22 @@
-//! Every setting: its default, its limits, its meaning.
+//! All settings, with their defaults and limits.
 //!
-//! Settings come from the defaults here, then one TOML file, then the environment
-//! (`TDFLEET__SECTION__FIELD`), each over the one before. This is the only crate that reads files
-//! or the environment for them, once, at start; each part of the daemon is given its own section by
-//! value. All faults are reported together, each with the name of its setting.
+//! Settings come from the defaults, then one TOML file, then the environment
+//! (`TDFLEET__SECTION__FIELD`); each source overrides the ones before. Only this crate reads them,
+//! once, at startup; each part of the daemon receives its own section by value. All faults are
+//! reported together, each with the name of its setting.
 
+mod faults;
 mod load;
-mod ranges;
+mod name_set;
+mod number_ranges;
 mod sections;
-mod words;
 
-pub use load::{Fault, Faults, Sources};
-pub use ranges::Ranges;
+pub use faults::{SettingFault, SettingFaults};
+pub use load::{SettingSources, load};
+pub use name_set::NameSet;
+pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, Credentials, LogFormat, LogSettings, OwnershipSettings, ProxySettings,
-    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramSettings, WorkerSettings,
+    BrokerSettings, LogSettings, OwnershipSettings, ProxySettings, PublisherSettings, QueueType,
+    Settings, TdlibSettings, TelegramCredentials, TelegramSettings, WorkerSettings,
 };
-pub use words::Words;

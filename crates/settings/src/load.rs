@@ -1,83 +1,46 @@
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
+use crate::faults::{SettingFault, SettingFaults};
 use crate::sections::Settings;
 
-/// Where settings are read from, above the defaults.
+/// The sources of settings that override the defaults.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub struct SettingSources {
     /// A TOML file.
     pub file: Option<PathBuf>,
-    /// `TDFLEET__SECTION__FIELD` variables; the process's own when `None`.
+    /// `TDFLEET__SECTION__FIELD` variables; those of the process when `None`.
     pub environment: Option<HashMap<String, String>>,
 }
 
-/// One thing that is wrong with the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Name of the setting, such as `broker.prefetch`, or of the file.
-    pub setting: String,
-    /// What is wrong, without the value: it may be a secret.
-    pub problem: String,
-}
-
-/// Everything that is wrong with the settings.
-#[derive(Debug, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(Vec<Fault>);
-
-impl Faults {
-    pub(crate) fn add(&mut self, setting: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Fault { setting: setting.into(), problem: problem.into() });
-    }
-
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Fault { setting, problem }) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{setting}: {problem}")?;
+/// Reads and checks the settings.
+///
+/// # Errors
+///
+/// All faults found: an unreadable file, unknown names, wrong types, values out of range.
+pub fn load(sources: SettingSources) -> Result<Settings, SettingFaults> {
+    let mut faults = SettingFaults::default();
+    let merged = merge(sources).map_err(SettingFaults::from)?;
+    for (name, leaf) in leaves(&merged) {
+        if let Err(error) = Settings::deserialize(leaf) {
+            faults.add(name, problem(&error));
         }
-        Ok(())
     }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let settings = Settings::deserialize(merged).map_err(|error| SettingFault {
+        setting: "settings".to_owned(),
+        problem: problem(&error),
+    })?;
+    settings.check(&mut faults);
+    if faults.is_empty() { Ok(settings) } else { Err(faults) }
 }
 
-impl Settings {
-    /// Reads and checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// Every fault there is: an unreadable file, unknown names, wrong types, values out of range.
-    pub fn load(sources: Sources) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let merged = merge(sources).map_err(|fault| Faults(vec![fault]))?;
-        for (name, leaf) in leaves(&merged) {
-            if let Err(error) = Settings::deserialize(leaf) {
-                faults.add(name, problem(&error));
-            }
-        }
-        if !faults.0.is_empty() {
-            return Err(faults);
-        }
-        let settings = Settings::deserialize(merged).map_err(|error| {
-            Faults(vec![Fault { setting: "settings".to_owned(), problem: problem(&error) }])
-        })?;
-        settings.check(&mut faults);
-        if faults.0.is_empty() { Ok(settings) } else { Err(faults) }
-    }
-}
-
-fn merge(sources: Sources) -> Result<Value, Fault> {
+fn merge(sources: SettingSources) -> Result<Value, SettingFault> {
     let mut builder = Config::builder();
     let shown = sources.file.as_ref().map(|path| path.display().to_string());
     if let Some(path) = sources.file {
@@ -87,7 +50,7 @@ fn merge(sources: Sources) -> Result<Value, Fault> {
         .prefix_separator("__")
         .separator("__")
         .source(sources.environment);
-    let fault = |error: ConfigError| Fault {
+    let fault = |error: ConfigError| SettingFault {
         setting: shown.clone().unwrap_or_else(|| "environment".to_owned()),
         problem: first_line(&error),
     };
@@ -95,7 +58,7 @@ fn merge(sources: Sources) -> Result<Value, Fault> {
     merged.try_deserialize::<Value>().map_err(fault)
 }
 
-/// Each `section.field` by itself, so that every wrong one is found and not only the first.
+/// Each `section.field` separately, so that every invalid one is found, not only the first.
 fn leaves(merged: &Value) -> Vec<(String, Value)> {
     let ValueKind::Table(sections) = &merged.kind else { return Vec::new() };
     let mut leaves = Vec::new();
@@ -119,7 +82,7 @@ fn table(key: &str, value: Value) -> Value {
     Value::new(None, ValueKind::Table(map))
 }
 
-/// The fault in words, never with the value.
+/// Describes the problem, never with the value.
 fn problem(error: &ConfigError) -> String {
     match error {
         ConfigError::Type { expected, .. } => format!("must be {expected}"),
@@ -134,7 +97,7 @@ fn problem(error: &ConfigError) -> String {
     }
 }
 
-/// A parser's message goes on to quote the line it failed on, which may hold a secret.
+/// The later lines of a parser's message quote the input, which may be a secret.
 fn first_line(error: &ConfigError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
@@ -151,17 +114,17 @@ mod tests {
         std::fs::write(&file, toml).unwrap();
         let environment =
             environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::load(Sources { file: Some(file), environment: Some(environment) })
+        super::load(SettingSources { file: Some(file), environment: Some(environment) })
             .map_err(|faults| faults.to_string())
     }
 
     #[test]
-    fn defaults_are_sound() {
+    fn defaults_are_valid() {
         assert_eq!(load("", &[]).unwrap().shard_count, 64);
     }
 
     #[test]
-    fn the_environment_stands_above_the_file() {
+    fn the_environment_overrides_the_file() {
         let settings = load(
             "shard_count = 8\n[broker]\nprefetch = 5\n[worker]\naccounts = '1-3, 7'",
             &[
@@ -222,12 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_toml_or_not_there_is_named() {
+    fn a_missing_or_malformed_file_is_named() {
         let faults = load("[broker]\nuri = hush hush", &[]).unwrap_err();
         assert!(faults.contains("tdfleet.toml: ") && !faults.contains("hush"), "{faults}");
         let missing =
-            Sources { file: Some("nowhere.toml".into()), environment: Some(HashMap::new()) };
-        let faults = Settings::load(missing).unwrap_err().to_string();
+            SettingSources { file: Some("nowhere.toml".into()), environment: Some(HashMap::new()) };
+        let faults = super::load(missing).unwrap_err().to_string();
         assert!(faults.starts_with("nowhere.toml: "), "{faults}");
     }
 }

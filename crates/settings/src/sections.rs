@@ -1,4 +1,4 @@
-//! The sections; the doc comment of a field is its documentation.
+//! The sections; the doc comment of a field documents the setting.
 
 mod broker;
 mod log;
@@ -11,14 +11,14 @@ mod worker;
 use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
-pub use log::{LogFormat, LogSettings};
+pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
 pub use publisher::PublisherSettings;
 pub use tdlib::TdlibSettings;
-pub use telegram::{Credentials, ProxySettings, TelegramSettings};
+pub use telegram::{ProxySettings, TelegramCredentials, TelegramSettings};
 pub use worker::WorkerSettings;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
 /// All settings of one process.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Settings {
     /// First word of every exchange, queue, channel and key, so that several installations can
     /// share a server. Letters, digits, `_` and `-`. Default: `tdfleet`.
     pub namespace: String,
-    /// Number of shards, 1 to 1000; the same for every process of an installation, for ever.
+    /// Number of shards, 1 to 1000; the same for every process of an installation, and never changed.
     /// Default: 64.
     pub shard_count: u16,
     /// `[log]`
@@ -63,7 +63,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if self.namespace.is_empty() || !self.namespace.chars().all(word) {
             faults.add("namespace", "must be letters, digits, `_` and `-`");

@@ -1,3 +1,5 @@
+//! The command line; `tdfleet --help` prints these comments.
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
@@ -7,7 +9,7 @@ use contracts::{AccountId, EventId, Shard};
 #[derive(Parser)]
 #[command(name = "tdfleet", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Settings file (TOML); variables such as `TDFLEET__BROKER__URI` stand above it.
+    /// Settings file (TOML). Environment variables such as `TDFLEET__BROKER__URI` override it.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -16,55 +18,57 @@ pub(crate) struct Cli {
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Subcommand {
-    /// Runs the accounts of this worker's shards.
+    /// Runs a worker: one member of the fleet, with its share of the accounts.
     ///
-    /// Commands come from RabbitMQ, events go to Redis. SIGTERM finishes what runs and closes every
-    /// account; a second one ends the process at once.
+    /// It takes commands from RabbitMQ and writes events to Redis. On SIGTERM or SIGINT it finishes
+    /// running commands and closes its accounts; a second signal ends the process immediately.
     Worker(WorkerArgs),
-    /// Runs everything in one process.
+    /// Runs everything in one process, without RabbitMQ and Redis.
     Run(RunArgs),
     /// Sends one command and prints its answer.
     ///
-    /// Exit code 0: it has a result; 1: it failed (the answer is printed all the same); 75: no
-    /// answer came in time, it may still be run.
+    /// Exit codes: 0 - the command succeeded; 1 - it failed (the answer is printed as well); 75 - no
+    /// answer arrived in time, and the command may still run.
     Send(SendArgs),
-    /// Prints events, one JSON object a line.
+    /// Prints events as they arrive, one JSON object per line.
     Events(EventsArgs),
-    /// Writes the contract's documents (JSON Schemas, AsyncAPI, command reference) into a directory.
+    /// Generates the contract's documents: JSON Schemas, AsyncAPI and the command reference.
     #[command(hide = true)]
     Documents(DocumentsArgs),
-    /// Shows which worker owns which shard, and moves shards.
+    /// Lists shards and their owners, and moves shards between workers.
     #[command(subcommand)]
     Shards(ShardsCommand),
-    /// Shows the workers of the fleet.
+    /// Lists the workers of the fleet.
     #[command(subcommand)]
     Workers(WorkersCommand),
-    /// Looks at messages that nobody could carry out, sends them again, throws them away.
+    /// Lists, shows, redrives and purges dead letters: messages that could not be processed.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Looks at everything a worker needs, and says what to do about what is wrong.
+    /// Checks everything that a worker needs, and suggests a remedy for each problem.
     ///
-    /// It changes nothing, and may run beside workers. Exit code 0: nothing is wrong (there may be
-    /// warnings); 1: something is; 78: the settings are wrong.
+    /// It changes nothing and can run while workers do. Exit codes: 0 - no errors (there may be
+    /// warnings); 1 - something is wrong; 78 - the settings are invalid.
     Doctor(DoctorArgs),
-    /// Checks the settings; exit code 78 with every fault when something is wrong.
+    /// Validates the settings.
+    ///
+    /// Exit codes: 0 - the configuration is OK; 78 - it is invalid, and every problem is listed.
     CheckConfig,
-    /// Runs a local Telegram data centre to test against.
+    /// Runs a local Telegram data centre for tests and development.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
-    /// Shows the whole way in one process: data centre, login, command, event. Needs no server.
+    /// Demonstrates a login, a command and its event, in one process and without any server.
     #[cfg(feature = "sandbox")]
     Demo(DemoArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
-    /// Run so many workers in processes of their own, and start each again that dies: what ends
-    /// TDLib in one leaves the others alone. Their names get -1, -2, … Ends with 0 once all have
-    /// ended with 0; 78 if one finds the settings wrong.
+    /// Run this many workers, each in a separate process that is restarted when it dies: a crash of
+    /// TDLib takes down only one of them. Their names end in -1, -2 and so on. The exit code is 0 if
+    /// all of them ended with 0, and 78 if the settings are invalid.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) processes: Option<u8>,
-    /// This is one of those processes.
+    /// Run as one of those processes.
     #[arg(long, hide = true, conflicts_with = "processes")]
     pub(crate) supervised: bool,
 }
@@ -73,23 +77,24 @@ pub(crate) struct WorkerArgs {
 pub(crate) enum ShardsCommand {
     /// Lists every shard.
     ///
-    /// States: `owned` by a worker that lives; `dead`, its worker does not live and another is to
-    /// take it over; `free`, or `free, unclean` after an end that was not in good order; `new`, nobody
-    /// has had it yet. A shard is only opened by workers on its store. Takes up to three seconds.
+    /// States: `owned` - its worker is alive; `dead` - its worker is gone, and another one will take
+    /// over; `free` - its last owner released it; `free, unclean` - its last owner did not shut down
+    /// cleanly; `new` - no worker has owned it yet. Only workers on a shard's store can own it. Takes
+    /// up to three seconds.
     List(ListArgs),
-    /// Pins a shard to a worker and waits until it is there.
+    /// Pins a shard to a worker and waits until it has moved.
     ///
-    /// The worker must live and have the shard's store. The pin stays, also when the worker ends: the
-    /// shard comes back to it. Exit code 0: it is there; 1: it cannot have it, standard error says
-    /// why; 75: not in time, it may still move.
+    /// The worker must be alive and on the shard's store. The pin outlives the worker: when the worker
+    /// is restarted, the shard moves back to it. Exit codes: 0 - the shard has moved; 1 - the worker
+    /// cannot own it (standard error says why); 75 - not in time, and it may still move.
     Move(MoveArgs),
-    /// Takes a shard's pin off; it stays where it is until the fleet is balanced anew.
+    /// Removes a shard's pin. The shard stays where it is until the fleet is rebalanced.
     Unpin(UnpinArgs),
 }
 
 #[derive(clap::Subcommand)]
 pub(crate) enum WorkersCommand {
-    /// Lists the workers that the fleet knows. Takes up to three seconds.
+    /// Lists all known workers. Takes up to three seconds.
     List(ListArgs),
 }
 
@@ -104,7 +109,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct MoveArgs {
     /// The shard, such as s007.
     pub(crate) shard: Shard,
-    /// The worker's name, as in `tdfleet workers list`.
+    /// The worker's name, as shown by `tdfleet workers list`.
     #[arg(long, value_name = "WORKER")]
     pub(crate) to: String,
     /// Return as soon as the shard is pinned.
@@ -124,22 +129,23 @@ pub(crate) struct UnpinArgs {
 #[derive(clap::Subcommand)]
 pub(crate) enum DeadLettersCommand {
     /// Lists dead letters, oldest first, without their bodies.
-    List(ListLettersArgs),
-    /// Shows the letters of an id. Exit code 1: there is none.
-    Show(ShowLetterArgs),
-    /// Publishes letters once more, under the routing key they had. Exit code 1: there is none of
-    /// that id, or RabbitMQ did not confirm.
+    List(ListDeadLettersArgs),
+    /// Shows the dead letters with an id. Exit code 1 if there are none.
+    Show(ShowDeadLetterArgs),
+    /// Publishes dead letters again, with their original routing key.
     ///
-    /// Ids and deadlines stay: what was run before is not run again, and what is too old is answered
-    /// `expired`. What still cannot be carried out becomes a dead letter again, with another id.
-    Redrive(ChosenLetters),
-    /// Throws letters away for good. Exit code 1: there is none of that id.
-    Purge(ChosenLetters),
+    /// Ids and deadlines are kept: a command that has already run does not run again, and one past
+    /// its deadline is answered `expired`. A message that still cannot be processed becomes a dead
+    /// letter again, with a new id. Exit code 1 if there are none with that id, or RabbitMQ did not
+    /// confirm.
+    Redrive(DeadLetterSelection),
+    /// Permanently deletes dead letters. Exit code 1 if there are none with that id.
+    Purge(DeadLetterSelection),
 }
 
 #[derive(Args)]
-pub(crate) struct ListLettersArgs {
-    /// Longest list.
+pub(crate) struct ListDeadLettersArgs {
+    /// Maximum number of letters to list.
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     pub(crate) limit: u64,
     /// Print a JSON array.
@@ -148,10 +154,10 @@ pub(crate) struct ListLettersArgs {
 }
 
 #[derive(Args)]
-pub(crate) struct ShowLetterArgs {
-    /// A letter's id, or a command's.
+pub(crate) struct ShowDeadLetterArgs {
+    /// The id of a dead letter, or of its command.
     pub(crate) id: String,
-    /// Show the body as well. It may hold secrets, such as a login code.
+    /// Show the body as well. It may contain secrets, such as a login code.
     #[arg(long)]
     pub(crate) body: bool,
     /// Print a JSON array.
@@ -161,10 +167,10 @@ pub(crate) struct ShowLetterArgs {
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct ChosenLetters {
-    /// A letter's id, or a command's.
+pub(crate) struct DeadLetterSelection {
+    /// The id of a dead letter, or of its command.
     pub(crate) id: Option<String>,
-    /// All that are there now.
+    /// All dead letters that are there now.
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -178,8 +184,8 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// Without RabbitMQ and Redis: commands as JSON lines on standard input, events as JSON lines
-    /// on standard output; nothing but the accounts is kept.
+    /// Read commands from standard input and print events on standard output, as JSON lines. Only the
+    /// accounts' data is kept after the process ends.
     #[arg(long, required = true)]
     pub(crate) embedded: bool,
 }
@@ -188,33 +194,33 @@ pub(crate) struct RunArgs {
 pub(crate) struct SendArgs {
     /// The account: its `userbot_id`.
     pub(crate) account: AccountId,
-    /// The command, such as `get_active_sessions`.
+    /// The command's name, such as `get_active_sessions`.
     pub(crate) command: String,
-    /// Fields: `name=text` or `name:=json`. A `name=-` is read from standard input, so that a
-    /// secret stays out of the process list.
+    /// The command's fields: `name=text` or `name:=json`. Use `name=-` to read a secret from standard
+    /// input, so that it never shows in the process list.
     pub(crate) fields: Vec<String>,
     /// Seconds to wait for the answer.
     #[arg(long, default_value_t = 120)]
     pub(crate) timeout_s: u64,
-    /// Publish as bulk work (flow `cmd_lo`).
+    /// Publish with low priority, for bulk work (flow `cmd_lo`).
     #[arg(long)]
     pub(crate) bulk: bool,
-    /// Print the command's id once RabbitMQ has confirmed it, and do not wait for the answer.
+    /// Do not wait for the answer; print the command's id once RabbitMQ has confirmed it.
     #[arg(long)]
     pub(crate) no_wait: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct EventsArgs {
-    /// Accounts to follow; all of `worker.accounts` when none is given.
+    /// The accounts to follow; by default, all of `worker.accounts`.
     pub(crate) accounts: Vec<AccountId>,
-    /// Begin with the oldest event that is kept.
+    /// Start with the oldest event in the log.
     #[arg(long, conflicts_with = "after")]
     pub(crate) all: bool,
-    /// Begin after this event id, such as 1795292580-17; for one account.
+    /// Start after this event id, such as 1795292580-17. For one account only.
     #[arg(long, value_name = "EVENT_ID")]
     pub(crate) after: Option<EventId>,
-    /// End after that many events.
+    /// Exit after this many events.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<u64>,
 }
@@ -228,22 +234,23 @@ pub(crate) struct DocumentsArgs {
 #[cfg(feature = "sandbox")]
 #[derive(Args)]
 pub(crate) struct SandboxArgs {
-    /// Loopback address to listen on; port 0 is any free one.
+    /// Loopback address to listen on; port 0 picks a free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: std::net::SocketAddr,
-    /// Accounts of the fleet, numbered from 1.
+    /// Number of accounts of the fleet; their ids start at 1.
     #[arg(long, default_value_t = 10)]
     pub(crate) accounts: u32,
-    /// Loopback address of the control API (HTTP): faults, recorded calls (docs/sandbox.md).
+    /// Loopback address of the HTTP control API, for faults and recorded calls (docs/sandbox.md).
     #[arg(long)]
     pub(crate) control: Option<std::net::SocketAddr>,
-    /// People and accounts of your own (TOML; crates/sandbox/examples/seed.toml shows every field).
+    /// Additional people and accounts (TOML). See crates/sandbox/examples/seed.toml for all fields.
     #[arg(long, value_name = "FILE")]
     pub(crate) seed: Option<PathBuf>,
-    /// Directory that keeps keys and logins, so that a restarted sandbox knows its clients again.
+    /// Directory for keys and logins, so that clients stay logged in when the sandbox is restarted.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) state: Option<PathBuf>,
-    /// Where to write the settings that lead a worker here (TOML); printed when not given.
+    /// File for the settings that connect a worker to this sandbox (TOML); by default, they are
+    /// printed.
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
 }
@@ -251,7 +258,7 @@ pub(crate) struct SandboxArgs {
 #[cfg(feature = "sandbox")]
 #[derive(Args)]
 pub(crate) struct DemoArgs {
-    /// End after the event instead of staying up for more commands.
+    /// Exit after the event instead of waiting for more commands.
     #[arg(long)]
     pub(crate) once: bool,
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::log::redact;
-use crate::tdjson::REQUIRED_VERSION;
+use crate::redact::redact;
+use crate::version::REQUIRED_VERSION;
 
 /// Why libtdjson could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum LoadError {
     Open {
         /// The file.
         path: PathBuf,
-        /// The dynamic linker's words.
+        /// The dynamic linker's message.
         #[source]
         source: libloading::Error,
     },
@@ -27,32 +27,32 @@ pub enum LoadError {
     NotTdlib {
         /// The file.
         path: PathBuf,
-        /// The first function that was looked for in vain.
+        /// The first function that is missing.
         symbol: &'static str,
     },
     /// It is TDLib, but not the version whose types this build knows.
     #[error("libtdjson is version {found}, but {REQUIRED_VERSION} is needed: run `make tdlib`")]
     Version {
-        /// What the library says of itself; `unknown` when it says nothing that can be read.
+        /// The version that the library reports; `unknown` when it reports none.
         found: String,
     },
 }
 
-/// TDLib's own refusal of a request.
+/// An error that TDLib answered a request with.
 ///
 /// `Debug` shows the message redacted (see [`redact`]), since it may quote the request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TdError {
     /// TDLib's code: mostly 400 (bad request), 401, 404, 406 (not to be displayed), 420, 429, 500.
     pub code: i32,
-    /// TDLib's message as it is, such as `PHONE_CODE_INVALID`; may quote the request.
+    /// TDLib's message, unchanged, such as `PHONE_CODE_INVALID`; may quote the request.
     pub message: String,
     /// How long Telegram asks to wait: from a 429 `Too Many Requests: retry after N`, in seconds.
     pub retry_after: Option<Duration>,
 }
 
 impl TdError {
-    /// Reads an object of type `error`; `None` when it is not one.
+    /// Reads an object of type `error`; `None` when it is malformed.
     pub(crate) fn read(json: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Fields {
@@ -65,7 +65,7 @@ impl TdError {
         Some(Self { code, message, retry_after })
     }
 
-    /// Whether it only says that the client was closed before Telegram answered.
+    /// Whether it only means that the client was closed before Telegram answered.
     /// Source: TDLib 1.8.61, `Global::request_aborted_error`.
     pub(crate) fn is_abort(&self) -> bool {
         self.code == 500 && self.message == "Request aborted"
@@ -82,31 +82,31 @@ impl fmt::Debug for TdError {
     }
 }
 
-/// Why a call has no result. No variant's text holds anything of the request or the answer.
+/// Why a call has no result. No message contains any part of the request or the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// TDLib answered with an error.
     #[error("tdlib refused the request with code {}", .0.code)]
     Td(TdError),
-    /// TDLib has not answered in time; it may still do so, and may have done what was asked.
+    /// TDLib has not answered in time. It may still answer, and the request may have taken effect.
     #[error("tdlib did not answer in time")]
     Deadline,
     /// The client is closed, or the reader has ended: there will be no answer. A write may have taken
-    /// effect, or may yet when the account is opened again.
+    /// effect, or may take effect when the account is opened again.
     #[error("the tdlib client is closed")]
     Closed,
-    /// The request could not be written; nothing was sent.
+    /// The request could not be encoded; nothing was sent.
     #[error("the request cannot be encoded: {reason}")]
     Encode {
-        /// What is wrong with it, without its content.
+        /// The problem, without the content.
         reason: &'static str,
     },
-    /// The answer is not of the type the method promises.
+    /// The answer does not have the method's type.
     #[error("the answer to {method} cannot be decoded at column {column}")]
     Decode {
         /// The method that was called.
         method: &'static str,
-        /// Where in the answer the reading stopped; 0 where that is not known.
+        /// Column of the answer at which decoding failed; 0 when unknown.
         column: usize,
     },
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_wait_tells_its_seconds() {
+    fn a_flood_wait_has_its_seconds() {
         let json = r#"{"@type":"error","code":429,"message":"Too Many Requests: retry after 31"}"#;
         let error = TdError::read(json).unwrap();
         assert_eq!(error.retry_after, Some(Duration::from_secs(31)));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_closing_has_ended_is_known_from_what_telegram_refused() {
+    fn an_aborted_request_is_distinguished_from_a_refused_one() {
         let abort = |code, message: &str| {
             let json = format!(r#"{{"@type":"error","code":{code},"message":"{message}"}}"#);
             TdError::read(&json).unwrap().is_abort()
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_429_of_that_form_has_a_wait() {
+    fn only_a_429_of_that_form_has_a_retry_delay() {
         for json in [
             r#"{"@type":"error","code":400,"message":"Too Many Requests: retry after 31"}"#,
             r#"{"@type":"error","code":429,"message":"Too Many Requests"}"#,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_text_nor_debug_shows_what_an_error_quotes() {
+    fn neither_display_nor_debug_shows_what_an_error_quotes() {
         let json = r#"{"@type":"error","code":400,"message":"Phone 15551234567 in \"secret\""}"#;
         let error = CallError::Td(TdError::read(json).unwrap());
         let shown = format!("{error} {error:?}");

@@ -1,33 +1,43 @@
-//! The one place that talks to libtdjson: requests go in, answers and updates come out.
+//! The only crate that calls libtdjson: requests go in, answers and updates come out.
 //!
-//! [`Library`] loads the real thing, [`Tdjson`] is the seam where tests put a scripted one.
-//! [`Tdlib`] owns the process's only reader thread; [`Tdlib::client`] gives one account's
-//! [`Client`] (requests) and [`Updates`] (what TDLib says by itself, in its order).
+//! [`Library`] loads the real library; [`Tdjson`] is the trait that tests implement instead.
+//! [`Tdlib`] owns the process's only reader thread; [`Tdlib::client`] returns one account's
+//! [`Client`] (requests) and [`UpdateReceiver`] (updates, in TDLib's order).
 //!
-//! Invariants: `td_receive` runs on one thread alone, which never waits for anybody; nothing TDLib
-//! says is dropped for being unknown, and nothing it says panics; every request has a deadline;
-//! all `unsafe` of the workspace is in `library.rs`. tdlib-rs gives the types of answers and
-//! nothing else: its `Update` enum takes minutes to compile and must not be instantiated.
+//! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
+//! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
+//! deadline; all `unsafe` code of the workspace is in `library.rs`. tdlib-rs provides the types of
+//! answers and nothing else: its `Update` enum takes minutes to compile and must not be used.
 
 mod client;
+mod counters;
+mod crash_record;
 mod error;
 mod library;
 mod log;
+mod log_remark;
 mod object;
+mod pending_call;
+mod pending_requests;
 mod reader;
+mod redact;
 mod request;
-mod routes;
+mod route_table;
 mod tdjson;
+mod version;
 
 pub mod methods;
 
-pub use client::{Client, Pending, Tdlib, Updates};
+pub use client::{Client, Tdlib, UpdateReceiver};
+pub use counters::ReaderCounters;
 pub use error::{CallError, LoadError, TdError};
 pub use library::Library;
-pub use log::redact;
+pub use log_remark::HiddenWaits;
 pub use methods::Method;
 pub use object::Update;
-pub use routes::{Counters, HiddenWaits};
+pub use pending_call::PendingCall;
+pub use redact::redact;
 pub use runtime::CancellationToken;
-pub use tdjson::{LogCallback, REQUIRED_VERSION, Tdjson, check_version};
+pub use tdjson::{LogCallback, Tdjson, check_version};
 pub use tdlib_rs::{enums, types};
+pub use version::REQUIRED_VERSION;

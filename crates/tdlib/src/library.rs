@@ -5,20 +5,20 @@ use std::ffi::{CStr, CString, c_char, c_double, c_int};
 use std::mem::ManuallyDrop;
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use crate::error::LoadError;
-use crate::log;
 use crate::tdjson::{LogCallback, Tdjson, check_version};
+use crate::{crash_record, log};
 
-/// TDLib aborts the process when two threads receive at once, whatever handle they came by.
+/// TDLib aborts the process when two threads receive at once, from any handle.
 static RECEIVING: Mutex<()> = Mutex::new(());
 
-/// Whom [`on_log_message`] tells. A static, since C gives it no context.
+/// The callback that [`on_log_message`] calls. A static, since C passes it no context.
 static LOG_CALLBACK: RwLock<Option<LogCallback>> = RwLock::new(None);
 
-type LogMessageCallback = extern "C" fn(c_int, *const c_char);
+type LogMessageFn = extern "C" fn(c_int, *const c_char);
 
 /// The real libtdjson, loaded at run time.
 pub struct Library {
@@ -26,18 +26,19 @@ pub struct Library {
     send: unsafe extern "C" fn(c_int, *const c_char),
     receive: unsafe extern "C" fn(c_double) -> *const c_char,
     execute: unsafe extern "C" fn(*const c_char) -> *const c_char,
-    set_log_message_callback: unsafe extern "C" fn(c_int, Option<LogMessageCallback>),
+    set_log_message_callback: unsafe extern "C" fn(c_int, Option<LogMessageFn>),
     /// Never unloaded: TDLib's threads run in it until the process ends.
     _handle: ManuallyDrop<libloading::Library>,
 }
 
 impl Library {
-    /// Loads libtdjson, checks its version and quiets its log, which would go to standard error.
+    /// Loads libtdjson, checks its version and redirects its log away from standard error.
     ///
-    /// `log_level` is TDLib's: 0 fatal, 1 errors, 2 warnings. Anything above counts as 2: from 3 on
-    /// TDLib writes whole requests, with codes and keys. Below 2 [`crate::Client::hidden_waits`]
+    /// `log_level` is TDLib's: 0 fatal, 1 errors, 2 warnings. Higher levels count as 2: from 3 on
+    /// TDLib logs whole requests, with codes and keys. Below 2 [`crate::Client::hidden_waits`]
     /// and [`crate::Client::lost_authorization`] stay empty. `crash_records` is the directory
-    /// that gets `crash-<unix seconds>-<process id>.json` before a fatal error ends the process.
+    /// where `crash-<unix seconds>-<process id>.json` is written before a fatal error ends the
+    /// process.
     ///
     /// # Errors
     ///
@@ -46,7 +47,7 @@ impl Library {
     pub fn load(path: &Path, log_level: u8, crash_records: &Path) -> Result<Self, LoadError> {
         let library = Self::open(path)?;
         check_version(&library)?;
-        log::keep_crash_records(crash_records);
+        crash_record::set_directory(crash_records);
         library.configure(r#"{"@type":"setLogStream","log_stream":{"@type":"logStreamEmpty"}}"#);
         library.configure(&format!(
             r#"{{"@type":"setLogVerbosityLevel","new_verbosity_level":{}}}"#,
@@ -56,7 +57,7 @@ impl Library {
     }
 
     fn open(path: &Path) -> Result<Self, LoadError> {
-        // An absolute path, so that the linker's search paths have no say.
+        // An absolute path, so that the linker's search paths do not apply.
         let path = path.canonicalize().map_err(|_| LoadError::Missing(path.to_owned()))?;
         if !path.is_file() {
             return Err(LoadError::Missing(path));
@@ -65,7 +66,7 @@ impl Library {
         // libtdjson's constructors have no preconditions.
         let library = unsafe { libloading::Library::new(&path) };
         let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
-        let find = Symbols { library: &library, path: &path };
+        let find = SymbolTable { library: &library, path: &path };
         // SAFETY: the types are those that td_json_client.h of TDLib 1.8.61 declares.
         unsafe {
             Ok(Self {
@@ -79,7 +80,7 @@ impl Library {
         }
     }
 
-    /// Runs a setting request that only a mistake of ours could make fail.
+    /// Runs a log setting request; it fails only if the library is not what it claims to be.
     fn configure(&self, request: &str) {
         let answer = CString::new(request).ok().and_then(|request| self.execute(&request));
         if answer.as_deref() != Some(r#"{"@type":"ok"}"#) {
@@ -88,12 +89,13 @@ impl Library {
     }
 }
 
-struct Symbols<'a> {
+/// Looks up functions of a loaded library.
+struct SymbolTable<'a> {
     library: &'a libloading::Library,
     path: &'a Path,
 }
 
-impl Symbols<'_> {
+impl SymbolTable<'_> {
     /// # Safety
     ///
     /// `F` must be the type of the function that `name` names.
@@ -109,7 +111,7 @@ impl Symbols<'_> {
 
 impl Tdjson for Library {
     fn create_client_id(&self) -> i32 {
-        // SAFETY: it has no preconditions.
+        // SAFETY: the function has no preconditions.
         unsafe { (self.create_client_id)() }
     }
 
@@ -120,9 +122,9 @@ impl Tdjson for Library {
     }
 
     fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
-        let _alone = RECEIVING.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: the lock keeps every other thread out, and the text that the previous call
-        // returned was copied while it was held.
+        let _alone = runtime::lock(&RECEIVING);
+        // SAFETY: the lock excludes every other thread, and the text that the previous call
+        // returned was copied while the lock was held.
         let text = unsafe { (self.receive)(timeout.as_secs_f64()) };
         // SAFETY: TDLib returns null or a NUL-terminated string that lives until this thread's
         // next call of a TDLib function; none comes before the copy.
@@ -137,24 +139,24 @@ impl Tdjson for Library {
     }
 
     fn set_log_message_callback(&self, max_level: i32, callback: LogCallback) {
-        *LOG_CALLBACK.write().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+        *runtime::write_lock(&LOG_CALLBACK) = Some(callback);
         // SAFETY: the callback is a function of this program, never unloaded, and calls no TDLib.
         unsafe { (self.set_log_message_callback)(max_level, Some(on_log_message)) }
     }
 }
 
-/// Runs in TDLib's threads, inside its logger; a panic must not cross into C.
+/// Runs on TDLib's threads, inside its logger; a panic must not cross into C.
 extern "C" fn on_log_message(level: c_int, message: *const c_char) {
-    let told = catch_unwind(|| {
+    let outcome = catch_unwind(|| {
         if message.is_null() {
             return;
         }
         // SAFETY: TDLib passes a NUL-terminated string that lives until this function returns.
         let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-        if let Some(callback) = &*LOG_CALLBACK.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(callback) = &*runtime::read_lock(&LOG_CALLBACK) {
             callback(level, &message);
         }
     });
-    // There is nobody to report a panic to: the log itself is what failed.
-    drop(told);
+    // A panic cannot be reported: it happened in the logger itself.
+    drop(outcome);
 }

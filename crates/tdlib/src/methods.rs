@@ -1,8 +1,8 @@
 //! TDLib's methods as types: one small struct each, named as in TDLib 1.8.61's `td_api.tl`.
 //!
 //! A struct holds exactly the method's fields. Those that carry secrets (phone numbers, codes,
-//! passwords, keys) have no `Debug`. Answers are tdlib-rs's types, or a narrow one of ours
-//! where theirs would drag in all of `MessageContent` (see [`Chat`]).
+//! passwords, keys) have no `Debug`. Answers are tdlib-rs's types, or a narrower type defined here
+//! where theirs would pull in all of `MessageContent` (see [`Chat`]).
 
 mod account;
 mod contacts;
@@ -35,26 +35,26 @@ pub use sessions::{
     ToggleSessionCanAcceptCalls, ToggleSessionCanAcceptSecretChats,
 };
 
-/// A TDLib method: what is sent, and what comes back.
+/// A TDLib method: its request and the type of its answer.
 ///
 /// It serialises to an object with the method's fields; a unit struct has none.
 pub trait Method: Serialize {
     /// TDLib's name of the method.
     const NAME: &'static str;
-    /// What TDLib answers when all is well.
+    /// The answer on success.
     type Answer: DeserializeOwned;
 }
 
-/// TDLib's `ok`: the method has nothing to tell.
+/// TDLib's `ok`: success without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "@type")]
-pub enum Done {
-    /// The only thing it can be; anything else does not decode.
+pub enum OkAnswer {
+    /// The only value; anything else fails to decode.
     #[serde(rename = "ok")]
     Ok,
 }
 
-/// Names a struct's TDLib method and the type of its answer.
+/// Implements [`Method`]: the TDLib name and the type of the answer.
 macro_rules! method {
     ($method:ty, $name:literal, $answer:ty) => {
         impl $crate::methods::Method for $method {
@@ -111,8 +111,8 @@ mod tests {
     }
 
     #[test]
-    fn done_is_ok_and_nothing_else() {
-        assert_eq!(serde_json::from_str::<Done>(r#"{"@type":"ok"}"#).unwrap(), Done::Ok);
-        assert!(serde_json::from_str::<Done>(r#"{"@type":"user"}"#).is_err());
+    fn ok_answer_decodes_ok_and_nothing_else() {
+        assert_eq!(serde_json::from_str::<OkAnswer>(r#"{"@type":"ok"}"#).unwrap(), OkAnswer::Ok);
+        assert!(serde_json::from_str::<OkAnswer>(r#"{"@type":"user"}"#).is_err());
     }
 }

@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 const HEAD: &str = "{\"@type\":\"";
 
-/// One object that TDLib sent by itself, as it came: nothing of it has been decoded.
+/// One object that TDLib sent, unchanged and not decoded.
 ///
-/// Types that this build does not know are kept like any other.
+/// Types unknown to this build are kept like any other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Update {
     json: String,
@@ -19,12 +19,12 @@ impl Update {
         self.json.get(self.kind.clone()).unwrap_or_default()
     }
 
-    /// The JSON object, `@type` included, `@client_id` and `@extra` taken off.
+    /// The JSON object with `@type`, without `@client_id` and `@extra`.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The JSON object, without a copy.
+    /// The JSON object as an owned string.
     pub fn into_json(self) -> String {
         self.json
     }
@@ -39,28 +39,28 @@ impl std::fmt::Debug for Update {
     }
 }
 
-/// An object with its address.
+/// An object and the client it is for.
 #[derive(Debug)]
-pub(crate) struct Routed {
+pub(crate) struct RoutedObject {
     pub(crate) client_id: i32,
-    /// The number of the request that this answers; an update has none.
+    /// The number of the request it answers; `None` for an update.
     pub(crate) extra: Option<u64>,
     pub(crate) object: Update,
-    /// Whether it had to be parsed; then it still has its tail.
+    /// Whether it had to be parsed; it then still has `@client_id` and `@extra`.
     pub(crate) reshaped: bool,
 }
 
-impl Routed {
-    /// Finds type, client and request number of an object; `None` when it has no such things.
+impl RoutedObject {
+    /// Reads the type, client and request number of an object; `None` when it lacks them.
     ///
     /// TDLib writes `{"@type":"…"` first and appends `,"@extra":…` and `,"@client_id":…` to the
-    /// finished object, so both ends tell all and the middle is not looked at. A message's text
-    /// cannot pretend to be an end: its quotes are escaped. Any other shape is parsed.
+    /// finished object, so only the two ends are read. A message's text cannot imitate an end: its
+    /// quotes are escaped. Any other shape is parsed.
     /// Source: TDLib 1.8.61, `ClientJson.cpp`, and `tests/real.rs`.
     pub(crate) fn read(bytes: Vec<u8>) -> Option<Self> {
         let json = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        match Ends::scan(&json) {
+        match ObjectEnds::scan(&json) {
             Some(ends) => Some(ends.cut(json)),
             None => Self::parse(json),
         }
@@ -84,15 +84,16 @@ impl Routed {
     }
 }
 
-struct Ends {
+/// The two ends of an object in its usual shape.
+struct ObjectEnds {
     kind: Range<usize>,
-    /// Where the part begins that `td_receive` appended.
+    /// Start of the part that `td_receive` appended.
     tail: usize,
     client_id: i32,
     extra: Option<u64>,
 }
 
-impl Ends {
+impl ObjectEnds {
     fn scan(json: &str) -> Option<Self> {
         let name = json.strip_prefix(HEAD)?;
         let len = name.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
@@ -107,7 +108,7 @@ impl Ends {
             Some(fields) => (fields, Some(number.parse().ok()?)),
             None => (rest, None),
         };
-        // The tail may not begin within the type's name, as in `{"@type":"ok,"@client_id":1}`.
+        // The tail must not begin within the type's name, as in `{"@type":"ok,"@client_id":1}`.
         (end < fields.len()).then_some(())?;
         Some(Self {
             kind: HEAD.len()..end,
@@ -117,15 +118,15 @@ impl Ends {
         })
     }
 
-    fn cut(self, mut json: String) -> Routed {
+    fn cut(self, mut json: String) -> RoutedObject {
         json.truncate(self.tail);
         json.push('}');
         let object = Update { json, kind: self.kind };
-        Routed { client_id: self.client_id, extra: self.extra, object, reshaped: false }
+        RoutedObject { client_id: self.client_id, extra: self.extra, object, reshaped: false }
     }
 }
 
-/// Splits the digits off the end.
+/// Splits off the trailing digits.
 fn split_number(text: &str) -> (&str, &str) {
     let start = text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     text.split_at(start)
@@ -138,12 +139,12 @@ mod tests {
 
     use super::*;
 
-    fn read(json: &str) -> Option<Routed> {
-        Routed::read(json.as_bytes().to_vec())
+    fn read(json: &str) -> Option<RoutedObject> {
+        RoutedObject::read(json.as_bytes().to_vec())
     }
 
     #[test]
-    fn an_answer_has_a_number_and_loses_its_tail() {
+    fn an_answer_has_a_request_number_and_loses_its_tail() {
         let routed =
             read(r#"{"@type":"ok","@extra":18446744073709551615,"@client_id":3}"#).unwrap();
         assert_eq!((routed.client_id, routed.extra), (3, Some(u64::MAX)));
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nested_address_is_not_the_objects_own() {
+    fn a_nested_client_id_is_not_taken_for_the_objects_own() {
         let inner = r#"{"@type":"x","@extra":9,"@client_id":9}"#;
         let text = format!(r#"{{"@type":"updateX","inner":{inner},"@client_id":3}}"#);
         let routed = read(&text).unwrap();
@@ -168,7 +169,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_scan_panic(bytes: Vec<u8>) {
-            let _routed = Routed::read(bytes);
+            let _routed = RoutedObject::read(bytes);
         }
 
         #[test]

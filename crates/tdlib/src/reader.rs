@@ -7,27 +7,27 @@ use runtime::CancellationToken;
 use tracing::error;
 
 use crate::log;
-use crate::routes::Routes;
+use crate::route_table::RouteTable;
 use crate::tdjson::Tdjson;
 
-/// The longest that stopping takes while TDLib is silent.
+/// Longest time that stopping takes while TDLib sends nothing.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The reader thread as the rest of the crate sees it.
-pub(crate) struct Reader {
-    pub(crate) routes: Arc<Routes>,
+/// Handle of the reader thread.
+pub(crate) struct ReaderThread {
+    pub(crate) routes: Arc<RouteTable>,
     pub(crate) stop: CancellationToken,
     pub(crate) ended: CancellationToken,
 }
 
-impl Reader {
-    /// Starts the thread; `failed` is cancelled when it ends without having been stopped.
+impl ReaderThread {
+    /// Starts the thread; `failed` is cancelled if it panics.
     pub(crate) fn start(
         library: Arc<dyn Tdjson>,
         failed: CancellationToken,
     ) -> io::Result<Arc<Self>> {
         let reader = Arc::new(Self {
-            routes: Arc::new(Routes::new()),
+            routes: Arc::new(RouteTable::new()),
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
         });

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::error::CallError;
 
-/// Writes a request in one pass: type and number first, then the method's own fields.
+/// Encodes a request in one pass: type and number first, then the fields of the method.
 ///
 /// `fields` must serialise to an object, or to nothing (`null`, a unit struct).
 pub(crate) fn encode<F>(method: &str, extra: u64, fields: &F) -> Result<CString, CallError>
@@ -26,16 +26,16 @@ where
         request.truncate(start);
         request.push(b'}');
     } else {
-        // The fields' own opening brace becomes the comma after our two.
+        // The opening brace of the fields becomes the comma after `@extra`.
         request[start] = b',';
     }
     CString::new(request).map_err(|_| CallError::Encode { reason: "it holds a NUL byte" })
 }
 
-/// Checks a request whose method and fields come from outside.
+/// Checks a request whose method and fields come from a caller.
 ///
-/// Keys that begin with `@` are refused: a second `@type` would be another method, a second
-/// `@extra` somebody else's answer.
+/// Keys that begin with `@` are refused: a second `@type` would call another method, a
+/// second `@extra` would take another request's answer.
 pub(crate) fn check_raw(method: &str, params: &RawValue) -> Result<(), CallError> {
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(CallError::Encode { reason: "its method is not a TDLib name" });
@@ -73,18 +73,18 @@ mod tests {
     }
 
     #[test]
-    fn a_method_without_fields_is_an_object_all_the_same() {
+    fn a_method_without_fields_is_still_an_object() {
         let request = encode("getMe", 7, &Unit).unwrap();
         assert_eq!(request.to_str(), Ok(r#"{"@type":"getMe","@extra":7}"#));
     }
 
     #[test]
-    fn fields_that_are_no_object_are_refused() {
+    fn fields_that_are_not_an_object_are_refused() {
         assert!(matches!(encode("getMe", 7, &[1]), Err(CallError::Encode { .. })));
     }
 
     #[test]
-    fn raw_parameters_pass_as_they_are() {
+    fn raw_parameters_pass_unchanged() {
         let request = raw("getUser", r#" { "user_id": 5 } "#).unwrap();
         assert_eq!(request, r#"{"@type":"getUser","@extra":7, "user_id": 5 }"#);
         assert_eq!(raw("getMe", " { } ").unwrap(), r#"{"@type":"getMe","@extra":7}"#);

@@ -11,7 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tdlib::methods::{Close, GetAuthorizationState, GetMe, GetOption, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Counters, Library, LoadError, Tdjson, Tdlib, Updates, enums,
+    CallError, CancellationToken, Library, LoadError, ReaderCounters, Tdjson, Tdlib,
+    UpdateReceiver, enums,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ fn execute(library: &Library, request: &CStr) -> Value {
 }
 
 /// Takes updates until one has this text in it.
-async fn until(updates: &mut Updates, text: &str) {
+async fn until(updates: &mut UpdateReceiver, text: &str) {
     let found = async {
         loop {
             let mut batch = Vec::new();
@@ -54,7 +55,7 @@ async fn until(updates: &mut Updates, text: &str) {
 }
 
 #[test]
-fn it_is_the_version_that_is_needed_and_executes() {
+fn it_is_the_required_version_and_executes_requests() {
     let (library, _) = &*TDLIB;
     let level = execute(library, c"{\"@type\":\"getLogVerbosityLevel\"}");
     assert_eq!(level["verbosity_level"], 2);
@@ -81,12 +82,12 @@ async fn a_client_lives_from_its_first_request_to_closed() {
     until(&mut updates, "authorizationStateClosed").await;
     assert_eq!(updates.recv_many(&mut Vec::new(), 1).await, 0);
     assert_eq!(client.call(GetMe, LONG).await.unwrap_err(), CallError::Closed);
-    let strange = Counters { not_understood: 0, reshaped: 0, ..tdlib.counters() };
+    let strange = ReaderCounters { not_understood: 0, reshaped: 0, ..tdlib.counters() };
     assert_eq!(tdlib.counters(), strange);
 }
 
 #[tokio::test]
-async fn its_refusals_are_told_as_errors() {
+async fn its_refusals_are_returned_as_errors() {
     let (_, tdlib) = &*TDLIB;
     let (client, mut updates) = tdlib.client();
     let error = client.call(GetMe, LONG).await.unwrap_err();
@@ -104,7 +105,7 @@ async fn its_refusals_are_told_as_errors() {
 }
 
 #[tokio::test]
-async fn text_comes_back_as_it_was_sent() {
+async fn text_is_returned_unchanged() {
     let (_, tdlib) = &*TDLIB;
     let (client, mut updates) = tdlib.client();
     let text = "so \"it\" goes \\ \u{1f44b} \u{7f} \u{1}\n\",\"@extra\":0,\"@client_id\":1}";

@@ -8,8 +8,8 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tdlib::methods::{Close, GetActiveSessions, GetMe, TerminateSession, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Client, Counters, HiddenWaits, LoadError, Tdlib, Update, Updates,
-    check_version,
+    CallError, CancellationToken, Client, HiddenWaits, LoadError, ReaderCounters, Tdlib, Update,
+    UpdateReceiver, check_version,
 };
 use testkit::{Reply, Scripted};
 
@@ -23,13 +23,13 @@ fn start() -> (Arc<Scripted>, Tdlib, CancellationToken) {
     (scripted, tdlib, failed)
 }
 
-fn open() -> (Arc<Scripted>, Tdlib, Client, Updates) {
+fn open() -> (Arc<Scripted>, Tdlib, Client, UpdateReceiver) {
     let (scripted, tdlib, _) = start();
     let (client, updates) = tdlib.client();
     (scripted, tdlib, client, updates)
 }
 
-async fn next(updates: &mut Updates) -> Update {
+async fn next(updates: &mut UpdateReceiver) -> Update {
     let mut batch = Vec::new();
     assert_eq!(updates.recv_many(&mut batch, 1).await, 1, "the updates have ended");
     batch.remove(0)
@@ -52,7 +52,7 @@ async fn a_call_is_answered_with_its_own_type() {
 }
 
 #[tokio::test]
-async fn answers_find_their_callers_whatever_the_order() {
+async fn answers_reach_their_callers_in_any_order() {
     let (scripted, _tdlib, client, _updates) = open();
     scripted.answers("testSquareInt", vec![square(2).held(), square(3)]);
     let mut first = client.start(TestSquareInt { x: 2 }).unwrap();
@@ -84,30 +84,33 @@ async fn updates_keep_their_order_and_their_client() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_still_there_for_who_waits() {
+async fn a_late_answer_can_still_be_awaited() {
     let (scripted, tdlib, client, _updates) = open();
     scripted.answer("terminateSession", Reply::ok().held());
     let mut pending = client.start(TerminateSession { session_id: 5 }).unwrap();
     assert_eq!(pending.wait(SOON).await, Err(CallError::Deadline));
     scripted.release("terminateSession");
-    assert!(pending.late().await.is_ok());
+    assert!(pending.wait_without_deadline().await.is_ok());
 
     let dropped = client.call(TerminateSession { session_id: 5 }, SOON).await;
     assert_eq!(dropped, Err(CallError::Deadline));
     scripted.release("terminateSession");
     scripted.answer("testSquareInt", square(1));
     client.call(TestSquareInt { x: 1 }, LONG).await.unwrap();
-    assert_eq!(tdlib.counters(), Counters { answers: 2, late: 1, ..Counters::default() });
+    assert_eq!(
+        tdlib.counters(),
+        ReaderCounters { answers: 2, late: 1, ..ReaderCounters::default() }
+    );
 }
 
 #[tokio::test]
-async fn an_answer_is_given_once() {
+async fn an_answer_is_sent_once() {
     let (scripted, _tdlib, client, _updates) = open();
     scripted.answer("testSquareInt", square(1));
     let mut pending = client.start(TestSquareInt { x: 1 }).unwrap();
     assert!(pending.wait(LONG).await.is_ok());
     assert_eq!(pending.wait(LONG).await, Err(CallError::Closed));
-    assert_eq!(pending.late().await, Err(CallError::Closed));
+    assert_eq!(pending.wait_without_deadline().await, Err(CallError::Closed));
 }
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn a_raw_call_cannot_smuggle_another_method() {
 }
 
 #[tokio::test]
-async fn an_unknown_update_is_kept_as_it_is() {
+async fn an_unknown_update_is_delivered_unchanged() {
     let (scripted, _tdlib, client, mut updates) = open();
     let update = json!({"@type": "updateTralfamadore", "when": {"@type": "always", "moments": []}});
     scripted.update(client.id(), &update);
@@ -191,7 +194,7 @@ async fn another_shape_of_an_object_is_still_understood() {
 }
 
 #[tokio::test]
-async fn nonsense_is_counted_and_the_reader_goes_on() {
+async fn invalid_input_is_counted_and_the_reader_continues() {
     let (scripted, tdlib, client, mut updates) = open();
     for nonsense in ["", "null", "{}", "{\"@type\":\"ok\"}", "{\"@type\":\"ok\",\"@client_id\":x}"]
     {
@@ -207,7 +210,7 @@ async fn nonsense_is_counted_and_the_reader_goes_on() {
 }
 
 #[tokio::test]
-async fn closing_ends_the_updates_and_what_still_waits() {
+async fn closing_ends_the_updates_and_the_pending_calls() {
     let (scripted, tdlib, client, mut updates) = open();
     scripted.answer("getMe", Reply::silent());
     let mut pending = client.start(GetMe).unwrap();
@@ -240,7 +243,7 @@ async fn a_state_that_only_names_the_last_one_closes_nothing() {
 }
 
 #[tokio::test]
-async fn what_only_the_log_tells_is_kept_for_its_client() {
+async fn remarks_in_the_log_are_recorded_for_their_client() {
     let (scripted, tdlib, client, _updates) = open();
     let (other, _updates) = tdlib.client();
     let head = format!("[ 2][t 4][1795299537.7][X.cpp:1][#{}][!X]\t", client.id());
@@ -255,7 +258,7 @@ async fn what_only_the_log_tells_is_kept_for_its_client() {
 }
 
 #[tokio::test]
-async fn stopping_ends_everything_and_is_no_failure() {
+async fn stopping_ends_all_calls_and_is_not_a_failure() {
     let (scripted, tdlib, failed) = start();
     let (client, mut updates) = tdlib.client();
     scripted.answer("getMe", Reply::silent());
@@ -282,7 +285,7 @@ async fn a_reader_that_panics_fails_the_process_and_resolves_every_call() {
 }
 
 #[tokio::test]
-async fn a_library_that_falls_silent_leaves_the_deadline() {
+async fn a_silent_library_leads_to_the_deadline() {
     let (scripted, _tdlib, client, _updates) = open();
     scripted.die();
     scripted.answer("testSquareInt", square(1));
@@ -291,7 +294,7 @@ async fn a_library_that_falls_silent_leaves_the_deadline() {
 }
 
 #[test]
-fn another_version_is_refused_with_both_named() {
+fn another_version_is_refused_and_both_are_named() {
     let scripted = Scripted::new();
     assert!(check_version(&*scripted).is_ok());
     scripted.set_version("1.8.60");

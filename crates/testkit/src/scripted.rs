@@ -14,25 +14,25 @@ use tokio::time::timeout;
 
 pub use reply::{Reply, Request};
 
-/// The longest that [`Scripted::seen`] waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of [`Scripted::seen`].
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
-/// A libtdjson whose answers a test decides, for [`tdlib::Tdlib::start`].
+/// A scripted libtdjson for [`tdlib::Tdlib::start`]: the test defines its answers.
 ///
-/// A method that nobody scripted is answered with an error that says so; `close` leads to
-/// `authorizationStateClosed`, as in TDLib. Everything is written in TDLib's own form.
+/// A method without a scripted answer is answered with an error that names it; `close` leads to
+/// `authorizationStateClosed`, as in TDLib. All objects have the exact form of TDLib's output.
 ///
-/// Its answers pass through the reader, an OS thread: under tokio's paused time a deadline is over
-/// before they arrive, so use real time with it.
+/// Its answers pass through the reader, an OS thread: with tokio's paused time a deadline passes
+/// before they arrive, so use real time.
 pub struct Scripted {
-    state: Mutex<State>,
+    state: Mutex<ScriptState>,
     arrived: Condvar,
     requests: watch::Sender<usize>,
 }
 
-struct State {
+struct ScriptState {
     version: String,
     next_client: i32,
     handlers: HashMap<String, Handler>,
@@ -46,9 +46,9 @@ struct State {
 }
 
 impl Scripted {
-    /// One that says it is the right version and knows no method but `close`.
+    /// One that reports the required version and knows only the method `close`.
     pub fn new() -> Arc<Self> {
-        let state = State {
+        let state = ScriptState {
             version: REQUIRED_VERSION.to_owned(),
             next_client: 1,
             handlers: HashMap::new(),
@@ -70,24 +70,24 @@ impl Scripted {
         Arc::new(scripted)
     }
 
-    /// Says it is another version.
+    /// Sets the version that it reports.
     pub fn set_version(&self, version: &str) {
         version.clone_into(&mut self.lock().version);
     }
 
-    /// Answers every `method` by what `handler` makes of the request; replaces what was there.
+    /// Answers every `method` with the reply of `handler`; replaces an earlier handler.
     ///
-    /// The handler must not call this object: what it has to say goes into its reply.
+    /// The handler must not call this object; it can only return a reply.
     pub fn on(&self, method: &str, handler: impl FnMut(&Request) -> Reply + Send + 'static) {
         self.lock().handlers.insert(method.to_owned(), Box::new(handler));
     }
 
-    /// Answers every `method` alike.
+    /// Answers every `method` with the same reply.
     pub fn answer(&self, method: &str, reply: Reply) {
         self.on(method, move |_| reply.clone());
     }
 
-    /// Answers the first `method` with the first reply and so on; the last one repeats.
+    /// Answers the first `method` with the first reply, and so on; the last reply repeats.
     pub fn answers(&self, method: &str, replies: Vec<Reply>) {
         let mut replies = VecDeque::from(replies);
         self.on(method, move |_| match replies.len() {
@@ -97,7 +97,7 @@ impl Scripted {
         });
     }
 
-    /// Gives the answers to `method` that were held back; how many there were.
+    /// Sends the held answers to `method`; returns their number.
     pub fn release(&self, method: &str) -> usize {
         let mut state = self.lock();
         let (now, later) =
@@ -116,18 +116,18 @@ impl Scripted {
         self.arrived.notify_all();
     }
 
-    /// Sends these very bytes, whatever they are.
+    /// Sends these bytes unchanged, even if invalid.
     pub fn send_bytes(&self, bytes: &[u8]) {
         self.lock().outbox.push_back(bytes.to_vec());
         self.arrived.notify_all();
     }
 
-    /// From now on nothing comes out any more.
+    /// Sends nothing from now on.
     pub fn die(&self) {
         self.lock().dead = true;
     }
 
-    /// Makes the next `receive` panic, as a broken library would make the reader do.
+    /// Makes the next `receive` panic, as a broken library would.
     pub fn panic_in_receive(&self) {
         self.lock().panics = true;
         self.arrived.notify_all();
@@ -150,7 +150,7 @@ impl Scripted {
     ///
     /// # Panics
     ///
-    /// When none comes within ten seconds.
+    /// No request arrives within ten seconds.
     pub async fn seen(&self, method: &str) -> Request {
         let mut count = self.requests.subscribe();
         let next = async {
@@ -163,8 +163,8 @@ impl Scripted {
                 }
             }
         };
-        let Ok(request) = timeout(PATIENCE, next).await else {
-            panic!("no {method} came within {PATIENCE:?}");
+        let Ok(request) = timeout(TIMEOUT, next).await else {
+            panic!("no {method} was received within {TIMEOUT:?}");
         };
         request
     }
@@ -177,16 +177,16 @@ impl Scripted {
         state.requests.get(next).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ScriptState> {
+        runtime::lock(&self.state)
     }
 }
 
-impl State {
+impl ScriptState {
     fn handle(&mut self, request: Request) {
         let reply = match self.handlers.get_mut(&request.method) {
             Some(handler) => handler(&request),
-            None => Reply::error(400, &format!("the test has no answer to {}", request.method)),
+            None => Reply::error(400, &format!("the test has no answer for {}", request.method)),
         };
         if reply.held {
             self.held.push((request.clone(), reply));
@@ -208,7 +208,7 @@ impl State {
         }
     }
 
-    /// Writes an object as TDLib does: type first, request number and client last.
+    /// Writes an object as TDLib does: type first, then fields, request number and client.
     fn write(&mut self, client_id: i32, extra: Option<&Value>, object: &Value) {
         let mut text = format!("{{\"@type\":{}", object["@type"]);
         for (key, value) in object.as_object().into_iter().flatten() {
@@ -244,7 +244,8 @@ impl Tdjson for Scripted {
     }
 
     fn receive(&self, timeout: Duration) -> Option<Vec<u8>> {
-        let nothing = |state: &mut State| (state.outbox.is_empty() || state.dead) && !state.panics;
+        let nothing =
+            |state: &mut ScriptState| (state.outbox.is_empty() || state.dead) && !state.panics;
         let waited = self.arrived.wait_timeout_while(self.lock(), timeout, nothing);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.panics {

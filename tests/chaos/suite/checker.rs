@@ -1,19 +1,19 @@
-//! The proof: what was promised, held against what a run has left behind.
+//! Checks the promises against the evidence that a run leaves behind.
 //!
-//! Each broken promise is one line, with account, command and events. Nothing here knows how the
-//! evidence came about.
+//! Each broken promise is one line, with account, command and events. Nothing here depends on how
+//! the evidence was collected.
 
 mod answers;
 mod effects;
 mod log;
 
-use super::record::{AccountEvidence, Evidence, Ms};
+use super::evidence::{AccountEvidence, Evidence, Ms};
 
-/// All broken promises.
+/// Returns all broken promises.
 pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
     let mut violations = Vec::new();
     for (account, evidence_of) in &evidence.accounts {
-        let case = Case { evidence: evidence_of, wipes: &evidence.wipes };
+        let case = AccountCase { evidence: evidence_of, wipes: &evidence.wipes };
         let mut found = log::check(&case);
         found.extend(answers::check(&case));
         found.extend(effects::check(&case));
@@ -30,13 +30,13 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
 }
 
 /// One account's evidence.
-struct Case<'a> {
+struct AccountCase<'a> {
     evidence: &'a AccountEvidence,
     /// When Redis lost what it had.
     wipes: &'a [(Ms, Ms)],
 }
 
-impl Case<'_> {
+impl AccountCase<'_> {
     /// When Redis lost its data for the last time.
     fn last_wipe(&self) -> Option<Ms> {
         self.wipes.iter().map(|(_, to)| *to).max()

@@ -1,4 +1,4 @@
-//! Gathers what a run has left behind.
+//! Collects the evidence of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisResult};
 use tokio::time::{Instant, sleep};
 
-use super::record::{AccountEvidence, Deed, Effect, Evidence};
-use super::{Scene, lock};
+use super::evidence::{AccountEvidence, CommandKind, Effect, Evidence};
+use super::{ChaosRun, lock};
 
-/// Longest wait for acknowledgements that are under way.
-const REST: Duration = Duration::from_secs(20);
+/// Longest wait for the last acknowledgements.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The evidence, once the queues are empty or have had their time.
-pub(crate) async fn collect(scene: &Scene) -> Evidence {
-    let queues = queues_at_rest(scene).await;
-    scene.follower.catch_up().await.expect("Redis answers");
-    let client = redis::Client::open(scene.stage.redis_uri.as_str()).unwrap();
+/// Collects the evidence once the queues are empty or the time is up.
+pub(crate) async fn collect(run: &ChaosRun) -> Evidence {
+    let queues = remaining_messages(run).await;
+    run.follower.catch_up().await.expect("Redis answers");
+    let client = redis::Client::open(run.fleet.redis_uri.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let mut effects = effects(scene);
+    let mut effects = effects(run);
     let mut accounts = BTreeMap::new();
-    for account in 1..=scene.options.accounts {
-        let published = lock(&scene.published).get(&account).cloned().unwrap_or_default();
-        let messages = lock(&scene.messages).get(&account).cloned().unwrap_or_default();
-        let destroyed = lock(&scene.destroyed).contains(&account);
-        // First what was seen, then the log: updates may still come.
-        let seen = scene.follower.seen(account);
+    for account in 1..=run.options.accounts {
+        let published = lock(&run.published).get(&account).cloned().unwrap_or_default();
+        let messages = lock(&run.messages).get(&account).cloned().unwrap_or_default();
+        let destroyed = lock(&run.destroyed).contains(&account);
+        // First what was seen, then the log, because updates may still arrive.
+        let seen = run.follower.seen(account);
         let evidence = AccountEvidence {
             published,
-            log: scene.follower.log(account).await.expect("Redis answers"),
+            log: run.follower.log(account).await.expect("Redis answers"),
             seen,
             effects: effects.remove(&account).unwrap_or_default(),
             ledger: ledger(&mut redis, account).await.expect("Redis answers"),
@@ -40,49 +40,49 @@ pub(crate) async fn collect(scene: &Scene) -> Evidence {
         };
         accounts.insert(account, evidence);
     }
-    let duplicates = scene.stage.sandbox.duplicates();
-    Evidence { accounts, queues, duplicates, wipes: lock(&scene.wipes).clone() }
+    let duplicates = run.fleet.sandbox.duplicates();
+    Evidence { accounts, queues, duplicates, wipes: lock(&run.wipes).clone() }
 }
 
-/// What the sandbox's calls have done, by account.
-fn effects(scene: &Scene) -> BTreeMap<u32, Vec<Effect>> {
+/// The effects of the sandbox's calls, by account.
+fn effects(run: &ChaosRun) -> BTreeMap<u32, Vec<Effect>> {
     let mut effects: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
-    for call in scene.stage.sandbox.calls(None, None) {
-        let deed = match call.method {
-            "account.updateProfile" => Deed::Once,
-            "account.setAuthorizationTTL" => Deed::Again,
+    for call in run.fleet.sandbox.calls(None, None) {
+        let kind = match call.method {
+            "account.updateProfile" => CommandKind::NotIdempotent,
+            "account.setAuthorizationTTL" => CommandKind::Idempotent,
             _ => continue,
         };
         if let (Some(account), Some(number), "ok") =
             (call.account, number_in(&call.arguments), call.outcome.as_str())
         {
-            let effect = Effect { at: call.at_ms, deed, number };
+            let effect = Effect { at: call.at_ms, kind, number };
             effects.entry(account).or_default().push(effect);
         }
     }
     effects
 }
 
-/// The first number in a call's arguments, which are in Rust's debug form.
+/// The first number in a call's arguments, which are in Rust's `Debug` format.
 fn number_in(arguments: &str) -> Option<u32> {
     let digits = arguments.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
     digits?.parse().ok()
 }
 
-/// The queues that hold something, and who consumes them, for people.
-pub(crate) fn queues(scene: &Scene) -> String {
+/// The queues that are not idle and their consumers, as a table for people.
+pub(crate) fn queues(run: &ChaosRun) -> String {
     let columns = ["name", "messages_ready", "messages_unacknowledged", "consumers"];
-    let table = scene.stage.rabbit(|rabbit| rabbit.ctl(["list_queues"].iter().chain(&columns)));
+    let table = run.fleet.rabbit(|rabbit| rabbit.ctl(["list_queues"].iter().chain(&columns)));
     let holds = |line: &&str| !line.contains("\t0\t0\t");
     table.lines().filter(holds).collect::<Vec<_>>().join("\n")
 }
 
-/// What still lies in RabbitMQ's queues.
-async fn queues_at_rest(scene: &Scene) -> Vec<(String, u64)> {
+/// Waits until RabbitMQ's queues are empty; those that are not when the time is up.
+async fn remaining_messages(run: &ChaosRun) -> Vec<(String, u64)> {
     let begun = Instant::now();
     loop {
-        let table = scene
-            .stage
+        let table = run
+            .fleet
             .rabbit(|rabbit| rabbit.ctl(["list_queues", "--no-table-headers", "name", "messages"]));
         let row = |line: &str| {
             let (name, messages) = line.split_once('\t')?;
@@ -90,7 +90,7 @@ async fn queues_at_rest(scene: &Scene) -> Vec<(String, u64)> {
         };
         let held: Vec<(String, u64)> =
             table.lines().filter_map(row).filter(|(_, messages)| 0 < *messages).collect();
-        if held.is_empty() || REST < begun.elapsed() {
+        if held.is_empty() || QUEUE_TIMEOUT < begun.elapsed() {
             return held;
         }
         sleep(Duration::from_secs(1)).await;

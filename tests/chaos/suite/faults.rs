@@ -1,4 +1,4 @@
-//! What goes wrong in a run. Each fault is put right again before it returns.
+//! The faults of a run. Each one is repaired before its function returns.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use sandbox::Fault;
-use servers::rabbitmq::RabbitServer;
-use servers::redis::RedisServer;
+use test_servers::rabbitmq::RabbitServer;
+use test_servers::redis::RedisServer;
 use tokio::time::{sleep, timeout};
 
-use super::random::Random;
-use super::record::{Ms, now};
-use super::stage::{rabbit_address, redis_address};
-use super::{Scene, load, lock};
+use super::evidence::{Ms, now};
+use super::fleet::{rabbit_address, redis_address};
+use super::random::SeededRandom;
+use super::{ChaosRun, load, lock};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     KillWorker,
     FreezeWorker,
     Poison,
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     RollingRestart,
 }
 
-impl Kind {
+impl FaultKind {
     pub(crate) const ALL: [Self; 13] = [
         Self::KillWorker,
         Self::KillRedis,
@@ -72,143 +72,147 @@ impl Kind {
     }
 }
 
-/// A fault that was done.
+/// A fault that was injected.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    pub(crate) kind: Kind,
+pub(crate) struct InjectedFault {
+    pub(crate) kind: FaultKind,
     pub(crate) from: Ms,
-    /// When it was put right.
+    /// When it was repaired.
     pub(crate) to: Ms,
-    /// Accounts that it was meant for.
+    /// The accounts it was aimed at.
     pub(crate) accounts: Vec<u32>,
 }
 
 /// Longest wait for a process to end.
-const END: Duration = Duration::from_secs(30);
-/// How long floods are watched, and the calm before them.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long floods are observed, and the time before them for comparison.
 const FLOOD: Duration = Duration::from_secs(15);
 
-/// Does it, waits, and puts it right.
-pub(crate) async fn strike(scene: &Scene, kind: Kind, random: &mut Random) -> Mark {
+/// Injects a fault, waits, and repairs it.
+pub(crate) async fn inject(
+    run: &ChaosRun,
+    kind: FaultKind,
+    random: &mut SeededRandom,
+) -> InjectedFault {
     let begun = now();
-    let worker = usize::try_from(random.among(0..scene.stage.workers() as u64)).unwrap_or(0);
+    let worker = usize::try_from(random.in_range(0..run.fleet.workers() as u64)).unwrap_or(0);
     let mut accounts = Vec::new();
     match kind {
-        Kind::KillWorker => kill_worker(scene, worker).await,
-        Kind::FreezeWorker => freeze_worker(scene, worker).await,
-        Kind::Poison => accounts.extend(poison(scene, random).await),
-        Kind::CorruptDatabase => accounts.extend(corrupt(scene, random).await),
-        Kind::KillRabbit => kill_rabbit(scene, random).await,
-        Kind::KillRedis => kill_redis(scene, random).await,
-        Kind::WipeRedis => wipe_redis(scene),
-        Kind::FreezeRedis => freeze_redis(scene, random).await,
-        Kind::CutFromRedis => {
-            scene.timeline.note(format!("w{} is cut from Redis", worker + 1));
-            cut(redis_address(worker), scene.leases(4)).await;
+        FaultKind::KillWorker => kill_worker(run, worker).await,
+        FaultKind::FreezeWorker => freeze_worker(run, worker).await,
+        FaultKind::Poison => accounts.extend(poison(run, random).await),
+        FaultKind::CorruptDatabase => accounts.extend(corrupt_database(run, random).await),
+        FaultKind::KillRabbit => kill_rabbit(run, random).await,
+        FaultKind::KillRedis => kill_redis(run, random).await,
+        FaultKind::WipeRedis => wipe_redis(run),
+        FaultKind::FreezeRedis => freeze_redis(run, random).await,
+        FaultKind::CutFromRedis => {
+            run.timeline.note(format!("w{} is partitioned from Redis", worker + 1));
+            partition(redis_address(worker), run.leases(4)).await;
         }
-        Kind::CutFromRabbit => {
-            scene.timeline.note(format!("w{} is cut from RabbitMQ", worker + 1));
-            cut(rabbit_address(worker), scene.leases(3)).await;
+        FaultKind::CutFromRabbit => {
+            run.timeline.note(format!("w{} is partitioned from RabbitMQ", worker + 1));
+            partition(rabbit_address(worker), run.leases(3)).await;
         }
-        Kind::FillSpool => accounts = fill_spool(scene, random).await,
-        Kind::Floods => accounts = floods(scene, random).await,
-        Kind::RollingRestart => rolling_restart(scene).await,
+        FaultKind::FillSpool => accounts = fill_spool(run, random).await,
+        FaultKind::Floods => accounts = floods(run, random).await,
+        FaultKind::RollingRestart => rolling_restart(run).await,
     }
-    let from = if kind == Kind::Floods {
+    let from = if kind == FaultKind::Floods {
         begun + u64::try_from(FLOOD.as_millis()).unwrap_or(0)
     } else {
         begun
     };
-    Mark { kind, from, to: now(), accounts }
+    InjectedFault { kind, from, to: now(), accounts }
 }
 
-async fn kill_worker(scene: &Scene, worker: usize) {
-    scene.timeline.note(format!("w{} is killed", worker + 1));
-    scene.stage.rest(worker, scene.leases(2));
-    scene.stage.signal(worker, Signal::KILL);
-    sleep(scene.leases(2)).await;
+async fn kill_worker(run: &ChaosRun, worker: usize) {
+    run.timeline.note(format!("w{} is killed", worker + 1));
+    run.fleet.delay_restart(worker, run.leases(2));
+    run.fleet.signal(worker, Signal::KILL);
+    sleep(run.leases(2)).await;
 }
 
-/// For so long that who does not respect the locks has taken the accounts over, and has waited the
-/// ten seconds in which TDLib itself tries for its database's lock.
-async fn freeze_worker(scene: &Scene, worker: usize) {
-    scene.timeline.note(format!("w{} is frozen", worker + 1));
-    scene.stage.signal(worker, Signal::STOP);
-    sleep(scene.leases(5)).await;
-    scene.timeline.note(format!("w{} goes on", worker + 1));
-    scene.stage.signal(worker, Signal::CONT);
+/// Long enough that a worker which ignored the locks would have taken the accounts over, including
+/// the ten seconds during which TDLib waits for its database's lock.
+async fn freeze_worker(run: &ChaosRun, worker: usize) {
+    run.timeline.note(format!("w{} is frozen", worker + 1));
+    run.fleet.signal(worker, Signal::STOP);
+    sleep(run.leases(5)).await;
+    run.timeline.note(format!("w{} is resumed", worker + 1));
+    run.fleet.signal(worker, Signal::CONT);
 }
 
-async fn poison(scene: &Scene, random: &mut Random) -> Option<u32> {
-    let account = healthy(scene, random, 1).pop()?;
-    scene.timeline.note(format!("account {account} gets a command that ends TDLib"));
-    let id = load::poison(scene, account).await;
-    let answer = timeout(END, scene.follower.wait_for(&id)).await;
-    let told = answer.map_or_else(|_| "nothing".to_owned(), |answer| format!("{:?}", answer.code));
-    scene.timeline.note(format!("it is answered {told}"));
+async fn poison(run: &ChaosRun, random: &mut SeededRandom) -> Option<u32> {
+    let account = healthy(run, random, 1).pop()?;
+    run.timeline.note(format!("account {account} gets a command that crashes TDLib"));
+    let id = load::poison(run, account).await;
+    let answer = timeout(SHUTDOWN_TIMEOUT, run.follower.wait_for(&id)).await;
+    let code = answer.map_or_else(|_| "nothing".to_owned(), |answer| format!("{:?}", answer.code));
+    run.timeline.note(format!("its answer: {code}"));
     Some(account)
 }
 
-/// Destroys an account's databases while its owner cannot write to them, and kills the owner.
-async fn corrupt(scene: &Scene, random: &mut Random) -> Option<u32> {
-    let account = healthy(scene, random, 1).pop()?;
-    let worker = scene.stage.owner_of(account).await?;
-    scene.timeline.note(format!("account {account} of w{} gets a corrupt database", worker + 1));
-    lock(&scene.destroyed).insert(account);
-    scene.stage.signal(worker, Signal::STOP);
-    for entry in fs::read_dir(scene.stage.directory(account).join("db")).unwrap().flatten() {
+/// Corrupts an account's databases while its owner is stopped, then kills the owner.
+async fn corrupt_database(run: &ChaosRun, random: &mut SeededRandom) -> Option<u32> {
+    let account = healthy(run, random, 1).pop()?;
+    let worker = run.fleet.owner_of(account).await?;
+    run.timeline.note(format!("account {account} of w{} gets a corrupt database", worker + 1));
+    lock(&run.destroyed).insert(account);
+    run.fleet.signal(worker, Signal::STOP);
+    for entry in fs::read_dir(run.fleet.directory(account).join("db")).unwrap().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_file()) {
             let mut bytes = fs::read(entry.path()).unwrap();
             bytes.iter_mut().skip(16).for_each(|byte| *byte = !*byte);
             fs::write(entry.path(), bytes).unwrap();
         }
     }
-    scene.stage.rest(worker, scene.leases(2));
-    scene.stage.signal(worker, Signal::KILL);
-    sleep(scene.leases(2)).await;
+    run.fleet.delay_restart(worker, run.leases(2));
+    run.fleet.signal(worker, Signal::KILL);
+    sleep(run.leases(2)).await;
     Some(account)
 }
 
-async fn kill_rabbit(scene: &Scene, random: &mut Random) {
-    let away = Duration::from_millis(random.among(500..8_000));
-    scene.timeline.note(format!("RabbitMQ is killed, for {away:.1?}"));
-    scene.stage.rabbit(RabbitServer::kill9);
-    sleep(away).await;
-    scene.stage.rabbit(RabbitServer::restart);
-    scene.timeline.note("RabbitMQ is back");
+async fn kill_rabbit(run: &ChaosRun, random: &mut SeededRandom) {
+    let downtime = Duration::from_millis(random.in_range(500..8_000));
+    run.timeline.note(format!("RabbitMQ is killed, for {downtime:.1?}"));
+    run.fleet.rabbit(RabbitServer::kill9);
+    sleep(downtime).await;
+    run.fleet.rabbit(RabbitServer::restart);
+    run.timeline.note("RabbitMQ is back");
 }
 
-async fn kill_redis(scene: &Scene, random: &mut Random) {
+async fn kill_redis(run: &ChaosRun, random: &mut SeededRandom) {
     // Shorter and longer than a lease.
-    let away = Duration::from_millis(random.among(200..scene.options.lease_s * 2_500));
-    scene.timeline.note(format!("Redis is killed, for {away:.1?}"));
-    scene.stage.redis(RedisServer::kill9);
-    sleep(away).await;
-    scene.stage.redis(RedisServer::restart);
-    scene.timeline.note("Redis is back");
+    let downtime = Duration::from_millis(random.in_range(200..run.options.lease_s * 2_500));
+    run.timeline.note(format!("Redis is killed, for {downtime:.1?}"));
+    run.fleet.redis(RedisServer::kill9);
+    sleep(downtime).await;
+    run.fleet.redis(RedisServer::restart);
+    run.timeline.note("Redis is back");
 }
 
-/// Redis answers nothing, about as long as a lease is held without it; again, a moment later.
-async fn freeze_redis(scene: &Scene, random: &mut Random) {
+/// Stops Redis for about as long as leases survive without it, twice.
+async fn freeze_redis(run: &ChaosRun, random: &mut SeededRandom) {
     for _ in 0..2 {
-        let frozen = Duration::from_millis(random.among(500..1_500) * scene.options.lease_s);
-        scene.timeline.note(format!("Redis is frozen, for {frozen:.1?}"));
-        scene.stage.redis(|redis| redis.pause());
+        let frozen = Duration::from_millis(random.in_range(500..1_500) * run.options.lease_s);
+        run.timeline.note(format!("Redis is frozen, for {frozen:.1?}"));
+        run.fleet.redis(|redis| redis.pause());
         sleep(frozen).await;
-        scene.stage.redis(|redis| redis.resume());
-        sleep(scene.leases(1)).await;
+        run.fleet.redis(|redis| redis.resume());
+        sleep(run.leases(1)).await;
     }
 }
 
-fn wipe_redis(scene: &Scene) {
+fn wipe_redis(run: &ChaosRun) {
     let from = now();
-    scene.timeline.note("Redis is killed and loses all it has");
-    scene.stage.redis(RedisServer::restart_empty);
-    lock(&scene.wipes).push((from, now()));
+    run.timeline.note("Redis is killed and loses its data");
+    run.fleet.redis(RedisServer::restart_empty);
+    lock(&run.wipes).push((from, now()));
 }
 
-/// Nothing gets through to or from an address of loopback; connections stay, and are silent.
-async fn cut(address: Ipv4Addr, lasts: Duration) {
+/// Drops all packets to and from a loopback address: connections stay open and are silent.
+async fn partition(address: Ipv4Addr, lasts: Duration) {
     route("add", address);
     sleep(lasts).await;
     route("del", address);
@@ -220,11 +224,11 @@ fn route(action: &str, address: Ipv4Addr) {
     assert!(status.success(), "ip {route}: {status}");
 }
 
-/// Redis is away while a tenth of the accounts have no room for what happens meanwhile.
-async fn fill_spool(scene: &Scene, random: &mut Random) -> Vec<u32> {
-    let tenth = healthy(scene, random, scene.options.accounts.div_ceil(10));
-    scene.timeline.note(format!("no room is left for the spools of {tenth:?}; Redis is killed"));
-    let spool = |account: &u32| scene.stage.directory(*account).join("spool");
+/// Redis is down while a tenth of the accounts have no space left for their spools.
+async fn fill_spool(run: &ChaosRun, random: &mut SeededRandom) -> Vec<u32> {
+    let tenth = healthy(run, random, run.options.accounts.div_ceil(10));
+    run.timeline.note(format!("no space is left for the spools of {tenth:?}; Redis is killed"));
+    let spool = |account: &u32| run.fleet.directory(*account).join("spool");
     for path in tenth.iter().map(spool) {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
@@ -232,67 +236,60 @@ async fn fill_spool(scene: &Scene, random: &mut Random) -> Vec<u32> {
         }
     }
     let from = now();
-    scene.stage.redis(RedisServer::kill9);
-    // Not so long that the accounts are closed: what happens meanwhile has to go somewhere.
-    sleep(scene.leases(1) / 2).await;
-    scene.stage.redis(RedisServer::restart);
-    scene.timeline.note("Redis is back");
-    timeout(END, scene.all_answer_but(&[])).await.ok();
+    run.fleet.redis(RedisServer::kill9);
+    // Short enough that the accounts stay open, so that their events need the spool.
+    sleep(run.leases(1) / 2).await;
+    run.fleet.redis(RedisServer::restart);
+    run.timeline.note("Redis is back");
+    timeout(SHUTDOWN_TIMEOUT, run.wait_for_answers_except(&[])).await.ok();
     for path in tenth.iter().map(spool) {
-        // The worker may have put a file of its own there.
+        // The worker may have replaced it with a real spool.
         if fs::read_link(&path).is_ok() {
             fs::remove_file(&path).unwrap();
         }
     }
-    let told = tenth.iter().filter(|account| scene.follower.has_seen(**account, "resync", from));
-    scene.timeline.note(format!("{} of them have told that events are lost", told.count()));
+    let resynced = tenth.iter().filter(|account| run.follower.has_seen(**account, "resync", from));
+    run.timeline.note(format!("{} of them have reported lost events", resynced.count()));
     tenth
 }
 
-/// A tenth of the accounts are asked to wait.
-async fn floods(scene: &Scene, random: &mut Random) -> Vec<u32> {
-    // Before them, for comparison.
+/// A tenth of the accounts get a flood wait.
+async fn floods(run: &ChaosRun, random: &mut SeededRandom) -> Vec<u32> {
+    // The time before the floods, for comparison.
     sleep(FLOOD).await;
-    let tenth = healthy(scene, random, scene.options.accounts.div_ceil(10));
-    scene.timeline.note(format!("floods for {tenth:?}"));
+    let tenth = healthy(run, random, run.options.accounts.div_ceil(10));
+    run.timeline.note(format!("floods for {tenth:?}"));
     for account in &tenth {
-        let seconds = u32::try_from(random.among(5..91)).unwrap_or(5);
+        let seconds = u32::try_from(random.in_range(5..91)).unwrap_or(5);
         let flood = Fault::flood_wait(seconds).account(*account).times(1);
-        scene.stage.sandbox.inject(flood.method("account.updateProfile"));
+        run.fleet.sandbox.inject(flood.method("account.updateProfile"));
     }
     sleep(FLOOD).await;
     tenth
 }
 
-/// Every worker is asked to end, one after the other, and comes back.
-async fn rolling_restart(scene: &Scene) {
-    for worker in 0..scene.stage.workers() {
-        scene.timeline.note(format!("w{} is asked to end", worker + 1));
-        let before = scene.stage.pid(worker);
-        scene.stage.signal(worker, Signal::TERM);
+/// Shuts down and restarts the workers, one after the other.
+async fn rolling_restart(run: &ChaosRun) {
+    for worker in 0..run.fleet.workers() {
+        run.timeline.note(format!("w{} is shutting down", worker + 1));
+        let before = run.fleet.pid(worker);
+        run.fleet.signal(worker, Signal::TERM);
         let back = async {
-            while scene.stage.pid(worker).is_none_or(|pid| Some(pid) == before) {
+            while run.fleet.pid(worker).is_none_or(|pid| Some(pid) == before) {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        if timeout(END, back).await.is_err() {
-            scene.timeline.note(format!("w{} does not end", worker + 1));
+        if timeout(SHUTDOWN_TIMEOUT, back).await.is_err() {
+            run.timeline.note(format!("w{} does not shut down", worker + 1));
         }
-        timeout(END, scene.all_answer_but(&[])).await.ok();
+        timeout(SHUTDOWN_TIMEOUT, run.wait_for_answers_except(&[])).await.ok();
     }
 }
 
-impl Scene {
-    /// So many times a lease.
-    fn leases(&self, times: u64) -> Duration {
-        Duration::from_secs(self.options.lease_s * times)
-    }
-}
-
-/// So many accounts whose database is whole.
-fn healthy(scene: &Scene, random: &mut Random, number: u32) -> Vec<u32> {
-    let destroyed = lock(&scene.destroyed);
-    let all = 1..=scene.options.accounts;
+/// A random choice of accounts whose database is intact.
+fn healthy(run: &ChaosRun, random: &mut SeededRandom, number: u32) -> Vec<u32> {
+    let destroyed = lock(&run.destroyed);
+    let all = 1..=run.options.accounts;
     let mut accounts: Vec<u32> = all.filter(|account| !destroyed.contains(account)).collect();
     random.shuffle(&mut accounts);
     accounts.truncate(number as usize);

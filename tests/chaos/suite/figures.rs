@@ -1,48 +1,52 @@
-//! What a run has measured.
+//! The measurements of a run.
 
 use std::collections::BTreeMap;
 
-use super::faults::{Kind, Mark};
-use super::record::{AccountEvidence, Evidence, Ms};
-use super::stage::Stage;
+use super::evidence::{AccountEvidence, Evidence, Ms};
+use super::faults::{FaultKind, InjectedFault};
+use super::fleet::TestFleet;
 use super::timeline::say;
-use super::{Scene, lock};
+use super::{ChaosRun, lock};
 
-/// By how much the waiting of some may slow the others.
-const MOST_SLOWER: f64 = 2.0;
-/// Answers that come sooner than this, in milliseconds, are as good as at once on a shared machine.
-const AT_ONCE: f64 = 100.0;
-/// As many samples as a 99th percentile needs.
-const ENOUGH: usize = 500;
+/// Highest factor by which flood waits of some accounts may slow the others.
+const MAX_SLOWDOWN: f64 = 2.0;
+/// Answers faster than this, in milliseconds, are noise on a shared machine.
+const NOISE_FLOOR: f64 = 100.0;
+/// Fewest samples for a meaningful 99th percentile.
+const MIN_SAMPLES: usize = 500;
 
-/// Prints the figures; a promise about them that was broken is a violation.
-pub(crate) fn print(scene: &Scene, evidence: &Evidence, marks: &[Mark]) -> Option<String> {
-    print_throughput(scene);
+/// Prints the figures, and returns a violation if one of them is worse than promised.
+pub(crate) fn print(
+    run: &ChaosRun,
+    evidence: &Evidence,
+    marks: &[InjectedFault],
+) -> Option<String> {
+    print_throughput(run);
     for mark in marks {
         match mark.kind {
-            Kind::KillWorker => {
+            FaultKind::KillWorker => {
                 let moved = evidence.accounts.values().filter_map(|one| taken_over(one, mark));
-                let lease = scene.options.lease_s;
+                let lease = run.options.lease_s;
                 let what =
                     format!("from kill -9 to a moved account's first answer (lease {lease} s)");
                 print_spread(&what, moved.collect());
             }
-            Kind::RollingRestart => {
+            FaultKind::RollingRestart => {
                 let gaps = handed_over(evidence, mark);
                 print_spread("a shard's pause while it is handed over", gaps);
             }
             _ => {}
         }
     }
-    let flooded = marks.iter().find(|mark| mark.kind == Kind::Floods)?;
-    neighbours(scene, evidence, flooded)
+    let flooded = marks.iter().find(|mark| mark.kind == FaultKind::Floods)?;
+    neighbours(run, evidence, flooded)
 }
 
-fn print_throughput(scene: &Scene) {
-    let published = lock(&scene.published);
+fn print_throughput(run: &ChaosRun) {
+    let published = lock(&run.published);
     let commands = || published.values().flatten();
     let first = commands().filter_map(|command| command.attempts.first()).min();
-    let answers = commands().filter_map(|command| scene.follower.answer(&command.id));
+    let answers = commands().filter_map(|command| run.follower.answer(&command.id));
     let times: Vec<Ms> = answers.map(|answer| answer.at).collect();
     if let (Some(first), Some(last)) = (first, times.iter().max()) {
         let seconds = seconds(last.saturating_sub(*first));
@@ -55,7 +59,7 @@ fn print_throughput(scene: &Scene) {
 }
 
 /// Milliseconds from a kill to the account's first answer under a newer epoch, if it moved.
-fn taken_over(account: &AccountEvidence, mark: &Mark) -> Option<Ms> {
+fn taken_over(account: &AccountEvidence, mark: &InjectedFault) -> Option<Ms> {
     let answers = || account.seen.values().filter(|seen| seen.event.command.is_some());
     let before =
         answers().filter(|seen| seen.at < mark.from).map(|seen| seen.event.id.epoch).max()?;
@@ -66,10 +70,10 @@ fn taken_over(account: &AccountEvidence, mark: &Mark) -> Option<Ms> {
 
 /// For each shard that moved: milliseconds between the last answer under the old epoch and the
 /// first one under the new.
-fn handed_over(evidence: &Evidence, mark: &Mark) -> Vec<Ms> {
+fn handed_over(evidence: &Evidence, mark: &InjectedFault) -> Vec<Ms> {
     let mut shards: BTreeMap<_, BTreeMap<u64, (Ms, Ms)>> = BTreeMap::new();
     for (account, one) in &evidence.accounts {
-        let epochs = shards.entry(Stage::shard_of(*account)).or_default();
+        let epochs = shards.entry(TestFleet::shard_of(*account)).or_default();
         let answers = one.seen.values().filter(|seen| seen.live && seen.event.command.is_some());
         for seen in answers.filter(|seen| (mark.from..mark.to).contains(&seen.at)) {
             let span = epochs.entry(seen.event.id.epoch).or_insert((seen.at, seen.at));
@@ -84,11 +88,11 @@ fn handed_over(evidence: &Evidence, mark: &Mark) -> Vec<Ms> {
     shards.into_values().flat_map(gaps).collect()
 }
 
-/// How the 99th percentile of accounts that were not asked to wait moved while others were.
-fn neighbours(scene: &Scene, evidence: &Evidence, mark: &Mark) -> Option<String> {
+/// Compares the 99th percentile of accounts without a flood wait, before and during the floods.
+fn neighbours(run: &ChaosRun, evidence: &Evidence, mark: &InjectedFault) -> Option<String> {
     let lasted = mark.to - mark.from;
-    let before = p99(scene, evidence, mark, mark.from - lasted..mark.from);
-    let during = p99(scene, evidence, mark, mark.from..mark.to);
+    let before = p99(run, evidence, mark, mark.from - lasted..mark.from);
+    let during = p99(run, evidence, mark, mark.from..mark.to);
     let (Some(before), Some(during)) = (before, during) else {
         say("figure: too few answers to compare the neighbours of the flooded");
         return None;
@@ -96,29 +100,29 @@ fn neighbours(scene: &Scene, evidence: &Evidence, mark: &Mark) -> Option<String>
     say(&format!(
         "figure: p99 of the neighbours {before:.0} ms before the floods, {during:.0} ms during"
     ));
-    (MOST_SLOWER * before.max(AT_ONCE) < during).then(|| {
+    (MAX_SLOWDOWN * before.max(NOISE_FLOOR) < during).then(|| {
         format!("the neighbours' p99 went from {before:.0} ms to {during:.0} ms during the floods")
     })
 }
 
 fn p99(
-    scene: &Scene,
+    run: &ChaosRun,
     evidence: &Evidence,
-    mark: &Mark,
+    mark: &InjectedFault,
     within: std::ops::Range<Ms>,
 ) -> Option<f64> {
     let mut took = Vec::new();
     for (_, one) in evidence.accounts.iter().filter(|(one, _)| !mark.accounts.contains(one)) {
         for command in &one.published {
             let published = command.attempts.first().filter(|at| within.contains(at));
-            if let (Some(at), Some(answer)) = (published, scene.follower.answer(&command.id)) {
+            if let (Some(at), Some(answer)) = (published, run.follower.answer(&command.id)) {
                 took.push(answer.at.saturating_sub(*at));
             }
         }
     }
     took.sort_unstable();
     let at = took.len() * 99 / 100;
-    (ENOUGH <= took.len()).then(|| seconds(took[at]) * 1000.0)
+    (MIN_SAMPLES <= took.len()).then(|| seconds(took[at]) * 1000.0)
 }
 
 fn print_spread(what: &str, mut times: Vec<Ms>) {

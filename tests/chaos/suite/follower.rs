@@ -1,4 +1,4 @@
-//! A reader of all events, live and from the log, that forgets nothing.
+//! Follows all events, live and from the log, and remembers every one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ use deadpool_redis::redis::{self, RedisResult};
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
-use super::record::{Event, Id, Ms, Seen, now};
+use super::evidence::{Event, Id, Ms, SeenEvent, now};
 
-/// How often the log is read after what the channel has told.
+/// How often the log is read, in addition to the live channel.
 const SWEEP: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An entry of a stream: its id, and its fields with their values.
 type Entry = (String, Vec<(String, Vec<u8>)>);
 
-/// An answer, as soon as it is known.
+/// When an answer arrived, and its error.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) at: Ms,
@@ -27,12 +27,12 @@ pub(crate) struct Answer {
     pub(crate) code: Option<String>,
 }
 
-/// Knows every event of the accounts 1 to `accounts`.
+/// Remembers every event of the accounts 1 to `accounts`.
 pub(crate) struct Follower {
     client: redis::Client,
     accounts: u32,
-    seen: Mutex<BTreeMap<u32, BTreeMap<Id, Seen>>>,
-    /// Up to where each log was read; what the channel has told may have gaps.
+    seen: Mutex<BTreeMap<u32, BTreeMap<Id, SeenEvent>>>,
+    /// The last entry read of each log; the live channel may miss some.
     read: Mutex<HashMap<u32, Id>>,
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -44,7 +44,7 @@ impl Follower {
         Self { client, accounts, seen, read, answers }
     }
 
-    /// Listens to the channels until it is dropped.
+    /// Listens to the live channels until the future is dropped.
     pub(crate) async fn listen(&self) {
         loop {
             if let Ok(mut live) = self.client.get_async_pubsub().await
@@ -54,7 +54,7 @@ impl Follower {
                 while let Some(message) = messages.next().await {
                     let account = account_of(message.get_channel_name());
                     if let Some(account) = account {
-                        self.learn(account, message.get_payload_bytes(), true);
+                        self.record(account, message.get_payload_bytes(), true);
                     }
                 }
             }
@@ -62,7 +62,7 @@ impl Follower {
         }
     }
 
-    /// Reads again and again what the logs have, until it is dropped.
+    /// Keeps reading the logs, until the future is dropped.
     pub(crate) async fn sweep(&self) {
         loop {
             sleep(SWEEP).await;
@@ -77,7 +77,7 @@ impl Follower {
             let last = lock(&self.read).get(&account).copied();
             let from = last.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
             for (id, json) in range(&mut redis, account, &from).await? {
-                self.learn(account, &json, false);
+                self.record(account, &json, false);
                 lock(&self.read).insert(account, id);
             }
         }
@@ -91,19 +91,19 @@ impl Follower {
         Ok(log.iter().filter_map(|(_, json)| Event::read(json)).collect())
     }
 
-    /// All that is known of an account.
-    pub(crate) fn seen(&self, account: u32) -> BTreeMap<Id, Seen> {
+    /// All events of an account, seen so far.
+    pub(crate) fn seen(&self, account: u32) -> BTreeMap<Id, SeenEvent> {
         lock(&self.seen).get(&account).cloned().unwrap_or_default()
     }
 
-    /// Whether the account has told something of this kind since then.
+    /// Whether an event of this type has been seen since then.
     pub(crate) fn has_seen(&self, account: u32, kind: &str, since: Ms) -> bool {
         let seen = lock(&self.seen);
-        let told = |seen: &Seen| since <= seen.at && seen.event.kind == kind;
-        seen.get(&account).is_some_and(|seen| seen.values().any(told))
+        let matches = |seen: &SeenEvent| since <= seen.at && seen.event.kind == kind;
+        seen.get(&account).is_some_and(|seen| seen.values().any(matches))
     }
 
-    /// The answer to a command, if it is known.
+    /// The answer to a command, if it has arrived.
     pub(crate) fn answer(&self, command: &str) -> Option<Answer> {
         lock(&self.answers).get(command).cloned()
     }
@@ -118,7 +118,7 @@ impl Follower {
         }
     }
 
-    fn learn(&self, account: u32, json: &[u8], live: bool) {
+    fn record(&self, account: u32, json: &[u8], live: bool) {
         let at = now();
         let Some(event) = Event::read(json) else { return };
         if let Some(command) = &event.command {
@@ -127,7 +127,7 @@ impl Follower {
         }
         let mut seen = lock(&self.seen);
         let known = seen.entry(account).or_default();
-        known.entry(event.id).or_insert(Seen { event, at, live });
+        known.entry(event.id).or_insert(SeenEvent { event, at, live });
     }
 }
 

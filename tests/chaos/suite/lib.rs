@@ -1,17 +1,17 @@
-//! A fleet under a steady load while its parts are broken on purpose, and the proof that nothing was
-//! lost, doubled or out of order. Read in this order: [`run`], `load`, `faults`, `checker`.
+//! Runs a fleet under a steady load, breaks its parts on purpose, and proves that nothing was lost,
+//! doubled or reordered. Read in this order: [`run`], `load`, `faults`, `checker`.
 
-mod bus;
+mod account_history;
 pub(crate) mod checker;
 mod collect;
-mod dossier;
+mod command_bus;
+pub(crate) mod evidence;
 mod faults;
 mod figures;
+mod fleet;
 mod follower;
 mod load;
 mod random;
-pub(crate) mod record;
-mod stage;
 mod timeline;
 
 use std::collections::{BTreeMap, HashSet};
@@ -24,139 +24,139 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use bus::Bus;
-pub(crate) use faults::Kind;
+use command_bus::CommandBus;
+use evidence::{Evidence, Ms, PublishedCommand, now};
+pub(crate) use faults::FaultKind;
+use fleet::TestFleet;
 use follower::Follower;
-use random::Random;
-use record::{Evidence, Ms, Published, now};
-use stage::Stage;
+use random::SeededRandom;
 use timeline::{Timeline, say};
 
-/// How a run is set up.
+/// The settings of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct ChaosOptions {
     pub(crate) seed: u64,
     pub(crate) accounts: u32,
     pub(crate) workers: usize,
-    /// Seconds that a lease lasts.
+    /// Lease time, in seconds.
     pub(crate) lease_s: u64,
-    /// Commands a second to each account.
+    /// Commands per second and account.
     pub(crate) rate: f64,
-    /// No fault begins later than so long after the first.
+    /// No fault starts later than this after the first.
     pub(crate) longest: Duration,
-    /// The faults, in their order.
-    pub(crate) faults: Vec<Kind>,
-    /// The load runs alone for so long, before the first fault and after the last.
+    /// The faults, in order.
+    pub(crate) faults: Vec<FaultKind>,
+    /// Time without faults, before the first one and after the last.
     pub(crate) calm: Duration,
 }
 
-/// What a run has shown.
+/// The result of a run.
 pub(crate) struct Verdict {
-    /// One line for each broken promise; none, if all were kept.
+    /// One line for each broken promise.
     pub(crate) violations: Vec<String>,
-    /// Where the run's files are, if a promise was broken.
+    /// The directory with the run's files, if a promise was broken.
     pub(crate) kept: Option<PathBuf>,
 }
 
-/// Longest wait until the fleet is there, and until it has come to rest.
+/// Longest wait for the fleet to start, and to settle at the end.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// RabbitMQ 3.10 loses a queue that is killed sooner after it was declared.
+/// RabbitMQ 3.10 loses a queue when it is killed sooner than this after the queue was declared.
 const QUEUES_SETTLE: Duration = Duration::from_secs(4);
-/// So many violations are printed; the file has all.
-const SHOWN: usize = 40;
+/// Most violations that are printed; the file has all of them.
+const MAX_PRINTED: usize = 40;
 /// Longest wait for all accounts to answer again after a fault.
 const RECOVERY: Duration = Duration::from_secs(40);
 
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Phase {
+enum RunPhase {
     Login,
     Load,
-    Settle,
-    Over,
+    Settling,
+    Finished,
 }
 
-/// A run while it goes on.
-pub(crate) struct Scene {
-    options: Options,
-    stage: Stage,
-    bus: Bus,
+/// A run in progress.
+pub(crate) struct ChaosRun {
+    options: ChaosOptions,
+    fleet: TestFleet,
+    bus: CommandBus,
     follower: Follower,
     timeline: Arc<Timeline>,
-    phase: watch::Sender<Phase>,
-    published: Mutex<BTreeMap<u32, Vec<Published>>>,
+    phase: watch::Sender<RunPhase>,
+    published: Mutex<BTreeMap<u32, Vec<PublishedCommand>>>,
     messages: Mutex<BTreeMap<u32, Vec<(String, Ms)>>>,
     /// Accounts whose database was destroyed.
     destroyed: Mutex<HashSet<u32>>,
     wipes: Mutex<Vec<(Ms, Ms)>>,
 }
 
-/// Runs a fleet through its faults, and judges it.
-pub(crate) async fn run(options: Options) -> Verdict {
-    let timeline = Arc::new(Timeline::begin());
+/// Runs a fleet through the faults, and checks the promises.
+pub(crate) async fn run(options: ChaosOptions) -> Verdict {
+    let timeline = Arc::new(Timeline::start());
     timeline.note(format!(
         "seed {}: {} workers, {} accounts, {} commands a second each",
         options.seed, options.workers, options.accounts, options.rate
     ));
-    let stage = Stage::start(&options, Arc::clone(&timeline)).await;
-    let scene = Arc::new(Scene {
-        bus: Bus::new(stage.rabbit_uri.clone()),
-        follower: Follower::new(&stage.redis_uri, options.accounts),
-        stage,
+    let fleet = TestFleet::start(&options, Arc::clone(&timeline)).await;
+    let run = Arc::new(ChaosRun {
+        bus: CommandBus::new(fleet.rabbit_uri.clone()),
+        follower: Follower::new(&fleet.redis_uri, options.accounts),
+        fleet,
         options,
         timeline,
-        phase: watch::Sender::new(Phase::Login),
+        phase: watch::Sender::new(RunPhase::Login),
         published: Mutex::default(),
         messages: Mutex::default(),
         destroyed: Mutex::default(),
         wipes: Mutex::default(),
     });
-    let mut background = scene.start_background().await;
-    if let Err(failed) = scene.log_in().await {
-        let evidence = collect::collect(&scene).await;
+    let mut background = run.start_background().await;
+    if let Err(failed) = run.log_in().await {
+        let evidence = collect::collect(&run).await;
         let violations = iter::once(failed).chain(checker::check(&evidence)).collect();
-        return scene.conclude(violations, &evidence);
+        return run.conclude(violations, &evidence);
     }
-    let mut load = scene.start_load();
-    scene.timeline.note("the load begins");
-    sleep(scene.options.calm).await;
-    let marks = scene.strike_all().await;
-    sleep(scene.options.calm).await;
-    scene.phase.send_replace(Phase::Settle);
-    scene.timeline.note("the load ends");
+    let mut load = run.start_load();
+    run.timeline.note("the load starts");
+    sleep(run.options.calm).await;
+    let marks = run.inject_all().await;
+    sleep(run.options.calm).await;
+    run.phase.send_replace(RunPhase::Settling);
+    run.timeline.note("the load ends");
     timeout(PATIENCE, async { while load.join_next().await.is_some() {} }).await.ok();
-    scene.settle().await;
-    scene.phase.send_replace(Phase::Over);
-    let evidence = collect::collect(&scene).await;
+    run.settle().await;
+    run.phase.send_replace(RunPhase::Finished);
+    let evidence = collect::collect(&run).await;
     let mut violations = checker::check(&evidence);
-    violations.extend(figures::print(&scene, &evidence, &marks));
+    violations.extend(figures::print(&run, &evidence, &marks));
     background.shutdown().await;
-    scene.conclude(violations, &evidence)
+    run.conclude(violations, &evidence)
 }
 
-impl Scene {
-    /// Workers and follower.
+impl ChaosRun {
+    /// Starts the workers and the follower.
     async fn start_background(self: &Arc<Self>) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        let scene = Arc::clone(self);
-        tasks.spawn(async move { scene.follower.listen().await });
-        let scene = Arc::clone(self);
-        tasks.spawn(async move { scene.follower.sweep().await });
-        self.stage.free_shards().await;
-        for worker in 0..self.stage.workers() {
-            let scene = Arc::clone(self);
-            tasks.spawn(async move { scene.stage.run_worker(worker).await });
+        let run = Arc::clone(self);
+        tasks.spawn(async move { run.follower.listen().await });
+        let run = Arc::clone(self);
+        tasks.spawn(async move { run.follower.sweep().await });
+        self.fleet.free_shards().await;
+        for worker in 0..self.fleet.workers() {
+            let run = Arc::clone(self);
+            tasks.spawn(async move { run.fleet.run_worker(worker).await });
         }
         tasks
     }
 
     async fn log_in(self: &Arc<Self>) -> Result<(), String> {
         let begun = Instant::now();
-        let declared = timeout(PATIENCE, self.bus.declared()).await;
-        declared.map_err(|_| "no worker declares the exchange".to_owned())?;
+        let declared = timeout(PATIENCE, self.bus.wait_until_declared()).await;
+        declared.map_err(|_| "no worker has declared the exchange".to_owned())?;
         let mut logins = JoinSet::new();
         for account in 1..=self.options.accounts {
-            let scene = Arc::clone(self);
-            logins.spawn(async move { load::log_in(&scene, account).await });
+            let run = Arc::clone(self);
+            logins.spawn(async move { load::log_in(&run, account).await });
         }
         let all = async {
             while let Some(login) = logins.join_next().await {
@@ -164,9 +164,7 @@ impl Scene {
             }
             Ok::<_, String>(())
         };
-        timeout(PATIENCE, all)
-            .await
-            .map_err(|_| "not all accounts can be logged in".to_owned())??;
+        timeout(PATIENCE, all).await.map_err(|_| "not all accounts could log in".to_owned())??;
         let took = begun.elapsed();
         self.timeline.note(format!("all accounts are logged in after {took:.1?}"));
         sleep(QUEUES_SETTLE.saturating_sub(took)).await;
@@ -174,37 +172,38 @@ impl Scene {
     }
 
     fn start_load(self: &Arc<Self>) -> JoinSet<()> {
-        self.phase.send_replace(Phase::Load);
+        self.phase.send_replace(RunPhase::Load);
         let mut tasks = JoinSet::new();
         for account in 1..=self.options.accounts {
-            let scene = Arc::clone(self);
-            tasks.spawn(async move { load::commands(&scene, account).await });
-            let scene = Arc::clone(self);
-            tasks.spawn(async move { load::messages(&scene, account).await });
+            let run = Arc::clone(self);
+            tasks.spawn(async move { load::commands(&run, account).await });
+            let run = Arc::clone(self);
+            tasks.spawn(async move { load::messages(&run, account).await });
         }
         tasks
     }
 
-    /// One fault after the other, each when the fleet has recovered from the one before.
-    async fn strike_all(&self) -> Vec<faults::Mark> {
+    /// Injects the faults one after the other, each once the fleet has recovered from the last.
+    async fn inject_all(&self) -> Vec<faults::InjectedFault> {
         let begun = Instant::now();
-        let mut random = Random::new(self.options.seed, u64::MAX);
+        let mut random = SeededRandom::new(self.options.seed, u64::MAX);
         let mut marks = Vec::new();
         for kind in self.options.faults.clone() {
             if self.options.longest < begun.elapsed() {
-                self.timeline.note(format!("no time is left for: {}", kind.name()));
+                self.timeline.note(format!("no time left for {}", kind.name()));
                 continue;
             }
-            let mark = faults::strike(self, kind, &mut random).await;
+            let mark = faults::inject(self, kind, &mut random).await;
             let healed = Instant::now();
-            let waiting = if kind == Kind::Floods { mark.accounts.as_slice() } else { &[] };
-            let recovered = timeout(RECOVERY, self.all_answer_but(waiting)).await.is_ok();
+            let waiting = if kind == FaultKind::Floods { mark.accounts.as_slice() } else { &[] };
+            let recovered = timeout(RECOVERY, self.wait_for_answers_except(waiting)).await.is_ok();
             let (took, name) = (healed.elapsed(), kind.name());
             if recovered {
                 self.timeline.note(format!("all accounts answer {took:.1?} after {name}"));
             } else {
-                let silent = self.silent(mark.to, waiting);
-                self.timeline.note(format!("accounts that do not answer after {name}: {silent:?}"));
+                let silent = self.unresponsive(mark.to, waiting);
+                self.timeline
+                    .note(format!("accounts that still do not answer after {name}: {silent:?}"));
                 self.timeline.note(collect::queues(self));
             }
             marks.push(mark);
@@ -212,20 +211,20 @@ impl Scene {
         marks
     }
 
-    /// Waits until every account but `others` has answered a command that was published from now on.
-    async fn all_answer_but(&self, others: &[u32]) {
+    /// Waits until every account except `others` has answered a command published after this call.
+    async fn wait_for_answers_except(&self, others: &[u32]) {
         let from = now();
-        while !self.silent(from, others).is_empty() {
+        while !self.unresponsive(from, others).is_empty() {
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Accounts beside `others` that have answered no command that was published after `from`.
-    fn silent(&self, from: Ms, others: &[u32]) -> Vec<u32> {
+    /// Accounts except `others` that have not answered any command published after `from`.
+    fn unresponsive(&self, from: Ms, others: &[u32]) -> Vec<u32> {
         let (published, destroyed) = (lock(&self.published), lock(&self.destroyed));
-        let answers = |commands: &Vec<Published>| {
+        let answers = |commands: &Vec<PublishedCommand>| {
             let fresh =
-                |command: &&Published| command.attempts.first().is_some_and(|at| from < *at);
+                |command: &&PublishedCommand| command.attempts.first().is_some_and(|at| from < *at);
             let fresh = commands.iter().rev().take_while(fresh);
             fresh.into_iter().any(|command| self.follower.answer(&command.id).is_some())
         };
@@ -250,29 +249,34 @@ impl Scene {
             }
         };
         timeout(PATIENCE, settled).await.ok();
-        self.timeline.note(format!("{} commands are open after {:.1?}", open(), begun.elapsed()));
+        self.timeline.note(format!(
+            "{} commands are unanswered after {:.1?}",
+            open(),
+            begun.elapsed()
+        ));
     }
 
     fn conclude(&self, violations: Vec<String>, evidence: &Evidence) -> Verdict {
-        for violation in violations.iter().take(SHOWN) {
+        for violation in violations.iter().take(MAX_PRINTED) {
             say(&format!("violation: {violation}"));
         }
         if violations.is_empty() {
             self.timeline
-                .note(format!("seed {}: nothing lost, doubled or out of order", self.options.seed));
+                .note(format!("seed {}: nothing lost, doubled or reordered", self.options.seed));
             return Verdict { violations, kept: None };
         }
-        let kept = self.stage.keep();
+        let kept = self.fleet.keep_files();
         let text = self.timeline.text() + &violations.join("\n") + "\n";
         std::fs::write(kept.join("timeline.txt"), text).unwrap();
         let concerned = |account: &u32| {
             let account = format!("account {account}:");
             violations.iter().any(|violation| violation.starts_with(&account))
         };
-        for (account, one) in evidence.accounts.iter().filter(|(one, _)| concerned(one)).take(SHOWN)
+        for (account, one) in
+            evidence.accounts.iter().filter(|(one, _)| concerned(one)).take(MAX_PRINTED)
         {
             let name = format!("account-{account}.txt");
-            std::fs::write(kept.join(name), dossier::of(one)).unwrap();
+            std::fs::write(kept.join(name), account_history::describe(one)).unwrap();
         }
         let (number, seed) = (violations.len(), self.options.seed);
         self.timeline
@@ -280,30 +284,35 @@ impl Scene {
         Verdict { violations, kept: Some(kept) }
     }
 
+    /// The lease time, multiplied.
+    fn leases(&self, times: u64) -> Duration {
+        Duration::from_secs(self.options.lease_s * times)
+    }
+
     fn is_loading(&self) -> bool {
-        *self.phase.borrow() == Phase::Load
+        *self.phase.borrow() == RunPhase::Load
     }
 
-    fn is_over(&self) -> bool {
-        *self.phase.borrow() == Phase::Over
+    fn is_finished(&self) -> bool {
+        *self.phase.borrow() == RunPhase::Finished
     }
 
-    /// Notes a command that is about to be published; its place among the account's.
-    fn record(&self, account: u32, command: Published) -> usize {
+    /// Records a command that is about to be published; its index among the account's.
+    fn record(&self, account: u32, command: PublishedCommand) -> usize {
         let mut published = lock(&self.published);
         let commands = published.entry(account).or_default();
         commands.push(command);
         commands.len() - 1
     }
 
-    fn change(&self, account: u32, place: usize, change: impl FnOnce(&mut Published)) {
+    fn change(&self, account: u32, place: usize, change: impl FnOnce(&mut PublishedCommand)) {
         let mut published = lock(&self.published);
         if let Some(command) = published.get_mut(&account).and_then(|all| all.get_mut(place)) {
             change(command);
         }
     }
 
-    fn note_message(&self, account: u32, text: &str) {
+    fn record_message(&self, account: u32, text: &str) {
         lock(&self.messages).entry(account).or_default().push((text.to_owned(), now()));
     }
 }

@@ -1,13 +1,13 @@
-//! Numbers that a seed decides.
+//! Random numbers, determined by a seed.
 
 use std::ops::Range;
 
 /// `SplitMix64`.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Random {
-    /// The numbers of `seed`; each `stream` of a seed is a sequence of its own.
+impl SeededRandom {
+    /// The numbers of `seed`; each `stream` of a seed is an independent sequence.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         random.next();
@@ -22,14 +22,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number of a range that is not empty.
-    pub(crate) fn among(&mut self, range: Range<u64>) -> u64 {
+    /// A number in a range, which must not be empty.
+    pub(crate) fn in_range(&mut self, range: Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
-            let other = self.among(0..at as u64 + 1);
+            let other = self.in_range(0..at as u64 + 1);
             items.swap(at, usize::try_from(other).unwrap_or(at));
         }
     }

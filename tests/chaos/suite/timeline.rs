@@ -1,17 +1,17 @@
-//! What happened when, as it is printed.
+//! The log of a run.
 
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Prints and keeps what happens in a run.
+/// Prints what happens in a run, and keeps it for the run's files.
 pub(crate) struct Timeline {
     begun: Instant,
     lines: Mutex<Vec<String>>,
 }
 
 impl Timeline {
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn start() -> Self {
         Self { begun: Instant::now(), lines: Mutex::default() }
     }
 
@@ -28,7 +28,7 @@ impl Timeline {
 }
 
 /// Prints a line.
-#[expect(clippy::print_stdout, reason = "a run tells what it does while it does it")]
+#[expect(clippy::print_stdout, reason = "the progress of a run")]
 pub(crate) fn say(line: &str) {
     println!("{line}");
 }

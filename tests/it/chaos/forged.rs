@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use contracts::Flow;
 
 use super::suite::checker::check;
-use super::suite::record::{AccountEvidence, Deed, Effect, Event, Evidence, Id, Published, Seen};
+use super::suite::evidence::{
+    AccountEvidence, CommandKind, Effect, Event, Evidence, Id, PublishedCommand, SeenEvent,
+};
 
-/// Three commands that went well, and a message.
+/// Three commands that succeeded, and a message.
 fn good() -> AccountEvidence {
-    let deeds = [Deed::Once, Deed::Again, Deed::Once];
+    let kinds = [CommandKind::NotIdempotent, CommandKind::Idempotent, CommandKind::NotIdempotent];
     let mut account = AccountEvidence::default();
-    for (number, deed) in (1..).zip(deeds) {
+    for (number, kind) in (1..).zip(kinds) {
         let id = format!("c-1-{number}");
         let event = Event {
             id: Id { epoch: 7, n: number },
@@ -23,9 +25,9 @@ fn good() -> AccountEvidence {
         append(&mut account, event);
         let number = u32::try_from(number).unwrap();
         account.ledger.insert(id.clone(), format!("d 0123456789abcdef 7-{number}"));
-        account.effects.push(Effect { at: 15, deed, number });
+        account.effects.push(Effect { at: 15, kind, number });
         let (flow, attempts, confirmed) = (Flow::Hi, vec![10], Some(11));
-        account.published.push(Published { id, deed, number, flow, attempts, confirmed });
+        account.published.push(PublishedCommand { id, kind, number, flow, attempts, confirmed });
     }
     let (prev, text) = (Some(Id { epoch: 7, n: 3 }), Some("m-1-1".to_owned()));
     append(&mut account, Event { id: Id { epoch: 8, n: 1 }, prev, text, ..blank() });
@@ -48,15 +50,15 @@ fn blank() -> Event {
 
 fn append(account: &mut AccountEvidence, event: Event) {
     account.log.push(event.clone());
-    account.seen.insert(event.id, Seen { event, at: 20, live: true });
+    account.seen.insert(event.id, SeenEvent { event, at: 20, live: true });
 }
 
 fn violations(account: AccountEvidence) -> Vec<String> {
     check(&Evidence { accounts: BTreeMap::from([(1, account)]), ..Evidence::default() })
 }
 
-/// Nothing is known of the command with this number but that it was published.
-fn unanswer(account: &mut AccountEvidence, number: u64) {
+/// Removes every trace of the command with this number, except that it was published.
+fn remove_answer(account: &mut AccountEvidence, number: u64) {
     let id = Id { epoch: 7, n: number };
     let seen = account.seen.values_mut().map(|seen| &mut seen.event);
     for event in account.log.iter_mut().chain(seen).filter(|event| event.id == id) {
@@ -72,15 +74,15 @@ fn fail(account: &mut AccountEvidence, number: u64, code: &str) {
 }
 
 #[test]
-fn what_is_as_promised_is_not_objected_to() {
+fn kept_promises_are_not_violations() {
     assert_eq!(violations(good()), Vec::<String>::new());
 }
 
 #[test]
-fn each_broken_promise_is_named() {
+fn each_broken_promise_is_reported() {
     type Forgery = fn(&mut AccountEvidence);
     let cases: [(Forgery, &str); 14] = [
-        (|one| unanswer(one, 2), "command c-1-2 has no answer"),
+        (|one| remove_answer(one, 2), "command c-1-2 has no answer"),
         (|one| one.log.remove(1).id.n = 0, "is not in the log"),
         (|one| one.log[1].json.clear(), "event 7-2 (c-1-2) was another"),
         (|one| one.log.swap(0, 1), "event 7-1 stands after 7-2"),
@@ -101,7 +103,7 @@ fn each_broken_promise_is_named() {
             |one| one.ledger.extend([("c-1-1".to_owned(), "h 0123456789abcdef 1".to_owned())]),
             "the ledger still has command c-1-1 as `h 0123456789abcdef 1`",
         ),
-        (|one| one.messages.push(("m-1-2".to_owned(), 15)), "message m-1-2 is not told"),
+        (|one| one.messages.push(("m-1-2".to_owned(), 15)), "message m-1-2 has no event"),
         (
             |one| {
                 let (id, prev) = (Id { epoch: 8, n: 2 }, Some(Id { epoch: 8, n: 1 }));
@@ -111,17 +113,17 @@ fn each_broken_promise_is_named() {
         ),
         (|one| one.pending = 1, "1 commands are still in the pending lists"),
     ];
-    for (forge, objection) in cases {
+    for (forge, expected) in cases {
         let mut account = good();
         forge(&mut account);
         let violations = violations(account);
-        let found = violations.iter().any(|violation| violation.contains(objection));
-        assert!(found, "`{objection}` is not among {violations:#?}");
+        let found = violations.iter().any(|violation| violation.contains(expected));
+        assert!(found, "`{expected}` is not among {violations:#?}");
     }
 }
 
 #[test]
-fn a_queue_that_is_not_empty_and_a_key_with_two_owners_are_named() {
+fn remaining_messages_and_a_key_with_two_owners_are_reported() {
     let queues = vec![("tdfleet.cmd_hi.s001.of12".to_owned(), 3)];
     let evidence = Evidence { queues, duplicates: vec![Some(4)], ..Evidence::default() };
     assert_eq!(

@@ -28,41 +28,41 @@ fn set_list(sender: &Value, list: Option<&str>) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_are_blocked_and_unblocked_and_the_other_session_hears_of_it() {
+async fn users_are_blocked_and_unblocked_in_both_sessions() {
     let mut scene = Scene::two_sessions().await;
     let [anna, boris, clara] = scene.account.contacts()[..] else { panic!("three contacts") };
-    scene.know_everybody().await;
+    scene.load_peers().await;
     scene.other_tdlib("getUserFullInfo", user(boris.0)).await;
 
     let answer = scene.result("block_user", user(anna.0)).await;
     assert_eq!(answer, blocked(anna.0, "blockListMain"));
     assert_eq!(scene.account.blocked(BlockList::Main), [Peer::User(anna)]);
-    let told = scene.other_hears("updateChatBlockList").await;
-    assert_eq!(told, json!({"chat_id": anna.0, "block_list": "blockListMain"}));
+    let found = scene.next_in_other("updateChatBlockList").await;
+    assert_eq!(found, json!({"chat_id": anna.0, "block_list": "blockListMain"}));
 
-    // TDLib sends nothing when it believes it so already; the answer is read from Telegram anyway.
+    // TDLib sends no request for what it believes is set; the answer is still read from Telegram.
     let sent = scene.calls(BLOCK);
     let answer = scene.result("block_user", on("blockListMain", anna.0)).await;
     assert_eq!((answer, scene.calls(BLOCK)), (blocked(anna.0, "blockListMain"), sent));
 
-    // Boris is no chat of the other session's, which has looked at his details.
+    // The other session has no chat with Boris, but has loaded his details.
     let stories = json!({"@type": STORIES});
     let fields = json!({"user_id": boris.0, "is_blocked": true, "block_list": stories});
     assert_eq!(scene.result("block_user", fields).await, blocked(boris.0, STORIES));
     assert_eq!(scene.account.blocked(BlockList::Stories), [Peer::User(boris)]);
     assert_eq!(scene.account.blocked(BlockList::Main), [Peer::User(anna)], "that list alone");
-    let told = loop {
-        let told = scene.other_hears("updateUserFullInfo").await;
-        if told["user_id"] == boris.0 {
-            break told;
+    let found = loop {
+        let found = scene.next_in_other("updateUserFullInfo").await;
+        if found["user_id"] == boris.0 {
+            break found;
         }
     };
-    assert_eq!(told["block_list"], STORIES, "{told}");
+    assert_eq!(found["block_list"], STORIES, "{found}");
 
-    // Unblocking takes off the main list alone: TDLib says ok, and he stays on the other one.
+    // Unblocking affects only the main list: TDLib says ok, and he stays on the other one.
     let sender = json!({"@type": "messageSenderUser", "user_id": boris.0});
     scene.tdlib("setMessageSenderBlockList", set_list(&sender, None)).await;
-    scene.called("contacts.unblock", 1).await;
+    scene.wait_for_calls("contacts.unblock", 1).await;
     assert_eq!(scene.account.blocked(BlockList::Stories), [Peer::User(boris)]);
     let off = json!({"user_id": boris.0, "is_blocked": false, "block_list": STORIES});
     scene.refused("block_user", &[(off, "blockListStories can't be unblocked by TDLib")]).await;
@@ -72,30 +72,30 @@ async fn users_are_blocked_and_unblocked_and_the_other_session_hears_of_it() {
     assert_eq!(scene.result("block_user", off).await, unblocked(clara.0));
     assert_eq!(scene.result("unblock_user", user(anna.0)).await, unblocked(anna.0));
     assert!(scene.account.blocked(BlockList::Main).is_empty());
-    let told = loop {
-        let told = scene.other_hears("updateChatBlockList").await;
-        if told["chat_id"] == anna.0 {
-            break told;
+    let found = loop {
+        let found = scene.next_in_other("updateChatBlockList").await;
+        if found["chat_id"] == anna.0 {
+            break found;
         }
     };
-    assert_eq!(told["block_list"], json!(null));
+    assert_eq!(found["block_list"], json!(null));
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_blocked_are_listed_page_by_page_with_their_names() {
+async fn blocked_users_are_listed_in_pages_with_their_names() {
     let mut scene = Scene::two_sessions().await;
     let contacts = scene.account.contacts();
     let group = scene.account.groups()[1].tdlib_chat_id();
-    scene.know_everybody().await;
+    scene.load_peers().await;
     for contact in &contacts {
         scene.result("block_user", user(contact.0)).await;
     }
     let sender = json!({"@type": "messageSenderChat", "chat_id": group});
     scene.tdlib("setMessageSenderBlockList", set_list(&sender, Some("blockListMain"))).await;
-    scene.called(BLOCK, 4).await;
+    scene.wait_for_calls(BLOCK, 4).await;
 
-    // The last one first: the group, then Clara.
+    // The latest come first: the group, then Clara.
     let page = scene.result("get_blocked_users", json!({"limit": 2})).await;
     let expected = json!({
         "block_list": "blockListMain", "offset": 0, "limit": 2, "total_count": 4,
@@ -130,13 +130,13 @@ async fn the_blocked_are_listed_page_by_page_with_their_names() {
     let fault = Fault::error(400, "OFFSET_INVALID").method("contacts.getBlocked").times(1);
     scene.world.sandbox.inject(fault);
     scene.passed_on("get_blocked_users", json!({}), "OFFSET_INVALID").await;
-    // A chat is no user: it takes no `unblock_user`.
+    // `unblock_user` is for users only, not for chats.
     scene.refused("unblock_user", &[(user(group), "user_id must be at least 1")]).await;
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_blocks_nobody() {
+async fn an_invalid_request_blocks_nobody() {
     let mut scene = Scene::logged_in().await;
     let anna = scene.account.contacts()[0].0;
     let list = "block_list must be a TDLib block list type";
@@ -160,7 +160,7 @@ async fn a_mistake_blocks_nobody() {
     scene.refused("unblock_user", &both).await;
     scene.refused("unblock_user", &[(on(STORIES, anna), "unknown field: block_list")]).await;
     assert_eq!((scene.calls(BLOCK), scene.calls("contacts.unblock")), (0, 0));
-    // TDLib names nobody whom it does not know.
+    // TDLib refuses users that it has not seen.
     for command in ["block_user", "unblock_user"] {
         let info =
             scene.passed_on(command, user(987_654_321), "Unknown user identifier specified").await;
@@ -170,42 +170,42 @@ async fn a_mistake_blocks_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_that_telegram_refuses_or_has_not_got_is_not_confirmed() {
+async fn a_block_that_telegram_refuses_or_ignores_is_not_confirmed() {
     let mut scene = Scene::two_sessions().await;
     let [anna, boris, clara] = scene.account.contacts()[..] else { panic!("three contacts") };
-    scene.know_everybody().await;
+    scene.load_peers().await;
 
-    // TDLib says ok, and tells nobody of the refusal.
+    // TDLib says ok and hides the refusal.
     scene.world.sandbox.inject(Fault::error(400, "PEER_ID_INVALID").method(BLOCK).times(2));
     let sender = json!({"@type": "messageSenderUser", "user_id": anna.0});
     let ok =
         scene.tdlib("setMessageSenderBlockList", set_list(&sender, Some("blockListMain"))).await;
     assert_eq!(ok, json!({"@type": "ok"}));
-    scene.called(BLOCK, 1).await;
+    scene.wait_for_calls(BLOCK, 1).await;
     assert!(scene.account.blocked(BlockList::Main).is_empty());
     let mut refused = blocked(boris.0, "blockListMain");
     refused["confirmed"] = json!(false);
     assert_eq!(scene.result("block_user", user(boris.0)).await, refused);
     assert!(scene.account.blocked(BlockList::Main).is_empty());
-    // It has not kept what was refused: another try is sent.
+    // TDLib has not stored the refused change, so a second attempt is sent.
     let again = scene.result("block_user", user(boris.0)).await;
     assert_eq!((again, scene.calls(BLOCK)), (blocked(boris.0, "blockListMain"), 3));
     scene.result("unblock_user", user(boris.0)).await;
 
-    // Telegram is silent. TDLib says ok, keeps it, and has it done after a restart.
+    // Telegram does not answer. TDLib says ok, stores the change, and sends it after a restart.
     let silence = scene.world.sandbox.inject(Fault::no_answer().method(BLOCK));
     let before = scene.calls(BLOCK);
     let mut unknown = blocked(clara.0, "blockListMain");
     unknown["confirmed"] = json!(false);
     assert_eq!(scene.result("block_user", user(clara.0)).await, unknown);
-    scene.called(BLOCK, before + 1).await;
+    scene.wait_for_calls(BLOCK, before + 1).await;
     assert!(scene.account.blocked(BlockList::Main).is_empty());
     scene.restart().await;
     scene.world.sandbox.remove_fault(silence);
-    scene.called(BLOCK, before + 2).await;
+    scene.wait_for_calls(BLOCK, before + 2).await;
     let page = scene.result("get_blocked_users", json!({})).await;
     assert_eq!(page["total_count"], 1, "{page}");
     assert_eq!(scene.account.blocked(BlockList::Main), [Peer::User(clara)]);
-    // The answers are not counted: a kill may come between one and its acknowledgement.
+    // The answers are not counted: the kill may come between an answer and its acknowledgement.
     assert!(scene.world.sandbox.duplicates().is_empty());
 }

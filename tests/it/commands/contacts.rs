@@ -13,12 +13,12 @@ fn friend(user_id: i64, name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn close_friends_are_replaced_and_the_other_session_hears_of_it() {
+async fn close_friends_are_replaced_in_both_sessions() {
     const EDIT: &str = "contacts.editCloseFriends";
     let mut scene = Scene::two_sessions().await;
     let contacts = scene.account.contacts();
     let [anna, boris, _] = contacts[..] else { panic!("three contacts") };
-    scene.know_everybody().await;
+    scene.load_peers().await;
     let stranger = scene.tdlib("searchPublicChat", json!({"username": "stranger_1"})).await;
     let stranger = stranger["id"].as_i64().unwrap();
 
@@ -37,9 +37,9 @@ async fn close_friends_are_replaced_and_the_other_session_hears_of_it() {
     assert_eq!(scene.calls(EDIT), 0, "nothing was changed");
 
     let set = scene.result("set_close_friends", ids(&[boris.0, anna.0])).await;
-    let mut told: Vec<i64> = serde_json::from_value(set["user_ids"].clone()).unwrap();
-    told.sort_unstable();
-    assert_eq!(told, [anna.0, boris.0]);
+    let mut found: Vec<i64> = serde_json::from_value(set["user_ids"].clone()).unwrap();
+    found.sort_unstable();
+    assert_eq!(found, [anna.0, boris.0]);
     for friend in [friend(anna.0, "Anna"), friend(boris.0, "Boris")] {
         assert!(set["users"].as_array().unwrap().contains(&friend), "{set}");
     }
@@ -47,9 +47,9 @@ async fn close_friends_are_replaced_and_the_other_session_hears_of_it() {
     assert_eq!(scene.result("get_close_friends", json!({})).await, set);
     let mut close = Vec::new();
     while close.len() < 2 {
-        let told = scene.other_hears("updateUser").await;
-        if told["is_close_friend"] == true {
-            close.push(told["user_id"].as_i64().unwrap());
+        let found = scene.next_in_other("updateUser").await;
+        if found["is_close_friend"] == true {
+            close.push(found["user_id"].as_i64().unwrap());
         }
     }
     close.sort_unstable();
@@ -64,12 +64,12 @@ async fn close_friends_are_replaced_and_the_other_session_hears_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_be_written_to_is_told_for_each_user() {
+async fn whether_a_user_can_be_written_to_is_answered_per_user() {
     const ASK: &str = "users.getRequirementsToContact";
     let mut scene = Scene::start(7).await;
     scene.world.log_in(&mut scene.mine, 1).await;
     scene.sent += 2;
-    // Account 2 asks those who want to write to it for Premium, the others for Stars.
+    // Account 2 requires Premium of anyone who writes to it, the others require Stars.
     let mut strangers = Vec::new();
     for account in 2..=7 {
         scene.other.listen(account).await;
@@ -79,7 +79,7 @@ async fn who_may_be_written_to_is_told_for_each_user() {
             "incoming_paid_message_star_count": if account == 2 { 0 } else { account }});
         let set = scene.other.call(account, "set_privacy_setting", fields).await;
         assert!(set["payload"]["result"].is_object(), "{set}");
-        // TDLib has to know somebody before it asks.
+        // TDLib must have seen a user before it can ask about them.
         let username = json!({"username": format!("account_{account}")});
         let found = scene.tdlib("searchPublicChat", username).await;
         strangers.push(found["id"].as_i64().unwrap());
@@ -96,7 +96,7 @@ async fn who_may_be_written_to_is_told_for_each_user() {
     ];
     scene.refused("can_send_messages_to_users", &cases).await;
 
-    // One that cannot be told does not fail the others.
+    // A user without an answer does not fail the others.
     let mut asked = vec![anna, 987_654_321];
     asked.extend(&strangers);
     let mut expected = vec![
@@ -115,7 +115,7 @@ async fn who_may_be_written_to_is_told_for_each_user() {
     scene.world.sandbox.inject(fault);
     let answer = scene.result("can_send_messages_to_users", ids(&asked)).await;
     assert_eq!(answer, json!({"results": expected}));
-    // TDLib asks for three at the same time; what comes meanwhile is one request.
+    // TDLib sends three requests concurrently; the users that are added meanwhile share one.
     assert_eq!(scene.calls(ASK), 4);
 
     expected[3] = paid(1);

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::Scene;
 
-/// What holds for every command of the reference, by the reference's own examples.
+/// The checks that all commands share, with the reference's own examples.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_is_refused_in_the_contracts_order() {
+async fn commands_are_checked_in_the_contracts_order() {
     let mut scene = Scene::start(1).await;
     scene.mine.listen(77).await;
     let ready = "account is not ready: wait_phone";
@@ -21,10 +21,10 @@ async fn every_command_is_refused_in_the_contracts_order() {
         let mut unknown = example.clone();
         unknown["colour"] = json!("red");
         scene.refused(name, &[(unknown.clone(), "unknown field: colour")]).await;
-        let (told, info) = scene.failure(name, example).await;
+        let (found, info) = scene.failure(name, example).await;
         let expected = json!({"code": "not_ready", "source": "ownership", "retriable": true});
-        assert_eq!((told.as_str(), info), (ready, expected), "{name}");
-        // Nobody looks at the fields of an account that is not there.
+        assert_eq!((found.as_str(), info), (ready, expected), "{name}");
+        // The account is checked before the fields.
         let event = scene.mine.call(77, name, unknown).await;
         assert_eq!(event["payload"]["error"], "unknown account: 77", "{event}");
         assert_eq!(event["payload"]["error_info"]["code"], "unknown_account");
@@ -53,8 +53,8 @@ async fn every_command_is_refused_in_the_contracts_order() {
         "unblock_user",
     ];
     assert_eq!(names, BTreeSet::from(contract));
-    let (told, info) = scene.failure("make_coffee", json!({"colour": "red"})).await;
-    assert_eq!(told, "Unsupported command: make_coffee");
+    let (found, info) = scene.failure("make_coffee", json!({"colour": "red"})).await;
+    assert_eq!(found, "Unsupported command: make_coffee");
     assert_eq!(info["code"], "unknown_command");
     assert_eq!(scene.world.sandbox.count_calls(Some(1), None), 0, "nothing was asked for");
     scene.end().await;

@@ -5,32 +5,32 @@ use super::Scene;
 const CONNECTION: &str = "updateConnectionState";
 const READY: &str = "connectionStateReady";
 
-/// Updates that no command causes.
+/// Updates without a command.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_to_an_account_is_told() {
+async fn changes_that_no_command_caused_are_reported() {
     let mut scene = Scene::logged_in().await;
     let before = connected(&mut scene, 1).await;
     scene.world.sandbox.refuse_connections().await;
-    let told = scene.told(CONNECTION, before + 1).await;
-    assert_ne!(told[before]["state"], READY);
+    let updates = scene.results(CONNECTION, before + 1).await;
+    assert_ne!(updates[before]["state"], READY);
     scene.world.sandbox.admit_connections().await;
     connected(&mut scene, before + 2).await;
 
-    // Telegram has a word for the account's owner.
+    // Telegram notifies the account's owner.
     assert!(scene.world.sandbox.push(1, &service_notification("Mind the gap")));
-    let told = scene.told("updateServiceNotification", 1).await;
-    assert_eq!(told[0]["type"], "GAP");
-    assert_eq!(told[0]["content"]["@type"], "messageText");
-    assert_eq!(told[0]["content"]["text"]["text"], "Mind the gap");
+    let updates = scene.results("updateServiceNotification", 1).await;
+    assert_eq!(updates[0]["type"], "GAP");
+    assert_eq!(updates[0]["content"]["@type"], "messageText");
+    assert_eq!(updates[0]["content"]["text"]["text"], "Mind the gap");
 
-    // A frozen account is refused what others would see, and is told so by TDLib once that has
-    // asked for its configuration again.
+    // A frozen account may not do anything that others would see. TDLib reports it after it has
+    // reloaded its configuration.
     scene.world.sandbox.freeze(1, true);
     let group = json!({"user_ids": [], "title": "Late", "message_auto_delete_time": 0});
     let call = json!({"method": "createNewBasicGroupChat", "params": group});
     scene.passed_on("call_tdlib", call, "FROZEN_METHOD_INVALID").await;
     scene.tdlib("getApplicationConfig", json!({})).await;
-    let mut frozen = scene.told("updateFreezeState", 1).await.pop().unwrap();
+    let mut frozen = scene.results("updateFreezeState", 1).await.pop().unwrap();
     for date in ["freezing_date", "deletion_date"] {
         let date = frozen.as_object_mut().unwrap().remove(date);
         assert!(date.unwrap().as_i64().unwrap() > 1_700_000_000);
@@ -39,15 +39,15 @@ async fn what_happens_to_an_account_is_told() {
     scene.end().await;
 }
 
-/// Waits until the last of at least `number` updates says that the account is connected; how many
-/// there are then.
+/// Waits until the last of at least `number` updates says that the account is connected, and returns
+/// the number of updates.
 async fn connected(scene: &mut Scene, mut number: usize) -> usize {
     loop {
-        let told = scene.told(CONNECTION, number).await;
-        if told.last().is_some_and(|last| last["state"] == READY) {
-            return told.len();
+        let updates = scene.results(CONNECTION, number).await;
+        if updates.last().is_some_and(|last| last["state"] == READY) {
+            return updates.len();
         }
-        number = told.len() + 1;
+        number = updates.len() + 1;
     }
 }
 
@@ -62,7 +62,7 @@ fn service_notification(text: &str) -> Vec<u8> {
     };
     int(&mut bytes, 0x78d4_dec1);
     int(&mut bytes, 0xebe4_6819);
-    // A popup.
+    // Flags: a popup.
     int(&mut bytes, 1);
     string(&mut bytes, "GAP");
     string(&mut bytes, text);

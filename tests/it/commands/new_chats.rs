@@ -22,7 +22,7 @@ fn price(global: GlobalPrivacy) -> (bool, i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_write_first_is_set_with_and_without_a_price() {
+async fn new_chats_are_allowed_with_and_without_a_price() {
     let mut scene = Scene::logged_in().await;
     for (fields, allow, stars) in [
         (new_chats(true, Some(25)), true, 25),
@@ -80,7 +80,7 @@ async fn who_may_write_first_is_set_with_and_without_a_price() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_telegram_does_not_let_is_refused() {
+async fn an_account_without_permission_is_refused() {
     let mut scene = Scene::start(1).await;
     scene.account.let_restrict_new_chats(false);
     scene.world.log_in(&mut scene.mine, 1).await;
@@ -96,7 +96,7 @@ async fn an_account_that_telegram_does_not_let_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn global_settings_are_changed_one_by_one_and_read_back() {
+async fn global_settings_are_changed_individually_and_read_back() {
     let mut scene = Scene::logged_in().await;
     let mut all = json!({
         "archive_and_mute_new_chats_from_unknown_users": false,
@@ -151,7 +151,7 @@ async fn global_settings_are_changed_one_by_one_and_read_back() {
     }
     assert_eq!(scene.calls(WRITE), writes, "nothing was changed");
 
-    // One object after another: the first that fails stops, and what was set before it is told.
+    // Objects are set one by one: the first failure ends the command, and the error lists the others.
     scene
         .world
         .sandbox
@@ -170,7 +170,7 @@ async fn global_settings_are_changed_one_by_one_and_read_back() {
 
 /// Each of TDLib's setters reads the whole object from Telegram, changes its part, and writes it.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_change_global_settings_at_once_do_not_undo_each_other() {
+async fn concurrent_changes_of_global_settings_do_not_undo_each_other() {
     let mut scene = Scene::logged_in().await;
     let slowly = || Fault::delay(Duration::from_secs(2)).method(READ);
     let slow = scene.world.sandbox.inject(slowly());
@@ -178,7 +178,7 @@ async fn two_that_change_global_settings_at_once_do_not_undo_each_other() {
         "archive_and_mute_new_chats_from_unknown_users": true,
         "keep_unmuted_chats_archived": false, "keep_chats_from_folders_archived": false}});
     let dates = json!({"settings": {"@type": "readDatePrivacySettings", "show_read_date": false}});
-    // TDLib, called by itself on both lanes: one of the two is lost.
+    // Called directly in both lanes, TDLib loses one of the two changes.
     let raw = |method: &str, params: Value| json!({"method": method, "params": params});
     scene.send_low("call_tdlib", raw("setArchiveChatListSettings", archive)).await;
     scene.result("call_tdlib", raw("setReadDatePrivacySettings", dates)).await;
@@ -187,7 +187,7 @@ async fn two_that_change_global_settings_at_once_do_not_undo_each_other() {
     assert!(held.archive_and_mute_new != held.hide_read_marks, "one is lost: {held:?}");
     scene.world.sandbox.remove_fault(slow);
 
-    // The commands take turns, those of new chats included.
+    // The commands exclude each other, including those for new chats.
     let back = json!({"archive_and_mute_new_chats_from_unknown_users": false,
         "show_read_date": true});
     scene.result("set_global_privacy_settings", back).await;

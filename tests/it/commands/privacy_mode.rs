@@ -19,7 +19,7 @@ async fn a_mode_with_exceptions_becomes_rules_in_the_canonical_order() {
     let [anna, boris, clara] = scene.account.contacts()[..] else { panic!("three contacts") };
     let [basic, supergroup] = scene.account.groups()[..] else { panic!("two groups") };
     let [basic_id, supergroup_id] = [basic, supergroup].map(sandbox::Peer::tdlib_chat_id);
-    scene.know_everybody().await;
+    scene.load_peers().await;
 
     let everything = json!({
         "mode": "contacts", "restrict_contacts": true, "restrict_bots": true, "allow_bots": true,
@@ -61,50 +61,50 @@ async fn a_mode_with_exceptions_becomes_rules_in_the_canonical_order() {
         PrivacyRule::RestrictAll,
     ];
     assert_eq!(scene.account.privacy(PrivacyKey::About), held);
-    assert_eq!(scene.other_hears(RULES).await, privacy, "the other session hears the same");
+    assert_eq!(scene.next_in_other(RULES).await, privacy, "the other session hears the same");
     assert_eq!(
-        scene.told(RULES, 1).await,
+        scene.results(RULES, 1).await,
         std::slice::from_ref(&privacy),
         "and so do this one's listeners"
     );
 
-    // A canonical summary, sent back, is the same rules.
+    // A canonical summary, sent back, results in the same rules.
     for mode in ["all", "nobody", "contacts"] {
         let set = scene.result("set_privacy_setting", bio(json!({"mode": mode}))).await;
         assert_eq!(set["summary"]["mode"], mode);
-        let told = scene.other_hears(RULES).await;
-        assert_eq!(told, set, "{mode}");
+        let found = scene.next_in_other(RULES).await;
+        assert_eq!(found, set, "{mode}");
     }
     let mut again = summary.clone();
     again.as_object_mut().unwrap().remove("canonical");
     assert_eq!(scene.result("set_privacy_setting", bio(again)).await, privacy);
     assert_eq!(scene.account.privacy(PrivacyKey::About), held);
 
-    // The rule against all, at the end, is one that TDLib leaves out.
+    // TDLib omits a final rule that restricts everyone.
     let nobody = json!({"mode": "nobody", "allow_user_ids": [], "allow_bots": false,
         "restrict_user_ids": null});
     let set = scene.result("set_privacy_setting", bio(nobody)).await;
     assert_eq!((&set["rules"], &set["summary"]["canonical"]), (&json!([]), &json!(true)));
     assert_eq!(scene.account.privacy(PrivacyKey::About), [PrivacyRule::RestrictAll]);
 
-    // What the other session changes is heard here.
+    // Changes by the other session arrive here.
     let all = bio(json!({"mode": "all"}));
     let set = scene.other.call(2, "set_privacy_setting", all).await;
     assert!(set["payload"]["result"].is_object(), "{set}");
-    // After the rules of the beginning, three modes, those rules again, and nobody.
-    let told = scene.told(RULES, 7).await;
-    assert_eq!((told.len(), &told[6]), (7, &set["payload"]["result"]));
+    // After the initial rules: three modes, those rules again, and nobody.
+    let found = scene.results(RULES, 7).await;
+    assert_eq!((found.len(), &found[6]), (7, &set["payload"]["result"]));
     assert_eq!(scene.account.privacy(PrivacyKey::About), [PrivacyRule::AllowAll]);
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mode_that_cannot_be_changes_nothing() {
+async fn an_impossible_mode_changes_nothing() {
     let mut scene = Scene::two_sessions().await;
     let anna = scene.account.contacts()[0].0;
     let [basic, supergroup] = scene.account.groups()[..] else { panic!("two groups") };
     let [basic, supergroup] = [basic, supergroup].map(sandbox::Peer::tdlib_chat_id);
-    scene.know_everybody().await;
+    scene.load_peers().await;
     let mode = |field: &str, value: Value| bio(json!({"mode": "all", field: value}));
     let modes = "mode must be one of: all, contacts, nobody";
     let ids = "must be a list of integers";
@@ -160,7 +160,7 @@ async fn a_mode_that_cannot_be_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_change_one_setting_at_once_each_read_their_own_back() {
+async fn concurrent_changes_of_one_setting_each_read_back_their_own() {
     let mut scene = Scene::logged_in().await;
     scene.world.sandbox.inject(Fault::delay(Duration::from_secs(1)).method(SET));
     scene.send_low("set_privacy_setting", bio(json!({"mode": "contacts"}))).await;

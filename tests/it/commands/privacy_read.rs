@@ -31,7 +31,7 @@ fn setting(setting: Value) -> Value {
     json!({"setting": setting})
 }
 
-/// What a new account has.
+/// The rules of a new account.
 fn expected(key: &str, tdlib: &str) -> Value {
     let contacts = matches!(key, "show_phone_number" | "show_birthdate");
     let mode = if contacts { "contacts" } else { "all" };
@@ -54,7 +54,7 @@ fn new_chats() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_setting_is_read_by_every_name_it_has() {
+async fn every_setting_can_be_read_by_each_of_its_names() {
     let mut scene = Scene::logged_in().await;
     for (key, tdlib, telegram) in SETTINGS {
         let name = format!("userPrivacySetting{tdlib}");
@@ -104,16 +104,16 @@ async fn every_setting_is_read_by_every_name_it_has() {
     ];
     scene.refused("get_privacy_setting", &cases).await;
 
-    // TDLib tells a first read as an update too; it is no news.
+    // TDLib sends an update on first read, although nothing has changed.
     let log = scene.mine.log(1).await;
-    let told =
+    let found =
         log.iter().filter(|(_, event)| event["payload"]["type"] == "updateUserPrivacySettingRules");
-    assert_eq!(told.count(), 0);
+    assert_eq!(found.count(), 0);
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_does_not_fail_the_others() {
+async fn a_setting_that_cannot_be_read_does_not_fail_the_others() {
     const GET: &str = "account.getPrivacy";
     let mut scene = Scene::logged_in().await;
     scene.result("get_privacy_setting", setting(json!("allow_calls"))).await;
@@ -121,7 +121,7 @@ async fn what_cannot_be_read_does_not_fail_the_others() {
     let fault = Fault::error(400, "PRIVACY_KEY_INVALID").method(GET);
     let fault = scene.world.sandbox.inject(fault);
     scene.passed_on("get_privacy_setting", setting(json!("show_bio")), "PRIVACY_KEY_INVALID").await;
-    // Each is counted once, by whatever name; the first name that was sent stands for it.
+    // Each setting counts once, whatever its name; the answer uses the first name that was sent.
     let settings = json!(["allow_calls", "inputPrivacyKeyAbout", "show_bio", "new_chats", "nope",
         "userPrivacySettingAllowCalls", "nope", {"@type": "x"}, 5]);
     let many = scene.result("get_privacy_settings", json!({"settings": settings})).await;
@@ -134,8 +134,8 @@ async fn what_cannot_be_read_does_not_fail_the_others() {
     assert_eq!(many, json!({"settings": read, "requested": 1, "failed": 0, "errors": {}}));
 
     let settings = json!({"settings": ["nope", {"@type": "userPrivacySettingShowBio"}]});
-    let (told, info) = scene.failure("get_privacy_settings", settings).await;
-    assert_eq!(told, "failed to get privacy settings");
+    let (found, info) = scene.failure("get_privacy_settings", settings).await;
+    assert_eq!(found, "failed to get privacy settings");
     let errors = json!({"nope": UNSUPPORTED, "userPrivacySettingShowBio": "PRIVACY_KEY_INVALID"});
     assert_eq!(info["details"], json!({"errors": errors}));
     assert_eq!((&info["source"], &info["tdlib_code"]), (&json!("tdlib"), &json!(400)));
@@ -149,8 +149,8 @@ async fn what_cannot_be_read_does_not_fail_the_others() {
         (json!({"setting": "show_bio"}), "unknown field: setting"),
     ];
     for (fields, error) in cases {
-        let (told, info) = scene.failure("get_privacy_settings", fields).await;
-        assert_eq!((told.as_str(), &info["code"]), (error, &json!("invalid_request")));
+        let (found, info) = scene.failure("get_privacy_settings", fields).await;
+        assert_eq!((found.as_str(), &info["code"]), (error, &json!("invalid_request")));
     }
     scene.world.sandbox.remove_fault(fault);
     let all = scene.result("get_privacy_settings", json!({})).await;

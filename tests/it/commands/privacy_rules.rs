@@ -12,11 +12,11 @@ fn bio(rules: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_stand_in_the_order_they_were_sent_in() {
+async fn rules_keep_the_order_in_which_they_were_sent() {
     let mut scene = Scene::two_sessions().await;
     let [anna, boris, _] = scene.account.contacts()[..] else { panic!("three contacts") };
     let group = scene.account.groups()[1];
-    scene.know_everybody().await;
+    scene.load_peers().await;
     let rules = json!([
         rule("RestrictBots"),
         rule_of("AllowUsers", "user_ids", &[boris.0, anna.0]),
@@ -34,7 +34,7 @@ async fn rules_stand_in_the_order_they_were_sent_in() {
         PrivacyRule::AllowAll,
     ];
     let object = json!({"@type": "userPrivacySettingRules", "rules": rules});
-    let mut told = Value::Null;
+    let mut found = Value::Null;
     for form in [rules.clone(), object] {
         scene.result("set_privacy_setting", bio(json!([]))).await;
         assert_eq!(scene.account.privacy(PrivacyKey::About), [PrivacyRule::RestrictAll]);
@@ -42,18 +42,18 @@ async fn rules_stand_in_the_order_they_were_sent_in() {
         assert_eq!(scene.account.privacy(PrivacyKey::About), held);
         assert_eq!((&set["rules"], &set["summary"]["canonical"]), (&rules, &json!(false)));
         assert_eq!(set["summary"]["mode"], "contacts", "the first that says so");
-        while told != set {
-            told = scene.other_hears(RULES).await;
+        while found != set {
+            found = scene.next_in_other(RULES).await;
         }
     }
-    assert_eq!(scene.result("get_privacy_setting", json!({"setting": "show_bio"})).await, told);
-    // TDLib takes rules that it has never read for empty ones: that nobody is allowed, to begin with,
-    // was no news to the other session.
+    assert_eq!(scene.result("get_privacy_setting", json!({"setting": "show_bio"})).await, found);
+    // TDLib takes rules that it has never read for empty, so the other session saw no update when
+    // nobody was allowed at first.
     let log = scene.other.log(2).await;
     let heard = log.iter().filter(|(_, event)| event["payload"]["type"] == RULES).count();
     assert_eq!(heard, 3, "of the four changes");
 
-    // A final rule against all is what follows anyway: TDLib does not give it back.
+    // A final rule that restricts everyone is implied, so TDLib does not return it.
     let closed = [rule("AllowContacts"), rule("RestrictAll")];
     scene.tdlib("setUserPrivacySettingRules", set_rules(BIO, &closed)).await;
     let held = [PrivacyRule::AllowContacts, PrivacyRule::RestrictAll];
@@ -64,30 +64,30 @@ async fn rules_stand_in_the_order_they_were_sent_in() {
     assert_eq!((&set["rules"], &set["summary"]["mode"]), (&json!([]), &json!("nobody")));
     assert_eq!(set["summary"]["canonical"], true);
 
-    // Limits of single settings are Telegram's.
+    // Telegram enforces the limits of individual settings.
     let fault = Fault::error(400, "PRIVACY_VALUE_INVALID").method(SET).times(1);
     scene.world.sandbox.inject(fault);
     let all = bio(json!([rule("AllowAll")]));
     let info = scene.passed_on("set_privacy_setting", all.clone(), "PRIVACY_VALUE_INVALID").await;
     assert_eq!(info["tdlib_code"], 400);
     assert_eq!(scene.account.privacy(PrivacyKey::About), [PrivacyRule::RestrictAll]);
-    // What has taken effect and cannot be read back: only that is told.
+    // A change that took effect but cannot be read back is reported as just that.
     scene.result("set_privacy_setting", all).await;
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_tdlib_would_read_as_others_are_refused() {
+async fn rules_that_tdlib_would_misread_are_refused() {
     let mut scene = Scene::two_sessions().await;
     let anna = scene.account.contacts()[0].0;
     let group = scene.account.groups()[1].tdlib_chat_id();
-    scene.know_everybody().await;
+    scene.load_peers().await;
     let all = rule("AllowAll");
     let with = |rule: Value| bio(json!([rule, all]));
     let mistyped = json!({"@type": "userPrivacySettingRuleRestrictUsers", "user_id": [anna]});
     let unknown = rule_of("RestrictUsers", "user_ids", &[987_654_321]);
 
-    // TDLib restricts nobody by either, and says ok: everybody would see what they must not.
+    // TDLib accepts both and restricts nobody: everyone would see what they must not.
     for bad in [&mistyped, &unknown] {
         let params = set_rules(BIO, &[bad.clone(), all.clone()]);
         assert_eq!(scene.tdlib("setUserPrivacySettingRules", params).await, json!({"@type": "ok"}));

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_method_on_the_list_is_called_and_any_other_is_not_allowed() {
+async fn only_listed_methods_can_be_called() {
     let mut scene = Scene::logged_in().await;
     let me = scene.tdlib("getMe", json!({})).await;
     assert_eq!((&me["@type"], &me["id"]), (&json!("user"), &json!(scene.account.user().0)));
@@ -12,8 +12,8 @@ async fn a_method_on_the_list_is_called_and_any_other_is_not_allowed() {
     assert_eq!(bare["id"], me["id"]);
     assert!(bare.get("@extra").is_none() && bare.get("@client_id").is_none(), "{bare}");
 
-    let (told, info) = scene.failure("call_tdlib", json!({"method": "logOut"})).await;
-    assert_eq!(told, "logOut is not allowed");
+    let (text, info) = scene.failure("call_tdlib", json!({"method": "logOut"})).await;
+    assert_eq!(text, "logOut is not allowed");
     let expected = json!({"code": "not_allowed", "source": "validation", "retriable": false});
     assert_eq!(info, expected);
     assert_eq!(scene.calls("auth.logOut"), 0);

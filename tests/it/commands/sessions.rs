@@ -20,17 +20,17 @@ async fn sessions_are_listed_confirmed_set_and_ended() {
     assert_eq!(held.iter().map(|session| &session.device_model).collect::<Vec<_>>(), DEVICES);
     let [old, second] = [0, 2].map(|place: usize| held[place].hash.to_string());
 
-    // A login elsewhere is told to this session, which confirms it.
-    let news = &scene.told("updateUnconfirmedSession", 1).await[0];
-    assert_eq!(news["session"]["id"], second);
-    assert_eq!(news["session"]["device_model"], "tdfleet");
+    // This session is notified of a login elsewhere, and confirms it.
+    let update = &scene.results("updateUnconfirmedSession", 1).await[0];
+    assert_eq!(update["session"]["id"], second);
+    assert_eq!(update["session"]["device_model"], "tdfleet");
     let listed = scene.result("get_active_sessions", json!({})).await;
     assert_eq!(by_id(&listed, &second)["is_unconfirmed"], true);
     let confirmed = scene.result("confirm_session", json!({"session_id": second})).await;
     assert_eq!(confirmed, json!({"session_id": second}));
     assert!(!scene.account.sessions()[2].is_unconfirmed);
-    let news = scene.told("updateUnconfirmedSession", 2).await;
-    assert_eq!(news[1], json!({"session": null}));
+    let updates = scene.results("updateUnconfirmedSession", 2).await;
+    assert_eq!(updates[1], json!({"session": null}));
 
     let listed = scene.result("get_active_sessions", json!({})).await;
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 3);
@@ -57,27 +57,27 @@ async fn sessions_are_listed_confirmed_set_and_ended() {
     assert_eq!(scene.result("set_inactive_session_ttl", ttl.clone()).await, ttl);
     assert_eq!(scene.account.session_ttl_days(), 366);
 
-    // Ending one logs its device out; its id may be a number too.
+    // Ending a session logs its device out; its id may also be given as a number.
     let id = held[2].hash;
     let ended = scene.result("terminate_session", json!({"session_id": id})).await;
     assert_eq!(ended, json!({"session_id": second, "terminated": true, "confirmed": true}));
     let left: Vec<_> = scene.account.sessions().iter().map(|session| session.hash).collect();
     assert_eq!(left, [held[0].hash, held[1].hash]);
-    let lost = scene.other_hears("account_state").await;
+    let lost = scene.next_in_other("account_state").await;
     assert_eq!(lost["state"], "session_lost");
 
-    // That one logs in anew, and all others are ended at once.
+    // It logs in again, then all other sessions are ended together.
     scene.log_in_other().await;
     let ended = scene.result("terminate_all_other_sessions", json!({})).await;
     assert_eq!(ended, json!({"terminated": true, "confirmed": true}));
     let left: Vec<_> = scene.account.sessions().iter().map(|session| session.hash).collect();
     assert_eq!(left, [held[1].hash]);
-    assert_eq!(scene.other_hears("account_state").await["state"], "session_lost");
+    assert_eq!(scene.next_in_other("account_state").await["state"], "session_lost");
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_takes_calls_and_secret_chats_as_told() {
+async fn a_session_accepts_calls_and_secret_chats_as_set() {
     const CHANGE: &str = "account.changeAuthorizationSettings";
     let mut scene = Scene::logged_in().await;
     let takes = |scene: &Scene, place: usize| {
@@ -100,7 +100,7 @@ async fn a_session_takes_calls_and_secret_chats_as_told() {
     assert_eq!(set, expected);
     assert_eq!(takes(&scene, 0), (false, false));
 
-    // The first flag that fails stops, and what was set before it is told.
+    // The first flag that fails ends the command; the error lists the flags set before.
     let both =
         json!({"session_id": old, "can_accept_calls": true, "can_accept_secret_chats": true});
     let second = Fault::error(400, "SOMETHING_INVALID").method(CHANGE).skip(1).times(1);
@@ -112,7 +112,7 @@ async fn a_session_takes_calls_and_secret_chats_as_told() {
     let info = scene.passed_on("set_session_settings", unlisted, "HASH_INVALID").await;
     assert_eq!(info["details"], json!({"updated_fields": []}));
 
-    // Telegram says that it is done, and the list says otherwise.
+    // Telegram reports success, but the list of sessions disagrees.
     scene.world.sandbox.inject(Fault::pretend().method(CHANGE).times(1));
     let calls = json!({"session_id": old, "can_accept_calls": false});
     let set = scene.result("set_session_settings", calls).await;
@@ -122,7 +122,7 @@ async fn a_session_takes_calls_and_secret_chats_as_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_cannot_be_ended_is_told() {
+async fn a_session_that_cannot_be_ended_is_reported() {
     const END: &str = "account.resetAuthorization";
     const END_ALL: &str = "auth.resetAuthorizations";
     const CURRENT: &str = "current session can't be terminated via terminate_session";
@@ -172,7 +172,7 @@ async fn a_session_that_cannot_be_ended_is_told() {
     scene.refused("set_inactive_session_ttl", &days).await;
     assert_eq!(scene.calls("account.getAuthorizations"), 0, "nothing was asked for");
 
-    // What Telegram says of an id that is not listed is passed on.
+    // Telegram's error for an unknown id is passed on.
     scene.passed_on("terminate_session", wrong_id(json!(99)), "HASH_INVALID").await;
     scene.passed_on("confirm_session", wrong_id(json!(99)), "HASH_INVALID").await;
     scene.account.protect_from_fresh_sessions(Duration::from_hours(24));
@@ -186,24 +186,24 @@ async fn a_session_that_cannot_be_ended_is_told() {
     }
     scene.account.protect_from_fresh_sessions(Duration::ZERO);
 
-    // Telegram says that it is done, and the list says otherwise.
+    // Telegram reports success, but the list of sessions disagrees.
     for (command, method, fields, error) in [
         ("terminate_session", END, wrong_id(json!(old)), "session was not terminated"),
         ("terminate_all_other_sessions", END_ALL, json!({}), "sessions were not terminated"),
     ] {
         scene.world.sandbox.inject(Fault::pretend().method(method).times(1));
-        let (told, info) = scene.failure(command, fields).await;
-        assert_eq!(told, error);
+        let (text, info) = scene.failure(command, fields).await;
+        assert_eq!(text, error);
         let expected = json!({"code": "tdlib_error", "source": "tdlib", "retriable": true});
         assert_eq!(info, expected);
     }
     assert_eq!(scene.account.sessions().len(), 2, "nothing has ended");
 
-    // A flood wait that TDLib does not sit out by itself.
+    // A flood wait that is too long for TDLib to wait out by itself.
     let flood = Fault::flood_wait(300).method("account.getAuthorizations").times(1);
     scene.world.sandbox.inject(flood);
-    let (told, info) = scene.failure("get_active_sessions", json!({})).await;
-    assert!(told.starts_with("Too Many Requests: retry after "), "{told}");
+    let (text, info) = scene.failure("get_active_sessions", json!({})).await;
+    assert!(text.starts_with("Too Many Requests: retry after "), "{text}");
     assert_eq!((&info["code"], &info["tdlib_code"]), (&json!("flood_wait"), &json!(429)));
     assert_eq!(info["retriable"], true);
     assert!((299..=301).contains(&info["retry_after"].as_i64().unwrap()), "{info}");

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stays_unanswered_is_told_apart_by_what_it_may_have_changed() {
+async fn unanswered_reads_and_writes_fail_with_different_codes() {
     let mut scene = Scene::logged_in().await;
     for method in ["account.setPrivacy", "account.getAuthorizations"] {
         scene.world.sandbox.inject(Fault::no_answer().method(method));

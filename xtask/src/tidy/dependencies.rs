@@ -1,4 +1,4 @@
-//! Every library that a manifest names has its line in docs/dependencies.md, and the other way round.
+//! Every library in a manifest has its line in docs/dependencies.md, and the other way round.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,11 @@ pub(crate) fn check(tree: &Tree, manifests: &Manifests) -> Vec<String> {
         .filter(|dependency| dependency.path.is_none())
         .map(|dependency| dependency.name.as_str())
         .collect();
-    let told: BTreeSet<&str> = tree.text(PAGE).lines().filter_map(row).collect();
-    let untold = named.difference(&told).map(|name| format!("{PAGE}: `{name}` has no line"));
-    let unnamed = told.difference(&named).map(|name| format!("{PAGE}: `{name}` is in no manifest"));
-    untold.chain(unnamed).collect()
+    let documented: BTreeSet<&str> = tree.text(PAGE).lines().filter_map(row).collect();
+    let missing = named.difference(&documented).map(|name| format!("{PAGE}: `{name}` has no line"));
+    let stale =
+        documented.difference(&named).map(|name| format!("{PAGE}: `{name}` is in no manifest"));
+    missing.chain(stale).collect()
 }
 
 /// The library that a line of a table is about.

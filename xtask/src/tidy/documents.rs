@@ -1,9 +1,10 @@
-//! Documents name only what is there.
+//! Documents name only files that exist.
 
 use crate::tree::Tree;
 
-/// Folders whose paths are looked for wherever code is quoted.
-const FOLDERS: &[&str] = &["crates/", "docs/", "deploy/", "schemas/", "tests/", "xtask/", ".ci/"];
+/// Folders whose quoted paths are checked.
+const FOLDERS: &[&str] =
+    &["crates/", "docs/", "deploy/", "schemas/", "tests/", "xtask/", "scripts/", ".ci/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
@@ -13,7 +14,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
             let named = quoted(line).filter_map(named_path).map(str::to_owned);
             let absent = links.chain(named).filter(|target| !tree.has(target));
             findings
-                .extend(absent.map(|target| format!("{path}:{number}: no `{target}` is there")));
+                .extend(absent.map(|target| format!("{path}:{number}: `{target}` does not exist")));
         }
     }
     for (path, text) in tree.texts(".rs").chain(tree.texts(".toml")) {
@@ -24,7 +25,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
                 .filter(|word| word.starts_with("docs/"));
             let absent =
                 named.map(|word| word.trim_end_matches(['.', ':'])).filter(|word| !tree.has(word));
-            findings.extend(absent.map(|word| format!("{path}:{number}: no `{word}` is there")));
+            findings.extend(absent.map(|word| format!("{path}:{number}: `{word}` does not exist")));
         }
     }
     findings
@@ -39,19 +40,19 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The quoted path, if it is one of ours and no pattern.
+/// The quoted path, if it is in this repository and not a pattern.
 fn named_path(quoted: &str) -> Option<&str> {
     let ours = FOLDERS.iter().any(|folder| quoted.starts_with(folder));
     let plain = !quoted.contains(|c: char| c.is_whitespace() || "<>*{}…".contains(c));
     (ours && plain).then_some(quoted)
 }
 
-/// A link's target from the root.
+/// A link's target, relative to the root.
 fn resolve(document: &str, target: &str) -> String {
     let mut parts: Vec<&str> = document.split('/').collect();
     parts.pop();
@@ -84,20 +85,23 @@ mod tests {
         assert!(check_page("[a](https://example.org/x.md)").is_empty());
         assert_eq!(
             check_page("[a](crates/a.rs)"),
-            ["docs/page.md:1: no `docs/crates/a.rs` is there"]
+            ["docs/page.md:1: `docs/crates/a.rs` does not exist"]
         );
     }
 
     #[test]
     fn quoted_paths_are_looked_for() {
         assert!(check_page("`docs/adr/0001`, `docs/<name>.md`, `cargo run docs/x`").is_empty());
-        assert_eq!(check_page("so `crates/b.rs`"), ["docs/page.md:1: no `crates/b.rs` is there"]);
+        assert_eq!(
+            check_page("so `crates/b.rs`"),
+            ["docs/page.md:1: `crates/b.rs` does not exist"]
+        );
     }
 
     #[test]
     fn comments_name_pages_that_are_there() {
         let findings =
             check(&tree::of(&[("a.rs", concat!("// ", "docs/gone.md")), ("docs/b.md", "")]));
-        assert_eq!(findings, ["a.rs:1: no `docs/gone.md` is there"]);
+        assert_eq!(findings, ["a.rs:1: `docs/gone.md` does not exist"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Files: their length, their names, words that must not be in them.
+//! Files: their length, their names, words that they must not contain.
 
 use anyhow::Context;
 
@@ -8,8 +8,8 @@ use crate::tree::{self, Tree};
 /// Most lines of a source file, without its tests.
 const MOST_LINES: usize = 400;
 
-/// Words that mean unfinished work, and paths that exist on one machine only. Joined here, so that
-/// this file does not hold them.
+/// Words that mark unfinished work, and paths that exist on one machine only. Joined from parts, so
+/// that this file does not contain them.
 const WORDS: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -23,7 +23,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for (path, text) in tree.texts(".rs") {
         if path.ends_with("/mod.rs") {
-            findings.push(format!("{path}: is named after its module, beside its folder"));
+            findings.push(format!(
+                "{path}: must be named after its module, next to the module's folder"
+            ));
         }
         let lines = text.lines().take_while(|line| *line != "mod tests {").count();
         let tests = path.starts_with("tests/") || path.contains("/tests/");
@@ -43,7 +45,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
     findings
 }
 
-/// Every package takes the workspace's lints.
+/// Every package inherits the workspace's lints.
 pub(crate) fn check_lints(tree: &Tree, manifests: &Manifests) -> anyhow::Result<Vec<String>> {
     let root = tree::root().canonicalize().context("the workspace cannot be found")?;
     let mut findings = Vec::new();
@@ -74,7 +76,7 @@ mod tests {
             check(&tree),
             [
                 "a/long.rs: has 401 lines, 400 at most",
-                "a/mod.rs: is named after its module, beside its folder"
+                "a/mod.rs: must be named after its module, next to the module's folder"
             ]
         );
     }

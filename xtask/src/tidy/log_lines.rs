@@ -1,11 +1,11 @@
-//! Every line that the daemon logs at `warn` or `error` is told in docs/operations.md.
+//! Every line that the daemon logs at `warn` or `error` is documented in docs/operations.md.
 
 use crate::tree::Tree;
 
 const PAGE: &str = "docs/operations.md";
 
 /// Crates whose log an operator never sees.
-const NOT_OPERATED: &[&str] = &["crates/sandbox/", "crates/servers/", "crates/testkit/"];
+const NOT_OPERATED: &[&str] = &["crates/sandbox/", "crates/test-servers/", "crates/testkit/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let page = tree.text(PAGE);
@@ -17,8 +17,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for (path, text) in sources {
         let code = text.split_once("\nmod tests {").map_or(text, |(code, _)| code);
-        let untold = messages(code).filter(|message| !page.contains(&format!("`{message}`")));
-        findings.extend(untold.map(|message| format!("{PAGE}: `{message}` is missing ({path})")));
+        let missing = messages(code).filter(|message| !page.contains(&format!("`{message}`")));
+        findings.extend(missing.map(|message| format!("{PAGE}: `{message}` is missing ({path})")));
     }
     findings
 }
@@ -59,15 +59,15 @@ mod tests {
     #[test]
     fn every_line_is_looked_for() {
         let source = r#"
-            warn!(%shard, error = chain(&error), "a (told) line");
-            error!(target: "x", error = format!("{error:#}"), "an untold one");
+            warn!(%shard, error = chain(&error), "a (known) line");
+            error!(target: "x", error = format!("{error:#}"), "an unknown one");
             warn!(target: "x", "{text}");
-            info!("of no concern");
+            info!("not checked");
         "#;
-        let page = "| warn | `a (told) line` | x |";
+        let page = "| warn | `a (known) line` | x |";
         assert_eq!(
             check(&tree::of(&[("crates/a/src/lib.rs", source), (PAGE, page)])),
-            ["docs/operations.md: `an untold one` is missing (crates/a/src/lib.rs)"]
+            ["docs/operations.md: `an unknown one` is missing (crates/a/src/lib.rs)"]
         );
         assert!(check(&tree::of(&[("crates/sandbox/src/lib.rs", source)])).is_empty());
     }

@@ -15,7 +15,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
         .filter(|(path, _)| path.starts_with(STRUCTS))
         .flat_map(|(path, text)| fields(if path == ROOT { Some("") } else { None }, text))
         .collect();
-    // A section of a section is told by its fields.
+    // A nested section has no row of its own; its fields have.
     let is_section =
         |name: &String| fields.iter().any(|field| field.starts_with(&format!("{name}.")));
     let expected: BTreeSet<String> =

@@ -1,65 +1,69 @@
-//! A look at RabbitMQ that changes nothing.
+//! Comparing RabbitMQ with the settings, without changing anything.
 
 use contracts::{Flow, Names, ShardCount};
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
-use lapin::{Connection, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind};
 use settings::BrokerSettings;
 
-use crate::amqp::topology::{self, Topology};
-use crate::amqp::{link, within};
+use crate::amqp::connection;
+use crate::amqp::timing::within;
+use crate::amqp::topology::Topology;
 use crate::error::Error;
 
-/// What RabbitMQ has of an installation.
+/// What exists of an installation on RabbitMQ.
 #[derive(Debug)]
 pub enum Inspection {
-    /// Nothing yet: the first worker or publisher declares it.
+    /// Nothing yet: the first worker or client declares it.
     Fresh,
-    /// Everything, as the settings say; so many messages rest in the dead letters.
+    /// Everything, and it matches the settings.
     Sound {
-        /// The dead letters.
+        /// Messages in the dead-letter queue.
         dead_letters: u32,
     },
-    /// These queues or exchanges are missing; a worker declares them as it connects.
+    /// These queues or exchanges are missing; a worker declares them when it connects.
     Missing(Vec<String>),
-    /// What is there was declared by other settings: [`Error::ShardCount`] or [`Error::Mismatch`].
+    /// It was declared with other settings: [`Error::ShardCount`] or [`Error::Mismatch`].
     Other(Error),
 }
 
-/// Connects and compares what is there with the settings; declares nothing that is not there.
+/// Connects and compares what exists with the settings; declares nothing that does not exist.
 ///
 /// # Errors
 ///
-/// [`Error::Uri`], and those of any step: RabbitMQ cannot be reached, or does not answer.
+/// [`Error::Uri`], and those of any step: RabbitMQ is unreachable or does not answer.
 pub async fn inspect(
     settings: &BrokerSettings,
     names: Names,
     count: ShardCount,
 ) -> Result<Inspection, Error> {
-    let connection = link::connect(settings).await?;
-    let (timeout, queue_type) = (settings.timeout(), settings.queue_type);
-    let topology = Topology { names, count, queue_type, timeout };
-    topology.inspect(&connection).await
+    let connection = connection::connect(settings).await?;
+    let topology = Topology::new(settings, names, count);
+    TopologyInspector { connection, topology }.inspect().await
 }
 
-impl Topology {
-    async fn inspect(&self, connection: &Connection) -> Result<Inspection, Error> {
-        if !self.has_exchange(connection, &self.names.commands_exchange()).await? {
+struct TopologyInspector {
+    connection: Connection,
+    topology: Topology,
+}
+
+impl TopologyInspector {
+    async fn inspect(&self) -> Result<Inspection, Error> {
+        let names = &self.topology.names;
+        if !self.has_exchange(&names.commands_exchange()).await? {
             return Ok(Inspection::Fresh);
         }
-        let missing = self.missing(connection).await?;
-        // A declare of what exists changes nothing: it compares.
+        let missing = self.missing().await?;
+        // Declaring what exists changes nothing: RabbitMQ compares.
         let compared = if missing.is_empty() {
-            self.declare(connection).await
+            self.topology.declare(&self.connection).await
         } else {
-            let opening = connection.create_channel();
-            let channel = within(self.timeout, "opening a channel", opening).await?;
-            self.commands_exchange(&channel).await
+            self.topology.commands_exchange(&self.open().await?).await
         };
         match compared {
             Ok(()) if missing.is_empty() => {
-                let letters = self.messages(connection, &self.names.dead_letter_queue()).await?;
+                let letters = self.messages(&names.dead_letter_queue()).await?;
                 Ok(Inspection::Sound { dead_letters: letters.unwrap_or(0) })
             }
             Ok(()) => Ok(Inspection::Missing(missing)),
@@ -70,31 +74,35 @@ impl Topology {
         }
     }
 
-    /// What is not there, of all but the commands' exchange.
-    async fn missing(&self, connection: &Connection) -> Result<Vec<String>, Error> {
-        let names = &self.names;
+    /// What does not exist, except for the commands' exchange.
+    async fn missing(&self) -> Result<Vec<String>, Error> {
+        let (names, count) = (&self.topology.names, self.topology.count);
         let mut missing = Vec::new();
-        for name in [names.unrouted_exchange(self.count), names.expired_exchange()] {
-            if !self.has_exchange(connection, &name).await? {
+        for name in [names.unrouted_exchange(count), names.expired_exchange()] {
+            if !self.has_exchange(&name).await? {
                 missing.push(name);
             }
         }
         let rest = [names.unrouted_queue(), names.expired_queue(), names.dead_letter_queue()];
         let commands = Flow::ALL.into_iter().flat_map(|flow| {
-            self.count.shards().map(move |shard| names.command_queue(flow, shard, self.count))
+            count.shards().map(move |shard| names.command_queue(flow, shard, count))
         });
         for name in rest.into_iter().chain(commands) {
-            if self.messages(connection, &name).await?.is_none() {
+            if self.messages(&name).await?.is_none() {
                 missing.push(name);
             }
         }
         Ok(missing)
     }
 
-    /// A look at what is not there costs its channel.
-    async fn has_exchange(&self, connection: &Connection, name: &str) -> Result<bool, Error> {
-        let opening = connection.create_channel();
-        let channel = within(self.timeout, "opening a channel", opening).await?;
+    /// A new channel for each look: RabbitMQ closes it if the name does not exist.
+    async fn open(&self) -> Result<Channel, Error> {
+        let opening = self.connection.create_channel();
+        within(self.topology.timeout, "opening a channel", opening).await
+    }
+
+    async fn has_exchange(&self, name: &str) -> Result<bool, Error> {
+        let channel = self.open().await?;
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let looked = channel.exchange_declare(
             name.into(),
@@ -102,17 +110,16 @@ impl Topology {
             options,
             FieldTable::default(),
         );
-        found(within(self.timeout, "looking for an exchange", looked).await)
+        found(within(self.topology.timeout, "looking for an exchange", looked).await)
             .map(|found| found.is_some())
     }
 
-    /// How many messages rest in a queue; `None` where there is no such queue.
-    async fn messages(&self, connection: &Connection, name: &str) -> Result<Option<u32>, Error> {
-        let opening = connection.create_channel();
-        let channel = within(self.timeout, "opening a channel", opening).await?;
+    /// How many messages are in a queue; `None` if it does not exist.
+    async fn messages(&self, name: &str) -> Result<Option<u32>, Error> {
+        let channel = self.open().await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let looked = channel.queue_declare(name.into(), options, FieldTable::default());
-        let found = found(within(self.timeout, "looking for a queue", looked).await)?;
+        let found = found(within(self.topology.timeout, "looking for a queue", looked).await)?;
         Ok(found.map(|queue| queue.message_count()))
     }
 }
@@ -120,9 +127,7 @@ impl Topology {
 fn found<T>(looked: Result<T, Error>) -> Result<Option<T>, Error> {
     match looked {
         Ok(found) => Ok(Some(found)),
-        Err(Error::Failed { source, .. }) if topology::is(&source, &AMQPSoftError::NOTFOUND) => {
-            Ok(None)
-        }
+        Err(Error::Failed { source, .. }) if source.is(&AMQPSoftError::NOTFOUND) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use contracts::Names;
 use futures_util::future::try_join_all;
 use lapin::Channel;
@@ -12,58 +11,61 @@ use runtime::CancellationToken;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::amqp::outlet::{Outlet, Post};
-use crate::amqp::window::Window;
-use crate::amqp::{wire, within};
-use crate::delivery::{How, Settled, Settlement};
+use crate::amqp::ack_tracker::AckTracker;
+use crate::amqp::codec;
+use crate::amqp::dead_letter::dead_letter_properties;
+use crate::amqp::publication::Publication;
+use crate::amqp::publisher::AmqpPublisher;
+use crate::amqp::timing::within;
 use crate::error::Error;
 use crate::message::Message;
-use crate::refusal::refusal;
+use crate::settlement::{Disposition, SettleAction, SettleRequest};
 
 /// Settles the deliveries of one channel, in batches of whatever is ready.
-pub(crate) struct Settler<'a> {
-    /// The channel the deliveries came by.
+pub(crate) struct ChannelSettler<'a> {
+    /// The channel of the deliveries.
     pub(crate) channel: &'a Channel,
-    pub(crate) outlet: &'a Outlet,
+    pub(crate) publisher: &'a AmqpPublisher,
     pub(crate) names: &'a Names,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
     pub(crate) stop: CancellationToken,
 }
 
-impl Settler<'_> {
-    /// Settles until no ticket is left; whether none was left unsettled.
+impl ChannelSettler<'_> {
+    /// Settles until no ticket is left; whether everything was settled.
     ///
     /// # Errors
     ///
-    /// The channel cannot be used any more: everything not acknowledged comes again.
+    /// The channel cannot be used any more: everything unacknowledged is redelivered.
     pub(crate) async fn run(
         &self,
-        mut settled: mpsc::UnboundedReceiver<Settled>,
+        mut requests: mpsc::UnboundedReceiver<SettleRequest>,
     ) -> Result<bool, Error> {
         let limit = usize::from(self.prefetch);
-        let mut window = Window::new(self.prefetch);
+        let mut tracker = AckTracker::new(self.prefetch);
         let mut batch = Vec::with_capacity(limit);
         let mut abandoned = 0;
-        while settled.recv_many(&mut batch, limit).await != 0 {
-            let mut posts = Vec::new();
-            for Settled { tag, message, how } in batch.drain(..) {
-                match how {
-                    How::Refused => return Err(Error::NoLease),
-                    How::Abandoned => {
+        while requests.recv_many(&mut batch, limit).await != 0 {
+            let mut publications = Vec::new();
+            for SettleRequest { tag, message, disposition } in batch.drain(..) {
+                match disposition {
+                    Disposition::NoLease => return Err(Error::NoLease),
+                    Disposition::Abandoned => {
                         abandoned += 1;
-                        self.report(&message);
+                        self.report_abandoned(&message);
                     }
-                    how => {
-                        self.publish(&mut posts, message, how);
-                        window.done(tag);
+                    disposition => {
+                        publications.extend(self.settle(disposition.into_action(message)));
+                        tracker.settled(tag);
                     }
                 }
             }
-            if !posts.is_empty() && !self.outlet.publish(posts).await.iter().all(Result::is_ok) {
-                return Err(Error::NotTaken);
+            let published = self.publisher.publish(publications).await;
+            if !published.iter().all(Result::is_ok) {
+                return Err(Error::NotConfirmed);
             }
-            self.acknowledge(&mut window).await?;
+            self.acknowledge(&mut tracker).await?;
             if limit <= abandoned * 2 && !self.stop.is_cancelled() {
                 return Err(Error::Abandoned { count: abandoned });
             }
@@ -71,65 +73,43 @@ impl Settler<'_> {
         Ok(abandoned == 0)
     }
 
-    fn report(&self, message: &Message) {
+    fn report_abandoned(&self, message: &Message) {
         if !self.stop.is_cancelled() {
             let id = message.properties.message_id.as_deref();
-            warn!(command.id = id, "a delivery was left unsettled; it will come again");
+            warn!(command.id = id, "delivery was not settled; it will be redelivered");
         }
     }
 
-    /// Sends the answer; what must be on a queue before the delivery is acknowledged goes to
-    /// `posts`.
-    fn publish(&self, posts: &mut Vec<Post>, message: Message, how: How) {
-        match how {
-            How::Abandoned | How::Refused | How::Settled(Settlement::Kept) => {}
-            How::Settled(Settlement::Answered { event }) => self.answer(&message, event),
-            How::Settled(Settlement::DeadLetter { reason, event }) => {
-                posts.push(self.dead_letter(&message, &reason));
-                self.answer(&message, event.unwrap_or_else(|| refusal(&message, &reason)));
+    /// Sends the reply; returns what has to be on a queue before the delivery is acknowledged.
+    fn settle(&self, action: Option<SettleAction>) -> Option<Publication> {
+        match action? {
+            SettleAction::Acknowledge => None,
+            SettleAction::Reply { command, event } => {
+                self.publisher.reply(&command, event);
+                None
             }
-            How::Settled(Settlement::Forward { .. }) if message.forwarded => {
-                let reason = "it was forwarded before";
-                posts.push(self.dead_letter(&message, reason));
-                self.answer(&message, refusal(&message, reason));
+            SettleAction::DeadLetter { message, reason, reply } => {
+                self.publisher.reply(&message.properties, reply);
+                Some(self.dead_letter(&message, &reason))
             }
-            How::Settled(Settlement::Forward { key }) => {
-                posts.push(self.command(Message {
-                    key: key.to_string(),
-                    forwarded: true,
-                    ..message
-                }));
-            }
-            How::Expired(key) => {
-                posts.push(self.command(Message {
-                    key: key.to_string(),
-                    expired: true,
-                    ..message
-                }));
+            SettleAction::Republish(message) => {
+                Some(codec::command(self.names.commands_exchange().into(), message))
             }
         }
     }
 
-    fn answer(&self, message: &Message, event: Bytes) {
-        self.outlet.reply(&message.properties, event);
-    }
-
-    fn command(&self, message: Message) -> Post {
-        wire::command(self.names.commands_exchange().into(), message)
-    }
-
-    fn dead_letter(&self, message: &Message, reason: &str) -> Post {
-        warn!(reason, bytes = message.body.len(), "a message goes to the dead letters");
-        Post {
+    fn dead_letter(&self, message: &Message, reason: &str) -> Publication {
+        warn!(reason, bytes = message.body.len(), "message dead-lettered");
+        Publication {
             exchange: ShortString::default(),
             key: self.names.dead_letter_queue().into(),
             body: message.body.clone(),
-            properties: wire::dead_letter_properties(message, reason),
+            properties: dead_letter_properties(message, reason),
         }
     }
 
-    async fn acknowledge(&self, window: &mut Window) -> Result<(), Error> {
-        let acks = window.take();
+    async fn acknowledge(&self, tracker: &mut AckTracker) -> Result<(), Error> {
+        let acks = tracker.take();
         let ack = |tag, multiple| self.channel.basic_ack(tag, BasicAckOptions { multiple });
         let sent = async {
             if let Some(tag) = acks.up_to {

@@ -1,22 +1,22 @@
-//! What is declared on RabbitMQ, always the same way, at every connect.
+//! What is declared on RabbitMQ, in the same way at every connect.
 
 use std::time::Duration;
 
 use contracts::{Flow, Names, ShardCount};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable, LongString};
-use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
-use settings::QueueType;
+use lapin::{Channel, Connection, ExchangeKind};
+use settings::{BrokerSettings, QueueType};
 
-use crate::amqp::within;
-use crate::error::{Error, Said};
+use crate::amqp::timing::within;
+use crate::error::Error;
 
 /// Exchanges, queues and bindings of one installation.
 ///
-/// The shard queues have no delivery limit: it counts messages that were sent ahead and never
-/// touched. RabbitMQ 3.10 has none unless it is asked for; from 4.0 on it limits quorum queues to 20
-/// unless a policy says `delivery-limit: -1` (an argument of -1 is refused by 3.10).
+/// The shard queues must not have a delivery limit: it also counts messages that were prefetched and
+/// never touched. RabbitMQ 3.10 sets none by default; 4.0 and later limit quorum queues to 20
+/// unless a policy sets `delivery-limit: -1` (3.10 refuses an argument of -1).
 #[derive(Clone)]
 pub(crate) struct Topology {
     pub(crate) names: Names,
@@ -26,10 +26,14 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Declares everything that is not there.
+    pub(crate) fn new(settings: &BrokerSettings, names: Names, count: ShardCount) -> Self {
+        Self { names, count, queue_type: settings.queue_type, timeout: settings.timeout() }
+    }
+
+    /// Declares everything that does not exist.
     ///
-    /// Publishers do it as well as workers, before they publish: a command always finds its queue,
-    /// whoever was there first.
+    /// Clients do it as well as workers, before they publish, so a command always finds its queue,
+    /// whichever of them connects first.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let channel =
             within(self.timeout, "opening a channel", connection.create_channel()).await?;
@@ -56,13 +60,13 @@ impl Topology {
             let binding = Names::command_binding(*flow, *shard);
             self.bind(&channel, queue, &names.commands_exchange(), &binding).await?;
         }
-        // A channel that does not close in time goes with its connection.
+        // A channel that does not close in time ends with its connection.
         drop(within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await);
         Ok(())
     }
 
-    /// RabbitMQ compares the arguments with what exists: the alternate exchange's name tells the
-    /// shard count.
+    /// RabbitMQ compares the arguments with those of an existing exchange: the alternate exchange's
+    /// name has the shard count in it.
     pub(crate) async fn commands_exchange(&self, channel: &Channel) -> Result<(), Error> {
         let exchange = self.names.commands_exchange();
         let mut arguments = FieldTable::default();
@@ -82,15 +86,15 @@ impl Topology {
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         arguments.insert("x-dead-letter-exchange".into(), text(&self.names.expired_exchange()));
         if self.queue_type == QueueType::Quorum {
-            // At-least-once dead-lettering needs reject-publish, of quorum queues alone.
+            // At-least-once dead-lettering requires reject-publish; only quorum queues have it.
             arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
             arguments.insert("x-overflow".into(), text("reject-publish"));
         }
         arguments
     }
 
-    /// A quorum queue puts what is given back to its end if it has no delivery limit, and to where it
-    /// was if it has one; and from RabbitMQ 4.0 on it would throw letters away that were looked at 20
+    /// A quorum queue requeues a message at its end if it has no delivery limit, and at its old
+    /// position if it has one. RabbitMQ 4.0 and later would drop a dead letter that was read 20
     /// times.
     fn dead_letter_arguments(&self) -> FieldTable {
         let mut arguments = FieldTable::default();
@@ -109,7 +113,7 @@ impl Topology {
     ) -> Result<(), Error> {
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let declared = channel.exchange_declare(name.into(), kind, options, arguments);
-        within(self.timeout, "declaring an exchange", declared).await.map_err(named(name))
+        within(self.timeout, "declaring an exchange", declared).await.map_err(mismatch(name))
     }
 
     async fn queue(
@@ -121,7 +125,7 @@ impl Topology {
         arguments.insert("x-queue-type".into(), text(self.queue_type.as_str()));
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let declared = channel.queue_declare(name.into(), options, arguments);
-        within(self.timeout, "declaring a queue", declared).await.map(drop).map_err(named(name))
+        within(self.timeout, "declaring a queue", declared).await.map(drop).map_err(mismatch(name))
     }
 
     async fn bind(
@@ -142,19 +146,14 @@ impl Topology {
     }
 }
 
-/// Names what does not fit the declaration.
-fn named(name: &str) -> impl FnOnce(Error) -> Error {
+/// Turns a refused declaration into an error with the name.
+fn mismatch(name: &str) -> impl FnOnce(Error) -> Error {
     move |error| match error {
-        Error::Failed { source, .. } if is(&source, &AMQPSoftError::PRECONDITIONFAILED) => {
+        Error::Failed { source, .. } if source.is(&AMQPSoftError::PRECONDITIONFAILED) => {
             Error::Mismatch { name: name.to_owned(), source }
         }
         error => error,
     }
-}
-
-pub(crate) fn is(said: &Said, soft: &AMQPSoftError) -> bool {
-    let ErrorKind::ProtocolError(error) = said.0.kind() else { return false };
-    matches!(error.kind(), AMQPErrorKind::Soft(kind) if kind == soft)
 }
 
 fn text(text: &str) -> AMQPValue {

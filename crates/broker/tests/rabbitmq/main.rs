@@ -1,7 +1,13 @@
 //! The bus on a real RabbitMQ, private to these tests.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 
-mod delivery;
+mod amqp_client;
+mod declarations;
+mod deliveries;
+mod handover;
+mod misrouted;
 mod operator;
 mod outage;
+mod replies;
+mod shared_server;
 mod support;

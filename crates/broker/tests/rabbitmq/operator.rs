@@ -1,30 +1,29 @@
-//! What the operator does: dead letters, and a look at the topology.
+//! The operator's commands: dead letters, and the inspection of the topology.
 
-use broker::{DeadLetter, DeadLetters, Delivery, Error, Inspection, Settlement, Which, inspect};
+use broker::{
+    DeadLetter, DeadLetterSelector, DeadLetters, Delivery, Error, Inspection, Settlement, inspect,
+};
 use contracts::ShardCount;
 use lapin::BasicProperties;
-use lapin::options::QueueDeleteOptions;
-use servers::rabbitmq::RabbitServer;
 use settings::QueueType;
 
-use crate::support::{Client, Fixture, Inbox, answer, count, shard_of};
+use crate::support::{Fixture, Inbox, answer, count, shard_of};
 
-/// More than RabbitMQ keeps the order of by itself.
+/// More than RabbitMQ keeps in order by itself.
 const LETTERS: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dead_letters_are_looked_at_sent_again_and_thrown_away() {
-    let server = RabbitServer::start();
+async fn dead_letters_are_listed_redriven_and_purged() {
     for queue_type in [QueueType::Quorum, QueueType::Classic] {
-        let fixture = Fixture::new(&server, queue_type);
+        let fixture = Fixture::shared(queue_type);
         let letters = DeadLetters::connect(&fixture.settings, fixture.names.clone()).await.unwrap();
         let none = letters.list(10).await;
         assert!(matches!(none, Err(Error::NoQueue { .. })), "{none:?}");
         drop(letters);
-        let mut inbox = with_letters(&fixture, &server).await;
-        looked_at(&fixture).await;
-        sent_again(&fixture, &mut inbox).await;
-        thrown_away(&fixture).await;
+        let mut inbox = with_letters(&fixture).await;
+        listed(&fixture).await;
+        redriven(&fixture, &mut inbox).await;
+        purged(&fixture).await;
         fixture.drain().await;
     }
 }
@@ -33,15 +32,15 @@ async fn letters(fixture: &Fixture) -> DeadLetters {
     DeadLetters::connect(&fixture.settings, fixture.names.clone()).await.unwrap()
 }
 
-fn id(letter: &DeadLetter) -> Which {
-    Which::Id(letter.id.clone().unwrap())
+fn id(letter: &DeadLetter) -> DeadLetterSelector {
+    DeadLetterSelector::Id(letter.id.clone().unwrap())
 }
 
-/// A worker that put aside the commands `m-0`, `m-1`, …
-async fn with_letters(fixture: &Fixture, server: &RabbitServer) -> Inbox {
+/// A worker that has dead-lettered the commands `m-0`, `m-1`, …
+async fn with_letters(fixture: &Fixture) -> Inbox {
     let (bus, mut inbox) = fixture.worker().await;
     bus.subscribe(shard_of(1));
-    let client = Client::connect(server).await;
+    let client = fixture.client().await;
     let (exchange, key) = (fixture.names.commands_exchange(), Fixture::key(1, "ping"));
     for n in 0..LETTERS {
         let properties = BasicProperties::default()
@@ -52,14 +51,14 @@ async fn with_letters(fixture: &Fixture, server: &RabbitServer) -> Inbox {
         let reason = "command is not valid JSON".to_owned();
         ticket.settle(Settlement::DeadLetter { reason, event: None });
     }
-    // A settlement is behind the bus; the queue tells when all have arrived.
+    // Settling happens in the background; the queue shows when all have arrived.
     while letters(fixture).await.list(0).await.unwrap().1 < LETTERS {
         tokio::task::yield_now().await;
     }
     inbox
 }
 
-async fn looked_at(fixture: &Fixture) {
+async fn listed(fixture: &Fixture) {
     let operator = letters(fixture).await;
     let (some, total) = operator.list(3).await.unwrap();
     assert_eq!((some.len(), total), (3, LETTERS));
@@ -73,18 +72,20 @@ async fn looked_at(fixture: &Fixture) {
         let (all, _) = operator.list(1000).await.unwrap();
         let ids: Vec<_> = all.iter().filter_map(|letter| letter.command_id.clone()).collect();
         let expected: Vec<_> = (0..LETTERS).map(|n| format!("m-{n}")).collect();
-        assert_eq!(ids, expected, "a look changes nothing");
-        let shown = operator.show(&Which::Id("m-7".to_owned()), 10).await.unwrap();
+        assert_eq!(ids, expected, "listing changes nothing");
+        let shown = operator.show(&DeadLetterSelector::Id("m-7".to_owned()), 10).await.unwrap();
         let [(letter, body)] = &shown[..] else { panic!("{shown:?}") };
         assert_eq!(
             (letter.id.clone(), &body[..]),
             (all[7].id.clone(), &b"{\"code\": \"12345\""[..])
         );
     }
-    assert!(operator.show(&Which::Id("m-99".to_owned()), 10).await.unwrap().is_empty());
+    assert!(
+        operator.show(&DeadLetterSelector::Id("m-99".to_owned()), 10).await.unwrap().is_empty()
+    );
 }
 
-async fn sent_again(fixture: &Fixture, inbox: &mut Inbox) {
+async fn redriven(fixture: &Fixture, inbox: &mut Inbox) {
     let operator = letters(fixture).await;
     let (all, _) = operator.list(1000).await.unwrap();
     assert_eq!(operator.redrive(&id(&all[5])).await.unwrap(), 1);
@@ -96,8 +97,8 @@ async fn sent_again(fixture: &Fixture, inbox: &mut Inbox) {
     assert_eq!(operator.redrive(&id(&all[5])).await.unwrap(), 0);
     assert_eq!(operator.list(0).await.unwrap().1, LETTERS - 1);
 
-    // Of all of them, the first comes back to the dead letters and the rest is answered.
-    assert_eq!(operator.redrive(&Which::All).await.unwrap(), LETTERS - 1);
+    // The first two become dead letters again, the others are answered.
+    assert_eq!(operator.redrive(&DeadLetterSelector::All).await.unwrap(), LETTERS - 1);
     for n in (0..LETTERS).filter(|n| *n != 5) {
         let delivery = inbox.next().await;
         assert_eq!(delivery.properties.message_id, Some(format!("m-{n}")), "in their order");
@@ -110,24 +111,23 @@ async fn sent_again(fixture: &Fixture, inbox: &mut Inbox) {
     }
 }
 
-async fn thrown_away(fixture: &Fixture) {
+async fn purged(fixture: &Fixture) {
     let operator = letters(fixture).await;
     while operator.list(0).await.unwrap().1 < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(operator.purge(&Which::Id("m-1".to_owned())).await.unwrap(), 1);
+    assert_eq!(operator.purge(&DeadLetterSelector::Id("m-1".to_owned())).await.unwrap(), 1);
     let (left, _) = operator.list(10).await.unwrap();
     let [letter] = &left[..] else { panic!("{left:?}") };
     assert_eq!(letter.command_id.as_deref(), Some("m-0"));
     assert_eq!(letter.reason.as_deref(), Some("still not"));
-    assert_eq!(operator.purge(&Which::All).await.unwrap(), 1);
+    assert_eq!(operator.purge(&DeadLetterSelector::All).await.unwrap(), 1);
     assert_eq!(operator.list(10).await.unwrap().1, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_at_the_topology_tells_what_is_wrong_and_declares_nothing() {
-    let server = RabbitServer::start();
-    let fixture = Fixture::new(&server, QueueType::Quorum);
+async fn an_inspection_finds_what_is_wrong_and_declares_nothing() {
+    let fixture = Fixture::shared(QueueType::Quorum);
     let look = |settings| inspect(settings, fixture.names.clone(), count());
     for _ in 0..2 {
         let found = look(&fixture.settings).await.unwrap();
@@ -145,11 +145,9 @@ async fn a_look_at_the_topology_tells_what_is_wrong_and_declares_nothing() {
     let found = look(&classic).await.unwrap();
     assert!(matches!(found, Inspection::Other(Error::Mismatch { .. })), "{found:?}");
 
-    // Nobody consumes the dead letters, so that nobody declares them again.
-    let client = Client::connect(&server).await;
+    // Nobody consumes the dead letters, so nobody declares the queue again.
     let queue = fixture.names.dead_letter_queue();
-    let deleted = client.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
-    deleted.await.unwrap();
+    fixture.client().await.delete_queue(&queue).await;
     let found = look(&fixture.settings).await.unwrap();
     assert!(matches!(&found, Inspection::Missing(missing) if *missing == [queue]), "{found:?}");
 

@@ -1,11 +1,11 @@
-//! RabbitMQ away: at start, in between, under load.
+//! RabbitMQ is down: at start, later, and under load.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Bus, PublishError, Publisher};
-use servers::rabbitmq::RabbitServer;
+use broker::{Bus, CommandClient, PublishError};
+use test_servers::rabbitmq::RabbitServer;
 use settings::QueueType;
 
 use crate::support::{
@@ -13,10 +13,10 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
+async fn a_server_that_starts_late_dies_and_restarts_loses_nothing() {
     let mut server = RabbitServer::new();
-    // A single node that is killed soon after a declare loses a quorum queue; classic ones stay.
-    let mut fixture = Fixture::new(&server, QueueType::Classic);
+    // A single node that is killed soon after a declare loses its quorum queues, but not classic ones.
+    let mut fixture = Fixture::new(&server.uri(), QueueType::Classic);
     fixture.settings.timeout_ms = 2000;
     let journal = Journal::default();
     let bus = Bus::start(
@@ -28,21 +28,21 @@ async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
     )
     .unwrap();
     bus.subscribe(shard_of(1));
-    let publisher = fixture.publisher();
-    let refused = publisher.publish_command(&numbered(1, 0..1)).await;
+    let caller = fixture.caller();
+    let refused = caller.publish_command(&numbered(1, 0..1)).await;
     assert_eq!(refused, [Err(PublishError::Unavailable)]);
 
     server = restarted(server).await;
     wait_until(&bus, true).await;
 
-    // Killed while it is busy, and started again.
+    // Killed while it is busy, and restarted.
     let fault = async {
         while journal.entries().len() < 300 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         restarted(server).await
     };
-    let (confirmed, restarted) = tokio::join!(load(&publisher), fault);
+    let (confirmed, restarted) = tokio::join!(load(&caller), fault);
     server = restarted;
     wait_until(&bus, true).await;
     let all = async {
@@ -58,26 +58,26 @@ async fn a_server_that_comes_late_dies_and_comes_back_loses_nothing() {
 
     frozen(&server, &bus).await;
     bus.subscribe(shard_of(1));
-    let outcomes = publisher.publish_command(&numbered(1, 9999..10_000)).await;
+    let outcomes = caller.publish_command(&numbered(1, 9999..10_000)).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     let last = async {
         while journal.entries().last().is_none_or(|(n, _)| *n != 9999) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, last).await.expect("a command after the frost");
+    tokio::time::timeout(PATIENCE, last).await.expect("a command after the freeze");
     alarmed(&server, &fixture).await;
     fixture.drain().await;
 }
 
-/// Under a memory alarm nothing can be published; what is there is still taken and acknowledged.
+/// During a memory alarm nothing can be published, but deliveries and acknowledgements continue.
 async fn alarmed(server: &RabbitServer, fixture: &Fixture) {
     let other = fixture.another();
-    let publisher = other.publisher();
-    let waiting = publisher.publish_command(&numbered(2, 0..100)).await;
+    let caller = other.caller();
+    let waiting = caller.publish_command(&numbered(2, 0..100)).await;
     assert!(waiting.iter().all(Result::is_ok), "{waiting:?}");
     server.ctl(["set_vm_memory_high_watermark", "absolute", "1MB"]);
-    let blocked = publisher.publish_command(&numbered(2, 100..101)).await;
+    let blocked = caller.publish_command(&numbered(2, 100..101)).await;
     assert_eq!(blocked, [Err(PublishError::Unconfirmed)]);
 
     let (bus, mut inbox) = other.worker().await;
@@ -89,13 +89,12 @@ async fn alarmed(server: &RabbitServer, fixture: &Fixture) {
     }
     assert!(bus.unsubscribe(shard_of(2), PATIENCE).await);
     server.ctl(["set_vm_memory_high_watermark", "absolute", "4GB"]);
-    let again =
-        async { while publisher.publish_command(&numbered(2, 101..102)).await[0].is_err() {} };
+    let again = async { while caller.publish_command(&numbered(2, 101..102)).await[0].is_err() {} };
     tokio::time::timeout(PATIENCE, again).await.expect("a confirm after the alarm");
     other.drain().await;
 }
 
-/// Starts the node, or kills it and starts it again; it comes back when it answers.
+/// Starts the node, or kills and restarts it; returns when it answers.
 async fn restarted(mut server: RabbitServer) -> RabbitServer {
     let restarted = tokio::task::spawn_blocking(move || {
         server.restart();
@@ -104,14 +103,14 @@ async fn restarted(mut server: RabbitServer) -> RabbitServer {
     restarted.await.unwrap()
 }
 
-/// Publishes numbered commands for some seconds until each is confirmed; how many they are.
-async fn load(publisher: &Publisher) -> usize {
+/// Publishes numbered commands for some seconds until each is confirmed; returns how many.
+async fn load(caller: &CommandClient) -> usize {
     let mut confirmed = 0;
     for batch in 0..60_u64 {
-        // As the contract has it: what was not confirmed is published again.
+        // As the contract asks: what was not confirmed is published again.
         loop {
-            let outgoing = numbered(1, batch * 50..(batch + 1) * 50);
-            if publisher.publish_command(&outgoing).await.iter().all(Result::is_ok) {
+            let requests = numbered(1, batch * 50..(batch + 1) * 50);
+            if caller.publish_command(&requests).await.iter().all(Result::is_ok) {
                 break;
             }
         }
@@ -121,7 +120,8 @@ async fn load(publisher: &Publisher) -> usize {
     confirmed
 }
 
-/// What comes twice without having been published twice comes marked; order holds otherwise.
+/// A command that comes twice without having been published twice is marked; otherwise the order
+/// holds.
 fn check(entries: &[(u64, bool)]) {
     let mut seen = HashSet::new();
     let mut highest = None;
@@ -135,7 +135,7 @@ fn check(entries: &[(u64, bool)]) {
     }
 }
 
-/// A node that answers nothing is noticed although its connections stay.
+/// A node that does not answer is noticed although its connections stay open.
 async fn frozen(server: &RabbitServer, bus: &Bus) {
     server.pause();
     wait_until(bus, false).await;

@@ -1,24 +1,20 @@
-//! What the tests of the bus share: a worker that records and settles, and a plain AMQP client.
+//! What the tests of the bus share: an installation with workers and callers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker::{Bus, Delivery, Execute, Outgoing, Publisher, Settlement};
+use broker::{Bus, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
-use lapin::message::BasicGetMessage;
-use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use runtime::{CancellationToken, Stage};
-use servers::rabbitmq::RabbitServer;
-use settings::{BrokerSettings, QueueType};
+use settings::{BrokerSettings, ExposeSecret, QueueType};
 use tokio::sync::mpsc;
 
-/// Longest wait for anything that ought to happen.
+use crate::amqp_client::AmqpClient;
+use crate::shared_server;
+
+/// Longest wait for anything that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Shard count of the tests: few queues are declared quickly.
@@ -34,18 +30,18 @@ pub(crate) fn shard_of(id: i64) -> Shard {
     count().shard_of(account(id))
 }
 
-/// What the worker of a test was handed; it settles as the test says.
+/// What the worker of a test was delivered; the test settles it.
 pub(crate) struct Inbox(mpsc::UnboundedReceiver<Delivery>);
 
 struct Recorder(mpsc::UnboundedSender<Delivery>);
 
-impl Execute for Recorder {
-    fn execute(&self, delivery: Delivery) {
+impl DeliveryHandler for Recorder {
+    fn handle(&self, delivery: Delivery) {
         self.0.send(delivery).ok();
     }
 }
 
-pub(crate) fn recorder() -> (Arc<dyn Execute>, Inbox) {
+pub(crate) fn recorder() -> (Arc<dyn DeliveryHandler>, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (Arc::new(Recorder(sender)), Inbox(receiver))
 }
@@ -67,7 +63,7 @@ pub(crate) fn answer(delivery: Delivery) {
     delivery.ticket.settle(Settlement::Answered { event });
 }
 
-/// A namespace of its own on one server.
+/// One installation: a namespace on a server.
 pub(crate) struct Fixture {
     pub(crate) names: Names,
     pub(crate) settings: BrokerSettings,
@@ -76,13 +72,18 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    pub(crate) fn new(server: &RabbitServer, queue_type: QueueType) -> Self {
+    /// On the server that all tests of a run share.
+    pub(crate) fn shared(queue_type: QueueType) -> Self {
+        Self::new(&shared_server::uri(), queue_type)
+    }
+
+    pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {
         let namespace = format!("t{}", uuid::Uuid::new_v4().simple());
         let failed = CancellationToken::new();
         Self {
             names: Names::new(&namespace),
             settings: BrokerSettings {
-                uri: server.uri().into(),
+                uri: uri.into(),
                 queue_type,
                 prefetch: 16,
                 timeout_ms: 10_000,
@@ -105,22 +106,27 @@ impl Fixture {
 
     /// A worker that is connected and has subscribed to nothing.
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
-        let (execute, inbox) = recorder();
+        let (handler, inbox) = recorder();
         let bus =
-            Bus::start(&self.stage, &self.settings, self.names.clone(), count(), execute).unwrap();
+            Bus::start(&self.stage, &self.settings, self.names.clone(), count(), handler).unwrap();
         wait_until(&bus, true).await;
         (bus, inbox)
     }
 
-    pub(crate) fn publisher(&self) -> Publisher {
-        Publisher::start(&self.stage, &self.settings, self.names.clone(), count()).unwrap()
+    /// A client without any knowledge of the crate under test.
+    pub(crate) async fn client(&self) -> AmqpClient {
+        AmqpClient::connect(self.settings.uri.expose_secret()).await
+    }
+
+    pub(crate) fn caller(&self) -> CommandClient {
+        CommandClient::start(&self.stage, &self.settings, self.names.clone(), count()).unwrap()
     }
 
     pub(crate) fn key(id: i64, command: &str) -> String {
         RoutingKey::new(Flow::Hi, count(), account(id), command).to_string()
     }
 
-    /// Ends the process's tasks in good order.
+    /// Ends the tasks of the process.
     pub(crate) async fn drain(self) {
         assert!(self.stage.drain(PATIENCE).await, "the stage drains in time");
     }
@@ -133,76 +139,32 @@ pub(crate) async fn wait_until(bus: &Bus, connected: bool) {
 }
 
 /// Commands `numbers`, all of one account.
-pub(crate) fn numbered(id: i64, numbers: std::ops::Range<u64>) -> Vec<Outgoing> {
-    numbers.map(|n| Outgoing::new(account(id), "ping").field("n", n)).collect()
+pub(crate) fn numbered(id: i64, numbers: std::ops::Range<u64>) -> Vec<CommandRequest> {
+    numbers.map(|n| CommandRequest::new(account(id), "ping").field("n", n)).collect()
+}
+
+/// Publishes and expects every confirm.
+pub(crate) async fn publish(fixture: &Fixture, requests: &[CommandRequest]) {
+    for outcome in fixture.caller().publish_command(requests).await {
+        outcome.unwrap();
+    }
+}
+
+/// Answers the next commands; their numbers.
+pub(crate) async fn numbers(inbox: &mut Inbox, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let delivery = inbox.next().await;
+        numbers.push(number(&delivery.body));
+        answer(delivery);
+    }
+    numbers
 }
 
 /// The number of a command of [`numbered`].
 pub(crate) fn number(body: &[u8]) -> u64 {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     body["n"].as_u64().unwrap()
-}
-
-/// An AMQP client that knows nothing of the crate under test.
-pub(crate) struct Client {
-    pub(crate) channel: Channel,
-    connection: Connection,
-}
-
-impl Client {
-    pub(crate) async fn connect(server: &RabbitServer) -> Self {
-        let properties = ConnectionProperties::default();
-        let connection = Connection::connect(&server.uri(), properties).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, connection }
-    }
-
-    pub(crate) async fn publish(
-        &self,
-        exchange: &str,
-        key: &str,
-        body: &[u8],
-        properties: BasicProperties,
-    ) {
-        let options = BasicPublishOptions::default();
-        let published =
-            self.channel.basic_publish(exchange.into(), key.into(), options, body, properties);
-        assert!(published.await.unwrap().await.unwrap().is_ack());
-    }
-
-    /// Takes the next message out of a queue, as soon as there is one.
-    pub(crate) async fn get(&self, queue: &str) -> BasicGetMessage {
-        let polled = async {
-            loop {
-                if let Some(message) = self.try_get(queue).await {
-                    return message;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, polled).await.expect("a message in time")
-    }
-
-    /// Waits until the queue exists; a look at one that does not costs a channel.
-    pub(crate) async fn wait_for_queue(&self, queue: &str) {
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let looked = async {
-            loop {
-                let channel = self.connection.create_channel().await.unwrap();
-                let found = channel.queue_declare(queue.into(), options, FieldTable::default());
-                if found.await.is_ok() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, looked).await.expect("a queue in time");
-    }
-
-    pub(crate) async fn try_get(&self, queue: &str) -> Option<BasicGetMessage> {
-        self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
-    }
 }
 
 /// Every settled command's number, in order.
@@ -215,9 +177,9 @@ impl Journal {
     }
 }
 
-/// A worker that notes each command's number, and whether it was redelivered, and answers at once.
-impl Execute for Journal {
-    fn execute(&self, delivery: Delivery) {
+/// Records each command's number, and whether it was redelivered, and answers at once.
+impl DeliveryHandler for Journal {
+    fn handle(&self, delivery: Delivery) {
         self.0.lock().unwrap().push_back((number(&delivery.body), delivery.redelivered));
         let event = Bytes::from_static(b"{}");
         delivery.ticket.settle(Settlement::Answered { event });

@@ -99,7 +99,7 @@ impl AccountClient {
             }
             Err(error) => {
                 let account = self.context.log.token().account;
-                error!(account.id = %account, error = runtime::chain(&error), "account not opened");
+                error!(account.id = %account, error = runtime::error_chain(&error), "account not opened");
                 self.outbox.close_spool();
                 self.set_state(AccountState::Failed, Some(&error.to_string()));
             }

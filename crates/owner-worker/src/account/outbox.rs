@@ -237,7 +237,7 @@ impl Outbox {
         if self.lost == 0 {
             warn!(
                 account.id = %self.account,
-                error = error.map(runtime::chain),
+                error = error.map(runtime::error_chain),
                 "events are lost: the spool is full or cannot be used"
             );
         }

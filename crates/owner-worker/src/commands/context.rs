@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use contracts::Event;
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use runtime::CancellationToken;
 use serde_json::value::RawValue;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
 use tdlib::types::UserPrivacySettingRules;
-use tdlib::{CallError, Client, Method, Pending};
+use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::time::timeout;
 
@@ -46,7 +46,7 @@ impl Common {
     }
 
     fn turn(&self, thing: Thing) -> Arc<Turn<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = runtime::lock(&self.turns);
         Arc::clone(turns.entry(thing).or_default())
     }
 }
@@ -193,7 +193,7 @@ impl Context {
         let turn = timeout(left, self.common.turn(thing).lock_owned()).await;
         let in_time = turn.ok().filter(|_| self.shared.clock.now() < self.deadline);
         let turn = in_time.ok_or_else(|| CommandError::Refused(Failure::expired()))?;
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
+        runtime::lock(&self.turns).push(turn);
         Ok(())
     }
 
@@ -205,18 +205,21 @@ impl Context {
     /// Waits until TDLib has answered, or the account is closed, for each change whose time ran out:
     /// what comes next in the lane must not overtake an effect that is still on its way.
     pub(crate) async fn settle_overdue(self) {
-        let overdue = self.overdue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let overdue = std::mem::take(&mut *runtime::lock(&self.overdue));
         for overdue in overdue {
             overdue.await;
         }
     }
 
-    async fn effect<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
+    async fn effect<A: Send + 'static>(
+        &self,
+        mut pending: PendingCall<A>,
+    ) -> Result<A, CommandError> {
         self.handed_over.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
-                let late = pending.late().map(drop).boxed();
-                self.overdue.lock().unwrap_or_else(PoisonError::into_inner).push(late);
+                let late = pending.wait_without_deadline().map(drop).boxed();
+                runtime::lock(&self.overdue).push(late);
                 Err(CommandError::Deadline)
             }
             answer => Ok(answer?),

@@ -105,7 +105,7 @@ impl From<CallError> for CommandError {
             CallError::Deadline => Self::Deadline,
             CallError::Closed => Self::Closed,
             CallError::Encode { .. } | CallError::Decode { .. } => {
-                tracing::error!(error = runtime::chain(&error), "a TDLib call failed");
+                tracing::error!(error = runtime::error_chain(&error), "a TDLib call failed");
                 Self::Internal
             }
         }

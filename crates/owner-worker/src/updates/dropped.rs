@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -32,8 +32,7 @@ impl Dropped {
     }
 
     fn with(&self, step: impl FnOnce(&mut Tally, Instant) -> Option<u64>) {
-        let dropped =
-            step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let dropped = step(&mut runtime::lock(&self.0), Instant::now());
         if let Some(dropped) = dropped {
             warn!(dropped, "passing updates are dropped: the event log is away or far behind");
         }

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use contracts::Event;
 use tdlib::types::UserPrivacySettingRules as Rules;
@@ -89,7 +89,7 @@ impl FirstReads {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Setting, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        runtime::lock(&self.0)
     }
 }
 

@@ -9,7 +9,7 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{Credentials, TelegramSettings};
+use settings::{TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
@@ -136,7 +136,7 @@ impl World {
             accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
             shard_count: count,
             telegram: TelegramSettings::default(),
-            credentials: Credentials {
+            credentials: TelegramCredentials {
                 api_id: 1,
                 api_hash: "0".repeat(32).into(),
                 master_key: "a master key of a test".to_owned().into(),

@@ -1,122 +1,88 @@
-//! The task: one beat after another.
+//! The lease task: one heartbeat after another.
 
-use std::collections::BTreeSet;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contracts::Shard;
 use deadpool_redis::redis::RedisError;
-use runtime::{CancellationToken, Clock};
-use settings::OwnershipSettings;
+use runtime::CancellationToken;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep_until;
 use tracing::{info, warn};
 
-use crate::boot_time::BootTime;
-use crate::error::Error;
-use crate::files::{Files, Locked};
-use crate::leases::held::Held;
-use crate::leases::plan::Planner;
-use crate::leases::sight::{Namesake, Sight};
-use crate::leases::{Facts, Identity, Job};
-use crate::record::{WorkerRecord, json};
-use crate::redis::{Answer, Ask, Link};
-use crate::rules::Times;
+use crate::boot_time::{BootTime, wait_until};
+use crate::error::OwnershipError;
+use crate::leases::acquire::ShardAcquirer;
+use crate::leases::held_shards::HeldShards;
+use crate::leases::identity::WorkerIdentity;
+use crate::leases::input::LeaseRequest;
+use crate::leases::leased_shard::LockedShard;
+use crate::leases::observed::ObservedFleet;
+use crate::leases::planner::{PlanInput, ShardPlanner};
+use crate::leases::presence::WorkerPresence;
+use crate::leases::schedule::HeartbeatSchedule;
+use crate::redis::{HeartbeatRequest, HeartbeatResponse, LeaseConnection};
+use crate::rules::LeaseTimes;
+use crate::store_files::StoreFiles;
 
-/// How soon to look again when something is about to come, and after Redis was lost.
-const SOON: Duration = Duration::from_millis(100);
-/// A move that is stuck for so long does not keep others from moving.
+/// A move that takes longer than this no longer blocks other moves.
 const LONGEST_MOVE: Duration = Duration::from_mins(1);
 
-pub(crate) struct Task {
-    pub(crate) me: Identity,
-    pub(crate) settings: OwnershipSettings,
-    pub(crate) times: Times,
-    pub(crate) files: Files,
-    /// The lock on the worker's name, once it has it.
-    pub(crate) name: Option<Locked>,
-    pub(crate) link: Link,
-    pub(crate) sight: Sight,
-    pub(crate) planner: Planner,
-    pub(crate) held: Held,
-    pub(crate) jobs: mpsc::UnboundedReceiver<Job>,
-    pub(crate) facts: Arc<Facts>,
-    pub(crate) clock: Clock,
-    pub(crate) state: State,
+pub(super) struct LeaseTask {
+    pub(super) me: WorkerIdentity,
+    pub(super) times: LeaseTimes,
+    pub(super) join_delay: Duration,
+    pub(super) dwell: Duration,
+    pub(super) files: StoreFiles,
+    pub(super) connection: LeaseConnection,
+    pub(super) requests: mpsc::UnboundedReceiver<LeaseRequest>,
+    pub(super) presence: WorkerPresence,
+    pub(super) observed: ObservedFleet,
+    pub(super) planner: ShardPlanner,
+    pub(super) acquirer: ShardAcquirer,
+    pub(super) held: HeldShards,
+    pub(super) schedule: HeartbeatSchedule,
+    pub(super) state: TaskState,
 }
 
-/// What the task remembers from one beat to the next.
-pub(crate) struct State {
-    beat: u64,
-    /// Redis's time when it last answered; 0 before.
-    redis_time: u64,
-    pub(super) next: Instant,
-    pub(super) leaving: bool,
-    pub(super) stopping: bool,
-    /// The others can see this worker.
-    pub(super) announced: bool,
-    /// RabbitMQ cannot be reached since then.
-    bus_away: Option<BootTime>,
-    /// Tries in a row that Redis did not answer.
-    failures: u32,
-    /// A move to be asked for.
-    pub(super) moving: Option<(Shard, String)>,
-    waiting: Vec<oneshot::Sender<()>>,
-    pub(super) told: Told,
-}
-
-/// What was logged once and need not be again.
+/// What the task remembers from one heartbeat to the next.
 #[derive(Default)]
-pub(super) struct Told {
-    name: bool,
-    pub(super) unknown: bool,
-    pub(super) frozen: BTreeSet<String>,
+pub(super) struct TaskState {
+    /// Redis's time at its last answer, in unix milliseconds; 0 before.
+    redis_time_ms: u64,
+    leaving: bool,
+    stopping: bool,
+    /// A move to request: the shard, and the worker it should move to.
+    requested_move: Option<(Shard, String)>,
+    /// Answered once the others know that this worker is leaving.
+    leave_waiters: Vec<oneshot::Sender<()>>,
+    /// It was logged that shards have no record.
+    unknown_logged: bool,
 }
 
-impl State {
-    pub(crate) fn new() -> Self {
-        Self {
-            beat: 0,
-            redis_time: 0,
-            next: Instant::now(),
-            leaving: false,
-            stopping: false,
-            announced: false,
-            bus_away: None,
-            failures: 0,
-            moving: None,
-            waiting: Vec::new(),
-            told: Told::default(),
-        }
-    }
-}
-
-impl Task {
-    /// Goes on until `stop` is cancelled and every shard is released.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+impl LeaseTask {
+    /// Runs until `stop` is cancelled and every shard is released.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         loop {
-            let loss = self.held.next_loss();
+            let expiry = self.held.next_expiry();
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.state.stopping => self.state.stopping = true,
-                job = self.jobs.recv() => match job {
-                    Some(job) => self.accept(job),
+                request = self.requests.recv() => match request {
+                    Some(request) => self.handle(request),
                     None if self.held.len() == 0 => self.state.stopping = true,
-                    // The daemon is gone without releasing anything. The locks are kept; the leases
-                    // run out, and the watchdog ends what is left of the process.
+                    // The daemon has ended without releasing anything. The locks are kept; the
+                    // leases run out, and the watchdog ends what is left of the process.
                     None => std::future::pending().await,
                 },
-                () = at(loss) => {
-                    self.held.lose_late(BootTime::now());
+                () = wait_until(expiry) => {
+                    self.held.revoke_expiring(BootTime::now());
                     continue;
                 }
-                () = sleep_until(self.state.next) => {
-                    if let Err(error) = self.beat().await {
+                () = sleep_until(self.schedule.next()) => {
+                    if let Err(error) = self.heartbeat().await {
                         // What is held stays held, and locked, until the daemon has closed it.
                         self.state.leaving = true;
-                        self.held.fail(error);
+                        self.held.report_failure(error);
                     }
                 }
             }
@@ -127,177 +93,193 @@ impl Task {
         }
     }
 
-    fn accept(&mut self, job: Job) {
-        match job {
-            Job::Release(shard, clean) => self.held.close(shard, clean),
-            Job::Leave(told) => {
+    fn handle(&mut self, request: LeaseRequest) {
+        match request {
+            LeaseRequest::Release { shard, clean } => self.held.close(shard, clean),
+            LeaseRequest::LeaveFleet(waiter) => {
                 self.state.leaving = true;
-                self.state.waiting.push(told);
+                self.state.leave_waiters.push(waiter);
             }
         }
-        if self.state.failures == 0 {
-            self.state.next = Instant::now();
-        } else {
+        if self.schedule.is_failing() {
             self.held.unlock_closed();
-            self.state.waiting.clear();
+            self.state.leave_waiters.clear();
+        } else {
+            self.schedule.run_now();
         }
     }
 
-    async fn beat(&mut self) -> Result<(), Error> {
-        if self.name.is_none() {
-            self.name = self.files.lock_name(&self.me.name)?;
-        }
+    async fn heartbeat(&mut self) -> Result<(), OwnershipError> {
+        self.presence.try_lock_name(&self.files)?;
         let now = BootTime::now();
-        self.held.lose_late(now);
-        let ask = self.ask(now);
+        self.held.revoke_expiring(now);
+        let request = self.heartbeat_request(now);
         let sent = BootTime::now();
-        let answer = watching(&mut self.held, self.link.beat(&ask)).await;
-        self.state.next = Instant::now() + self.times.look();
-        match answer {
-            Err(error) => self.note_away(&error),
-            Ok(answer) => {
-                self.note_back();
-                self.state.redis_time = answer.time;
-                if answer.late {
-                    self.state.next = Instant::now();
+        let call = self.connection.heartbeat(&request);
+        let response = self.held.revoke_expiring_during(call).await;
+        self.schedule.run_after_interval();
+        match response {
+            Err(error) => self.on_redis_error(&error),
+            Ok(response) => {
+                self.on_redis_answer();
+                self.state.redis_time_ms = response.time_ms;
+                if response.expired {
+                    self.schedule.run_now();
                     return Ok(());
                 }
-                self.learn(&ask, &answer, sent);
-                self.act().await?;
+                self.apply(&request, &response, sent);
+                self.follow_plan().await?;
             }
         }
-        self.state.waiting.clear();
+        self.state.leave_waiters.clear();
         Ok(())
     }
 
-    /// What to ask Redis for.
-    fn ask(&mut self, now: BootTime) -> Ask {
-        self.state.beat += 1;
-        // What is still on its way when this lease is over must not be carried out any more.
-        let lease = u64::try_from(self.times.lease.as_millis()).unwrap_or(u64::MAX);
-        let mut ask = Ask {
-            by: if self.state.redis_time == 0 { 0 } else { self.state.redis_time + lease },
+    fn heartbeat_request(&mut self, now: BootTime) -> HeartbeatRequest {
+        // A request that is still under way when this lease ends must not be applied.
+        let lease_ms = u64::try_from(self.times.lease.as_millis()).unwrap_or(u64::MAX);
+        let redis_time_ms = self.state.redis_time_ms;
+        let mut request = HeartbeatRequest {
+            expires_at_ms: if redis_time_ms == 0 { 0 } else { redis_time_ms + lease_ms },
             name: self.me.name.clone(),
             incarnation: self.me.incarnation.clone(),
-            renew: self.held.renewals(now),
-            free: self.held.frees(),
-            forget: self.sight.forgotten(now),
-            ..Ask::default()
+            renew: self.held.due_renewals(now),
+            free: self.held.pending_releases(),
+            forget: self.observed.forgotten_workers(now),
+            ..HeartbeatRequest::default()
         };
-        if let Some((shard, to)) = &self.state.moving {
-            ask.moving = format!("{shard} {to}");
+        if let Some((shard, to)) = &self.state.requested_move {
+            request.start_move = format!("{shard} {to}");
             let longest = LONGEST_MOVE.max(self.times.lease * 4);
-            ask.move_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+            request.move_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         }
-        let Some(name) = &self.name else {
-            self.tell_of_name();
-            return ask;
-        };
-        let lock = name.identity().to_owned();
-        match self.sight.namesake(&self.me, &lock, now) {
-            Namesake::None => {}
-            Namesake::Dead(record) => ask.over = record,
-            Namesake::Unsure => return ask,
-            Namesake::Alive => {
-                self.tell_of_name();
-                return ask;
-            }
+        let leaving = self.state.leaving || self.state.stopping;
+        if let Some(announcement) =
+            self.presence.announce(&self.observed, leaving, self.held.len(), now)
+        {
+            request.record = announcement.record;
+            request.overwrite = announcement.overwrite;
         }
-        ask.record = json(&self.worker_record(lock, now));
-        ask
+        request
     }
 
-    fn worker_record(&mut self, lock: String, now: BootTime) -> WorkerRecord {
-        let reaching = self.facts.bus.load(Ordering::Relaxed);
-        let away = if reaching { None } else { Some(self.state.bus_away.unwrap_or(now)) };
-        self.state.bus_away = away;
-        WorkerRecord {
-            incarnation: self.me.incarnation.clone(),
-            beat: self.state.beat,
-            store: self.me.store.clone(),
-            lock,
-            bus: away.is_none_or(|since| now.since(since) < self.settings.join_delay()),
-            leaving: self.state.leaving || self.state.stopping,
-            load: self.facts.load.load(Ordering::Relaxed),
-            shards: self.held.len(),
-        }
-    }
-
-    fn tell_of_name(&mut self) {
-        if !std::mem::replace(&mut self.state.told.name, true) {
-            let name = &self.me.name;
-            warn!(name, "another worker has this worker's name; waiting until it is gone");
-        }
-    }
-
-    fn learn(&mut self, ask: &Ask, answer: &Answer, sent: BootTime) {
-        self.held.renewed(&ask.renew, &answer.lost, sent);
-        self.held.freed();
-        self.state.announced = answer.announced;
-        if answer.announced {
-            self.state.told.name = false;
-        }
-        if let Some((shard, to)) = self.state.moving.take().filter(|_| answer.moving) {
-            self.held.ask(shard, &to);
+    /// Takes over what a heartbeat sent at `sent` was answered.
+    fn apply(&mut self, request: &HeartbeatRequest, response: &HeartbeatResponse, sent: BootTime) {
+        self.held.on_renewed(&request.renew, &response.lost, sent);
+        self.held.on_released();
+        self.presence.set_announced(response.announced);
+        let requested_move = self.state.requested_move.take();
+        if let Some((shard, to)) = requested_move.filter(|_| response.move_started) {
+            self.held.request_hand_over(shard, &to);
         }
         let now = BootTime::now();
-        self.sight.look(answer, self.link.generation(), now);
-        self.sight.probe(&self.files, &self.me, now);
+        self.observed.update(response, self.connection.generation(), now);
+        self.observed.detect_dead_workers(&self.files, &self.me, now);
     }
 
-    /// One last beat, to free what is closed and to take the worker's own record away.
+    async fn follow_plan(&mut self) -> Result<(), OwnershipError> {
+        if !self.presence.is_announced() || self.state.leaving || self.state.stopping {
+            return Ok(());
+        }
+        let plan = self.planner.plan(&PlanInput {
+            me: &self.me,
+            observed: &self.observed,
+            held: &self.held,
+            files: &self.files,
+            times: self.times,
+            join_delay: self.join_delay,
+            dwell: self.dwell,
+            redis_steady: self.is_redis_steady(),
+            now: BootTime::now(),
+        });
+        self.log_unknown(plan.unknown);
+        if plan.arriving {
+            self.schedule.run_soon();
+        }
+        if plan.hand_over.is_some() {
+            self.state.requested_move = plan.hand_over;
+            self.schedule.run_now();
+        }
+        self.acquire(&plan.acquire).await
+    }
+
+    /// Acquires those of `shards` whose files it can lock.
+    async fn acquire(&mut self, shards: &[Shard]) -> Result<(), OwnershipError> {
+        let redis_steady = self.is_redis_steady();
+        let batch = self.acquirer.prepare(shards, &self.observed, redis_steady)?;
+        if batch.retry_soon {
+            self.schedule.run_soon();
+        }
+        if batch.requests.is_empty() {
+            return Ok(());
+        }
+        let sent = BootTime::now();
+        let call = self.connection.acquire(&batch.requests);
+        let acquired = match self.held.revoke_expiring_during(call).await {
+            Ok(acquired) => acquired,
+            Err(error) => {
+                self.on_redis_error(&error);
+                return Ok(());
+            }
+        };
+        if acquired.len() < batch.requests.len() {
+            self.schedule.run_soon();
+        }
+        let is_acquired = |locked: &LockedShard| acquired.contains(&locked.lease.shard);
+        for mut shard in batch.locked.into_iter().filter(is_acquired) {
+            shard.sent = sent;
+            shard.lock.write(shard.lease.epoch.0, false)?;
+            // An answer that arrives when the lease is about to end is useless. The record names
+            // this worker by now, and is acquired again.
+            if BootTime::now() < self.times.closes_at(sent) {
+                self.held.add(shard);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_redis_steady(&self) -> bool {
+        let up_since = self.connection.server_up_since();
+        up_since.is_some_and(|up| BootTime::now().since(up) >= self.times.takeover_wait())
+    }
+
+    /// A last heartbeat, to free what is closed and to delete the worker's own record.
     async fn say_goodbye(&mut self) {
-        let ask = Ask {
+        let request = HeartbeatRequest {
             name: self.me.name.clone(),
             incarnation: self.me.incarnation.clone(),
             goodbye: true,
-            free: self.held.frees(),
-            ..Ask::default()
+            free: self.held.pending_releases(),
+            ..HeartbeatRequest::default()
         };
-        // Nothing depends on it: the others wait for the lease's time if it does not get there.
-        if let Err(error) = self.link.beat(&ask).await {
-            info!(%error, "the other workers could not be told that this one is gone");
+        // Nothing depends on it: if it fails, the others wait for the leases to end.
+        if let Err(error) = self.connection.heartbeat(&request).await {
+            info!(%error, "could not announce to the other workers that this one has left");
         }
     }
 
-    pub(super) fn soon(&mut self) {
-        self.state.next = self.state.next.min(Instant::now() + SOON);
-    }
-
-    pub(super) fn note_away(&mut self, error: &RedisError) {
-        if self.state.failures == 0 {
-            let redis = self.link.place();
-            warn!(redis, %error, "Redis is away: the leases are not renewed");
+    fn on_redis_error(&mut self, error: &RedisError) {
+        if self.schedule.on_failure() {
+            let redis = self.connection.endpoint();
+            warn!(redis, %error, "Redis is unreachable; leases are not renewed");
         }
-        let delay = SOON * (1 << self.state.failures.min(4));
-        self.state.failures = self.state.failures.saturating_add(1);
-        self.state.next = Instant::now() + delay.min(self.times.look());
         self.held.unlock_closed();
     }
 
-    fn note_back(&mut self) {
-        if std::mem::take(&mut self.state.failures) > 0 {
-            info!(redis = self.link.place(), "Redis is back: the leases are renewed");
+    fn on_redis_answer(&mut self) {
+        if self.schedule.on_success() {
+            info!(redis = self.connection.endpoint(), "Redis is back; renewing leases");
         }
     }
-}
 
-/// Waits for an answer, and meanwhile tells of the leases that run out.
-pub(super) async fn watching<T>(held: &mut Held, call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
-    loop {
-        let loss = held.next_loss();
-        tokio::select! {
-            biased;
-            answer = &mut call => return answer,
-            () = at(loss) => held.lose_late(BootTime::now()),
+    fn log_unknown(&mut self, shards: usize) {
+        let logged = std::mem::replace(&mut self.state.unknown_logged, shards > 0);
+        if shards > 0 && !logged {
+            info!(
+                shards,
+                wait_s = self.times.takeover_wait().as_secs_f64(),
+                "some shards have no record; waiting in case an unseen worker owns them"
+            );
         }
-    }
-}
-
-async fn at(moment: Option<BootTime>) {
-    match moment {
-        Some(moment) => sleep(moment.since(BootTime::now())).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,47 +1,60 @@
-//! Breadth first through the states: the shortest stories first.
+//! Breadth-first search through the states, so that the shortest counterexample is found first.
 
 use std::collections::HashSet;
 
-use super::{Setting, World};
+use super::config::ModelConfig;
+use super::state::ModelState;
+use super::successors::successors;
 
-/// What a search has found.
-pub(super) struct Found {
+/// The result of a search.
+pub(super) struct SearchResult {
+    /// How many states were examined.
     pub(super) states: usize,
-    /// The first state that must not be, and those that led to it.
+    /// The first state that breaks an invariant, and the states that led to it.
     pub(super) violation: Option<String>,
-    /// Somewhere a second process opened what a first one had open.
-    pub(super) taken_over: bool,
+    /// In some state a second process opened the shard after the first.
+    taken_over: bool,
 }
 
-/// The states looked at, at most: every story of about twenty events.
-const STATES: usize = 500_000;
+impl SearchResult {
+    pub(super) fn assert_safe(&self) {
+        if let Some(violation) = &self.violation {
+            panic!("after {} states: {violation}", self.states);
+        }
+        assert!(self.taken_over, "the model never reaches a takeover");
+        assert!(self.states > 10_000, "a model of {} states proves nothing", self.states);
+    }
+}
 
-pub(super) fn explore(setting: Setting) -> Found {
-    // Each state that is known, by the order in which it was found, with the one before it.
-    let mut known = vec![(World::new(setting), 0)];
-    let mut places = HashSet::from([known[0].0.clone()]);
-    let mut found = Found { states: 0, violation: None, taken_over: false };
-    while found.states < STATES
-        && let Some((world, _)) = known.get(found.states).cloned()
+/// Most states examined: enough for every sequence of about twenty events.
+const MAX_STATES: usize = 500_000;
+
+pub(super) fn explore(config: ModelConfig) -> SearchResult {
+    // Each known state, in the order of discovery, with the index of the state before it.
+    let mut known = vec![(ModelState::new(config), 0)];
+    let mut visited = HashSet::from([known[0].0.clone()]);
+    let mut result = SearchResult { states: 0, violation: None, taken_over: false };
+    while result.states < MAX_STATES
+        && let Some((state, _)) = known.get(result.states).cloned()
     {
-        let at = found.states;
-        found.states += 1;
-        found.taken_over |= world.is_taken_over();
-        if let Some(wrong) = world.wrong() {
-            found.violation = Some(format!("{wrong}\n{}", story(&known, at)));
+        let at = result.states;
+        result.states += 1;
+        result.taken_over |= state.openings > 1;
+        if let Some(violation) = state.violation {
+            result.violation = Some(format!("{violation}\n{}", trace(&known, at)));
             break;
         }
-        for next in world.successors(setting) {
-            if places.insert(next.clone()) {
+        for next in successors(&state, config) {
+            if visited.insert(next.clone()) {
                 known.push((next, at));
             }
         }
     }
-    found
+    result
 }
 
-/// The states up to the one at `at`, a line each.
-fn story(known: &[(World, usize)], mut at: usize) -> String {
+/// The states that led to the one at `at`, one per line.
+fn trace(known: &[(ModelState, usize)], mut at: usize) -> String {
     let mut lines = vec![format!("{:?}", known[at].0)];
     while at != 0 {
         at = known[at].1;

@@ -1,9 +1,9 @@
-//! Leases on a real Redis: each worker is an [`Ownership`] on a runtime of its own, which a crash
-//! takes away with its locks.
+//! Leases on a real Redis. Each worker is an [`ownership::Ownership`] on its own runtime, so that a
+//! simulated crash drops it together with its locks.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod changes;
 mod faults;
-mod script;
+mod hand_overs;
+mod renewal;
 mod support;

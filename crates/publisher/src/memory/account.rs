@@ -1,55 +1,57 @@
-//! What the store keeps of one account, and the rules of the scripts on it.
+//! One account in memory: its head, log, ledger and pending lists, under the rules of the scripts.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use contracts::{CommandId, Epoch, EventId, Flow};
 use log_port::{
     AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
-    MAX_DISPATCHES, PendingCommand,
+    MAX_DISPATCHES, PendingCommand, PendingPosition,
 };
 use tokio::time::Instant;
 
-use crate::store::{Act, Asked, Block, Call, Token, Verdict};
-use crate::stored::Stored;
+use crate::store::{
+    AdmissionRequest, DispatchToken, EventBatch, StoreOperation, StoreRequest, StoreResponse,
+};
+use crate::stored::StoredEvent;
 
-/// Head, log, ledger and pending lists.
-pub(super) struct Account {
+pub(super) struct MemoryAccount {
     epoch: Epoch,
     pub(super) last: Option<EventId>,
+    /// Of the last batch.
     digest: u64,
     opened: Option<Epoch>,
     logged_in: bool,
     /// With the time of each, as Unix time in milliseconds.
-    pub(super) events: VecDeque<(Stored, i64)>,
-    ledger: HashMap<CommandId, Mark>,
-    pending: [List; 2],
+    pub(super) events: VecDeque<(StoredEvent, i64)>,
+    ledger: HashMap<CommandId, LedgerEntry>,
+    pending: [PendingList; 2],
     expires: Instant,
     log_expires: Instant,
 }
 
-/// How long an act keeps things.
-pub(super) struct Keep {
-    /// All of the account, without another act.
+/// How long an account's data is kept after a request.
+pub(super) struct KeyExpiry {
+    /// All of the account.
     pub account: Duration,
-    /// The log, without another event.
+    /// The log, after its last event.
     pub log: Duration,
 }
 
-/// An entry of the ledger.
-enum Mark {
-    Handed { fingerprint: CommandFingerprint, count: u32, token: Option<Token> },
+enum LedgerEntry {
+    Dispatched { fingerprint: CommandFingerprint, count: u32, token: Option<DispatchToken> },
     Done { fingerprint: CommandFingerprint, event: EventId, expires: Instant },
 }
 
-/// A pending list, and the last place that was ever taken in it.
+/// A pending list, and the last position that it ever had.
 #[derive(Default)]
-struct List {
+struct PendingList {
     entries: BTreeMap<EventId, PendingCommand>,
     end: Option<EventId>,
 }
 
-impl Account {
+impl MemoryAccount {
     pub(super) fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
@@ -65,145 +67,176 @@ impl Account {
         }
     }
 
-    /// Drops what has expired; `false` when that is all of it.
+    /// Removes what has expired; `false` when that is all of it.
     pub(super) fn sweep(&mut self, now: Instant) -> bool {
-        self.ledger.retain(|_, mark| !mark.is_over(now));
+        self.ledger.retain(|_, entry| !entry.is_expired(now));
         if self.log_expires <= now {
             self.events.clear();
         }
         now < self.expires
     }
 
-    /// Carries an act out. `publish` tells whether anybody heard the event.
-    pub(super) fn carry_out(
+    /// Applies a request, unless its epoch is older or events are missing. `publish` returns whether
+    /// the event had a live receiver.
+    pub(super) fn apply(
         &mut self,
-        call: &Call,
-        keep: &Keep,
-        publish: impl Fn(&Stored) -> bool,
-    ) -> Verdict {
-        if self.epoch > call.epoch {
-            return Verdict::Fenced { current: self.epoch };
+        request: &StoreRequest,
+        expiry: &KeyExpiry,
+        publish: impl Fn(&StoredEvent) -> bool,
+    ) -> StoreResponse {
+        let operation = &request.operation;
+        if self.epoch > request.epoch {
+            return StoreResponse::Fenced { current: self.epoch };
         }
-        let free = matches!(call.act, Act::Claim { .. } | Act::Restore(_));
-        if !free && self.last != call.last {
-            return self.mismatch(&call.act);
+        let anywhere =
+            matches!(operation, StoreOperation::Claim { .. } | StoreOperation::Restore(_));
+        if !anywhere && self.last != request.last {
+            return self.mismatch(operation);
         }
-        self.epoch = call.epoch;
+        self.epoch = request.epoch;
         let now = Instant::now();
-        self.expires = self.expires.max(now + keep.account);
-        if matches!(call.act, Act::Append(_) | Act::Restore(_)) {
-            self.log_expires = self.log_expires.max(now + keep.log);
+        self.expires = self.expires.max(now + expiry.account);
+        if matches!(operation, StoreOperation::Append(_) | StoreOperation::Restore(_)) {
+            self.log_expires = self.log_expires.max(now + expiry.log);
         }
-        match &call.act {
-            Act::Claim { pending } => return Verdict::Claimed(Box::new(self.claimed(*pending))),
-            Act::Append(block) => return self.store(block, publish),
-            Act::Restore(block) => {
-                self.last = self.last.max(call.last);
-                return self.store(block, publish);
-            }
-            Act::Admit(asked) => {
-                return Verdict::Admitted(asked.iter().map(|asked| self.begin(asked)).collect());
-            }
-            Act::UndoDispatch(left) => {
-                for (command, token) in left {
-                    self.leave(command, *token);
-                }
-            }
-            Act::PushPending(parked) => {
-                parked.iter().flat_map(|all| all.iter()).for_each(|one| self.park(one));
-            }
-            Act::RemovePending(places) => {
-                for place in places {
-                    self.list(place.flow).entries.remove(&place.id);
-                }
-            }
-            Act::SetHead(notes) => notes.iter().for_each(|note| self.note(*note)),
-        }
-        Verdict::Done
+        self.apply_operation(request, publish)
     }
 
-    fn mismatch(&self, act: &Act) -> Verdict {
-        match act {
-            Act::Append(block) if block.last() == self.last && block.digest == self.digest => {
-                Verdict::Already
+    fn apply_operation(
+        &mut self,
+        request: &StoreRequest,
+        publish: impl Fn(&StoredEvent) -> bool,
+    ) -> StoreResponse {
+        match &request.operation {
+            StoreOperation::Claim { pending } => {
+                return StoreResponse::Claimed(Box::new(self.head(*pending)));
             }
-            _ => Verdict::Gap { last: self.last },
+            StoreOperation::Append(batch) => return self.store(batch, publish),
+            StoreOperation::Restore(batch) => {
+                self.last = self.last.max(request.last);
+                return self.store(batch, publish);
+            }
+            StoreOperation::Admit(requests) => {
+                return StoreResponse::Admitted(
+                    requests.iter().map(|one| self.admit(one)).collect(),
+                );
+            }
+            StoreOperation::UndoDispatch(dispatches) => {
+                for (command, token) in dispatches {
+                    self.undo_dispatch(command, *token);
+                }
+            }
+            StoreOperation::PushPending(commands) => {
+                commands.iter().flat_map(|all| all.iter()).for_each(|one| self.push_pending(one));
+            }
+            StoreOperation::RemovePending(positions) => {
+                for position in positions {
+                    self.remove_pending(*position);
+                }
+            }
+            StoreOperation::SetHead(fields) => {
+                for field in fields {
+                    self.set_head_field(*field);
+                }
+            }
+        }
+        StoreResponse::Done
+    }
+
+    fn mismatch(&self, operation: &StoreOperation) -> StoreResponse {
+        match operation {
+            StoreOperation::Append(batch)
+                if batch.last() == self.last && batch.digest == self.digest =>
+            {
+                StoreResponse::AlreadyStored
+            }
+            _ => StoreResponse::Gap { last: self.last },
         }
     }
 
-    fn claimed(&self, pending: bool) -> LogHead {
+    fn head(&self, pending: bool) -> LogHead {
         let lists = self.pending.iter().filter(|_| pending);
         let pending = lists.flat_map(|list| list.entries.values().cloned()).collect();
         LogHead { last: self.last, pending, opened: self.opened, logged_in: self.logged_in }
     }
 
-    fn store(&mut self, block: &Block, publish: impl Fn(&Stored) -> bool) -> Verdict {
+    fn store(
+        &mut self,
+        batch: &EventBatch,
+        publish: impl Fn(&StoredEvent) -> bool,
+    ) -> StoreResponse {
         let mut unheard = 0;
-        for entry in &block.entries {
+        for entry in &batch.entries {
             if self.last < Some(entry.event.id) {
                 self.events.push_back((entry.event.clone(), entry.at));
                 self.last = Some(entry.event.id);
                 unheard += u64::from(!publish(&entry.event));
             }
             if let Some(completion) = &entry.completion {
-                self.settle(completion, entry.event.id);
+                self.complete(completion, entry.event.id);
             }
         }
-        if let Some(time) = block.drop_before {
+        if let Some(time) = batch.drop_before {
             while self.events.pop_front_if(|(_, at)| *at < time).is_some() {}
         }
-        self.digest = block.digest;
-        Verdict::Stored { unheard }
+        self.digest = batch.digest;
+        StoreResponse::Stored { unheard }
     }
 
-    fn settle(&mut self, completion: &CommandCompletion, event: EventId) {
+    fn complete(&mut self, completion: &CommandCompletion, event: EventId) {
         let expires = Instant::now() + completion.keep;
-        let done = Mark::Done { fingerprint: completion.fingerprint, event, expires };
+        let done = LedgerEntry::Done { fingerprint: completion.fingerprint, event, expires };
         self.ledger.insert(completion.command.clone(), done);
-        if let Some(place) = completion.pending {
-            self.list(place.flow).entries.remove(&place.id);
+        if let Some(position) = completion.pending {
+            self.remove_pending(position);
         }
     }
 
-    fn begin(&mut self, Asked { begin, token }: &Asked) -> AdmissionVerdict {
-        let count = match self.mark(&begin.command) {
+    fn admit(&mut self, request: &AdmissionRequest) -> AdmissionVerdict {
+        let AdmissionRequest { admission, token } = request;
+        let count = match self.ledger_entry(&admission.command) {
             None => 0,
-            Some(mark) if mark.fingerprint() != begin.fingerprint => {
+            Some(entry) if entry.fingerprint() != admission.fingerprint => {
                 return AdmissionVerdict::Conflict;
             }
-            Some(Mark::Done { event, .. }) => return AdmissionVerdict::Done(self.event(*event)),
-            Some(Mark::Handed { token: Some(theirs), .. }) if theirs == token => {
+            Some(LedgerEntry::Done { event, .. }) => {
+                return AdmissionVerdict::Done(self.event(*event));
+            }
+            Some(LedgerEntry::Dispatched { token: Some(last), .. }) if last == token => {
                 return AdmissionVerdict::Proceed;
             }
-            Some(Mark::Handed { count, .. }) => *count,
+            Some(LedgerEntry::Dispatched { count, .. }) => *count,
         };
-        match begin.intent {
+        match admission.intent {
             Intent::Refuse if count == 0 => AdmissionVerdict::Proceed,
             Intent::Run { idempotent: true } if MAX_DISPATCHES <= count => AdmissionVerdict::Poison,
             Intent::Refuse | Intent::Run { idempotent: false } if 0 < count => {
                 AdmissionVerdict::Dispatched
             }
             Intent::Refuse | Intent::Run { .. } => {
-                let (fingerprint, token) = (begin.fingerprint, Some(*token));
-                let handed = Mark::Handed { fingerprint, count: count + 1, token };
-                self.ledger.insert(begin.command.clone(), handed);
+                let (fingerprint, token) = (admission.fingerprint, Some(*token));
+                let entry = LedgerEntry::Dispatched { fingerprint, count: count + 1, token };
+                self.ledger.insert(admission.command.clone(), entry);
                 AdmissionVerdict::Proceed
             }
         }
     }
 
-    fn mark(&self, command: &CommandId) -> Option<&Mark> {
-        self.ledger.get(command).filter(|mark| !mark.is_over(Instant::now()))
+    fn ledger_entry(&self, command: &CommandId) -> Option<&LedgerEntry> {
+        self.ledger.get(command).filter(|entry| !entry.is_expired(Instant::now()))
     }
 
-    fn event(&self, id: EventId) -> Option<bytes::Bytes> {
+    fn event(&self, id: EventId) -> Option<Bytes> {
         let at = self.events.binary_search_by_key(&id, |(event, _)| event.id).ok()?;
         self.events.get(at).map(|(event, _)| event.json.clone())
     }
 
-    fn leave(&mut self, command: &CommandId, left: Token) {
-        let Some(Mark::Handed { count, token, .. }) = self.ledger.get_mut(command) else { return };
-        if *token != Some(left) {
+    fn undo_dispatch(&mut self, command: &CommandId, undone: DispatchToken) {
+        let Some(LedgerEntry::Dispatched { count, token, .. }) = self.ledger.get_mut(command)
+        else {
+            return;
+        };
+        if *token != Some(undone) {
             return;
         }
         (*count, *token) = (*count - 1, None);
@@ -212,23 +245,28 @@ impl Account {
         }
     }
 
-    fn park(&mut self, parked: &PendingCommand) {
-        let done = matches!(self.mark(&parked.command), Some(Mark::Done { .. }));
-        let list = self.list(parked.position.flow);
-        if !done && list.end < Some(parked.position.id) {
-            list.end = Some(parked.position.id);
-            list.entries.insert(parked.position.id, parked.clone());
+    fn push_pending(&mut self, command: &PendingCommand) {
+        let entry = self.ledger_entry(&command.command);
+        let done = matches!(entry, Some(LedgerEntry::Done { .. }));
+        let list = self.pending_list(command.position.flow);
+        if !done && list.end < Some(command.position.id) {
+            list.end = Some(command.position.id);
+            list.entries.insert(command.position.id, command.clone());
         }
     }
 
-    fn note(&mut self, note: HeadField) {
-        match note {
+    fn remove_pending(&mut self, position: PendingPosition) {
+        self.pending_list(position.flow).entries.remove(&position.id);
+    }
+
+    fn set_head_field(&mut self, field: HeadField) {
+        match field {
             HeadField::Opened => self.opened = Some(self.epoch),
-            HeadField::LoggedIn(now) => self.logged_in = now,
+            HeadField::LoggedIn(logged_in) => self.logged_in = logged_in,
         }
     }
 
-    fn list(&mut self, flow: Flow) -> &mut List {
+    fn pending_list(&mut self, flow: Flow) -> &mut PendingList {
         let [hi, lo] = &mut self.pending;
         match flow {
             Flow::Hi => hi,
@@ -237,14 +275,14 @@ impl Account {
     }
 }
 
-impl Mark {
+impl LedgerEntry {
     fn fingerprint(&self) -> CommandFingerprint {
         match self {
-            Self::Handed { fingerprint, .. } | Self::Done { fingerprint, .. } => *fingerprint,
+            Self::Dispatched { fingerprint, .. } | Self::Done { fingerprint, .. } => *fingerprint,
         }
     }
 
-    fn is_over(&self, now: Instant) -> bool {
+    fn is_expired(&self, now: Instant) -> bool {
         matches!(self, Self::Done { expires, .. } if *expires <= now)
     }
 }

@@ -1,32 +1,37 @@
--- The script that claims an account, keeps its ledger and fills its pending lists.
+-- The script that claims an account, and maintains its ledger, its pending lists and its head.
 --
 -- An entry of the ledger is one of
---   h <digest> <count> <token>   handed over so often; the token is the last hand-over's
---   d <digest> <event id>        done, by that event
+--   h <fingerprint> <count> <token>   dispatched <count> times; the token is of the last dispatch
+--   d <fingerprint> <event id>        done, answered by that event
 --
 -- KEYS  3, 4 pending lists (streams): cmd_hi, cmd_lo
 --       5, … the ledger entry (string) of each command
 -- ARGV  1 'claim', 'begin', 'leave', 'park', 'unpark' or 'note'; then
---   claim  5 '1' when the pending lists are wanted
---   begin  5 how often a command is handed over at most
---          6, … digest, token and purpose of each command: 'again' to run it, which may be done
---          more than once, 'once' to run it, 'refuse' to answer it unrun
---   leave  5, … token of each hand-over that is taken back
---   park   5, … of each command: number of its pending list's key, its id there, how many words of
---          fields follow, and those
---   unpark 5, … number of each pending list's key, and the id there
---   note   5, … fields of the head and their values
+--   claim  5 '1' if the pending lists are wanted
+--   begin  (admit commands)
+--          5 how often a command may be dispatched
+--          6, … fingerprint, token and intent of each command: 'again' to run an idempotent one,
+--          'once' to run any other, 'refuse' to answer it without running it
+--   leave  (undo dispatches)
+--          5, … token of each dispatch
+--   park   (push to the pending lists)
+--          5, … of each command: number of its pending list's key, its id there, number of words
+--          of its fields, and those words
+--   unpark (remove from the pending lists)
+--          5, … of each command: number of its pending list's key, its id there
+--   note   (set fields of the head)
+--          5, … fields and their values
 --
 -- Answers with one of
 --   claimed <last> <opened> <logged_in> [<entries of 3> <entries of 4>]
---   begun …             for each command: go, conflict, handed, poison, or {done, its event if the
---                       log has it}
---   done                left, parked, taken out or noted
-if act == 'claim' then
+--   begun …             for each command: go (proceed), conflict, handed (dispatched before),
+--                       poison, or {done, its event if the log still has it}
+--   done                any other operation was applied
+if operation == 'claim' then
   redis.call('HSET', head, 'epoch', epoch, 'last', last)
   keep(head, expiry)
-  local said = redis.call('HMGET', head, 'opened', 'logged_in')
-  local answer = {'claimed', last, said[1] or '', said[2] or ''}
+  local fields = redis.call('HMGET', head, 'opened', 'logged_in')
+  local answer = {'claimed', last, fields[1] or '', fields[2] or ''}
   if ARGV[5] == '1' then
     for at = 3, 4 do
       keep(KEYS[at], expiry)
@@ -42,49 +47,49 @@ if known[1] ~= epoch then
   keep(head, expiry)
 end
 
--- Kind, digest, count or event id, and token.
+-- Kind, fingerprint, count or event id, and token.
 local function read(key)
   local entry = redis.call('GET', key)
   if entry then return string.match(entry, '^(%a) (%x+) (%S+) ?(%S*)$') end
 end
 
-local function hand_over(key, digest, count, token)
-  redis.call('SET', key, table.concat({'h', digest, count, token}, ' '), 'EX', expiry)
+local function set_dispatched(key, fingerprint, count, token)
+  redis.call('SET', key, table.concat({'h', fingerprint, count, token}, ' '), 'EX', expiry)
 end
 
-local function begin(key, digest, token, purpose, most)
-  local kind, its_digest, value, its_token = read(key)
-  if kind and its_digest ~= digest then return 'conflict' end
+local function admit(key, fingerprint, token, intent, most)
+  local kind, its_fingerprint, value, its_token = read(key)
+  if kind and its_fingerprint ~= fingerprint then return 'conflict' end
   if kind == 'd' then
     local entry = redis.call('XRANGE', log, value, value)[1]
     return {'done', entry and entry[2][2]}
   end
   if kind == 'h' then
     if its_token == token then return 'go' end
-    if purpose ~= 'again' then return 'handed' end
+    if intent ~= 'again' then return 'handed' end
     if tonumber(value) >= most then return 'poison' end
   end
-  if purpose ~= 'refuse' then hand_over(key, digest, (value or 0) + 1, token) end
+  if intent ~= 'refuse' then set_dispatched(key, fingerprint, (value or 0) + 1, token) end
   return 'go'
 end
 
-if act == 'begin' then
+if operation == 'begin' then
   local answer, key = {'begun'}, 5
   for at = 6, #ARGV, 3 do
-    answer[#answer + 1] = begin(KEYS[key], ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[5]))
+    answer[#answer + 1] = admit(KEYS[key], ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[5]))
     key = key + 1
   end
   return answer
 end
 
-if act == 'leave' then
+if operation == 'leave' then
   for at = 5, #ARGV do
-    local kind, digest, count, token = read(KEYS[at])
+    local kind, fingerprint, count, token = read(KEYS[at])
     if kind == 'h' and token == ARGV[at] then
       if count == '1' then
         redis.call('DEL', KEYS[at])
       else
-        hand_over(KEYS[at], digest, count - 1, '-')
+        set_dispatched(KEYS[at], fingerprint, count - 1, '-')
       end
     end
   end
@@ -98,7 +103,7 @@ local function end_of(list)
   end
 end
 
-if act == 'park' then
+if operation == 'park' then
   local ends, at, key = {}, 5, 5
   while at <= #ARGV do
     local list, id, words = KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -112,9 +117,9 @@ if act == 'park' then
   for list in pairs(ends) do keep(list, expiry) end
 end
 
-if act == 'unpark' then
+if operation == 'unpark' then
   for at = 5, #ARGV, 2 do redis.call('XDEL', KEYS[tonumber(ARGV[at])], ARGV[at + 1]) end
 end
 
-if act == 'note' then redis.call('HSET', head, unpack(ARGV, 5)) end
+if operation == 'note' then redis.call('HSET', head, unpack(ARGV, 5)) end
 return {'done'}

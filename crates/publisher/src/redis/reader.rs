@@ -1,34 +1,32 @@
-//! The readers' side of Redis: ranges of streams, over a small pool of connections.
+//! Reads logs over a small pool of connections.
 
-use bytes::Bytes;
 use contracts::{AccountId, EventId, Names};
 use deadpool_redis::redis::cmd;
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use tracing::warn;
 
 use crate::error::{InvalidUri, ReadError};
-use crate::redis::{RedisLive, Server};
-use crate::stored::Stored;
+use crate::redis::client::RedisClient;
+use crate::redis::decode::StreamEntry;
+use crate::redis::subscription::RedisSubscription;
+use crate::stored::StoredEvent;
 
-/// Connections that readers share; a range of a stream takes one for a millisecond.
+/// Connections that all readers share; one range of a stream takes about a millisecond.
 const CONNECTIONS: usize = 4;
 
 #[derive(Clone)]
 pub(crate) struct RedisReader {
-    pub(super) server: Server,
-    pub(super) names: Names,
+    client: RedisClient,
+    names: Names,
     pool: Pool,
 }
 
-/// One entry of a stream: its id, then its fields and values in turn.
-type Entry = (String, Vec<(String, Bytes)>);
-
 impl RedisReader {
-    pub(crate) fn new(server: Server, names: Names) -> Result<Self, InvalidUri> {
-        let info = server.client.get_connection_info().clone();
+    pub(crate) fn new(client: RedisClient, names: Names) -> Result<Self, InvalidUri> {
+        let info = client.client.get_connection_info().clone();
         let manager =
-            Manager::new_with_config(info, server.connection_config()).map_err(|_| InvalidUri)?;
-        let timeout = Some(server.timeout);
+            Manager::new_with_config(info, client.connection_config()).map_err(|_| InvalidUri)?;
+        let timeout = Some(client.timeout);
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
@@ -37,11 +35,11 @@ impl RedisReader {
             .recycle_timeout(timeout)
             .build()
             .map_err(|_| InvalidUri)?;
-        Ok(Self { server, names, pool })
+        Ok(Self { client, names, pool })
     }
 
-    pub(crate) fn place(&self) -> &str {
-        &self.server.place
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.client.endpoint
     }
 
     async fn connection(&self) -> Result<Connection, ReadError> {
@@ -53,10 +51,10 @@ impl RedisReader {
         account: AccountId,
         after: Option<EventId>,
         limit: usize,
-    ) -> Result<Vec<Stored>, ReadError> {
+    ) -> Result<Vec<StoredEvent>, ReadError> {
         let start = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
         let mut connection = self.connection().await?;
-        let entries: Vec<Entry> = cmd("XRANGE")
+        let entries: Vec<StreamEntry> = cmd("XRANGE")
             .arg(self.names.log_key(account))
             .arg(start)
             .arg("+")
@@ -65,7 +63,7 @@ impl RedisReader {
             .query_async(&mut connection)
             .await
             .map_err(ReadError::Read)?;
-        Ok(entries.into_iter().filter_map(|entry| event(account, entry)).collect())
+        Ok(entries.into_iter().filter_map(|entry| stored_event(account, entry)).collect())
     }
 
     pub(crate) async fn newest(&self, account: AccountId) -> Result<Option<EventId>, ReadError> {
@@ -79,15 +77,20 @@ impl RedisReader {
         Ok(last.and_then(|last| last.parse().ok()))
     }
 
-    pub(crate) async fn subscribe(&self, accounts: &[AccountId]) -> Result<RedisLive, ReadError> {
+    pub(crate) async fn subscribe(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<RedisSubscription, ReadError> {
         let channels = accounts.iter().map(|&account| self.names.live_channel(account));
-        RedisLive::subscribe(&self.server, channels.collect()).await.map_err(ReadError::Read)
+        RedisSubscription::subscribe(&self.client, channels.collect())
+            .await
+            .map_err(ReadError::Read)
     }
 }
 
-fn event(account: AccountId, (id, fields): Entry) -> Option<Stored> {
+fn stored_event(account: AccountId, (id, fields): StreamEntry) -> Option<StoredEvent> {
     let json = fields.into_iter().find(|(name, _)| name == "e").map(|(_, json)| json);
-    let event = json.and_then(Stored::read).filter(|event| event.account == account);
+    let event = json.and_then(StoredEvent::read).filter(|event| event.account == account);
     if event.is_none() {
         warn!(account.id = %account, event.id = id, "an entry of the log is not an event");
     }

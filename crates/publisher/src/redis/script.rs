@@ -1,53 +1,53 @@
-//! The two scripts, and the names Redis gives them.
+//! The two scripts, and the hashes that Redis calls them by.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{RedisError, cmd};
 
-use crate::store::Act;
+use crate::store::StoreOperation;
 
-const LOG: &str = concat!(include_str!("head.lua"), include_str!("log.lua"));
+const APPEND: &str = concat!(include_str!("head.lua"), include_str!("append.lua"));
 const LEDGER: &str = concat!(include_str!("head.lua"), include_str!("ledger.lua"));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Script {
-    Log,
+pub(super) enum StoreScript {
+    Append,
     Ledger,
 }
 
-impl Script {
-    /// The one that carries the act out.
-    pub(super) fn of(act: &Act) -> Self {
-        match act {
-            Act::Append(_) | Act::Restore(_) => Self::Log,
-            Act::Claim { .. }
-            | Act::Admit(_)
-            | Act::UndoDispatch(_)
-            | Act::PushPending(_)
-            | Act::RemovePending(_)
-            | Act::SetHead(_) => Self::Ledger,
+impl StoreScript {
+    /// The script that applies the operation.
+    pub(super) fn of(operation: &StoreOperation) -> Self {
+        match operation {
+            StoreOperation::Append(_) | StoreOperation::Restore(_) => Self::Append,
+            StoreOperation::Claim { .. }
+            | StoreOperation::Admit(_)
+            | StoreOperation::UndoDispatch(_)
+            | StoreOperation::PushPending(_)
+            | StoreOperation::RemovePending(_)
+            | StoreOperation::SetHead(_) => Self::Ledger,
         }
     }
 }
 
-/// SHA-1 of each script, as Redis told it.
-pub(super) struct Shas {
-    log: String,
+/// SHA-1 of each script, as Redis returned it.
+pub(super) struct ScriptHashes {
+    append: String,
     ledger: String,
 }
 
-impl Shas {
-    /// Makes the scripts known to the server.
+impl ScriptHashes {
+    /// Loads the scripts into the server.
     pub(super) async fn load(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut load = async |script: &str| {
             cmd("SCRIPT").arg("LOAD").arg(script).query_async(connection).await
         };
-        Ok(Self { log: load(LOG).await?, ledger: load(LEDGER).await? })
+        Ok(Self { append: load(APPEND).await?, ledger: load(LEDGER).await? })
     }
 
-    pub(super) fn of(&self, script: Script) -> &str {
+    pub(super) fn of(&self, script: StoreScript) -> &str {
         match script {
-            Script::Log => &self.log,
-            Script::Ledger => &self.ledger,
+            StoreScript::Append => &self.append,
+            StoreScript::Ledger => &self.ledger,
         }
     }
 }

@@ -1,70 +1,60 @@
-//! What the writer knows of one account.
+//! The writer's state of one account.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use contracts::{AccountId, Epoch, EventId};
-use log_port::OwnerToken;
+use log_port::{AdmissionVerdict, Intent, LogHead, NotStored, OwnerToken};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::store::{Act, Call};
-use crate::writer::BATCH;
-use crate::writer::flight::{Beginning, Task};
-use crate::writer::said::Said;
-use crate::writer::tally::Tally;
-use log_port::NotStored;
+use crate::store::{EventBatch, StoreOperation, StoreRequest};
+use crate::writer::metrics::WriterMetrics;
+use crate::writer::replay::DispatchRecord;
+use crate::writer::task::{WriterTask, finish_claim};
+use crate::writer::task_batch::{BATCH_SIZE, TaskBatch};
 
-pub(super) struct Account {
-    /// The epoch its log is claimed for, and where the log ends; `None` until claimed.
+pub(super) struct AccountState {
+    /// The epoch that the log is claimed for, and where the log ends; `None` until claimed.
     pub head: Option<(Epoch, Option<EventId>)>,
-    pub waiting: VecDeque<(OwnerToken, Task)>,
-    /// What the store was told beside events, under the epoch of `head`.
-    pub said: Said,
-    /// The store's log ends before ours: it has lost events.
-    pub behind: Option<Behind>,
-    pub trouble: Trouble,
-    /// Stands in the list of those with work waiting.
+    pub waiting: VecDeque<(OwnerToken, WriterTask)>,
+    /// What the store was sent beside events, under the epoch of `head`.
+    pub dispatches: DispatchRecord,
+    /// The store has lost events.
+    pub lag: Option<LogLag>,
+    pub retry: RetryState,
+    /// It is in the list of accounts with work waiting.
     pub listed: bool,
-    /// Some worker runs it.
+    /// Whether a worker runs it.
     pub served: bool,
-    /// When old events were last dropped, or the account was first heard of.
+    /// When old events were last dropped, or the account was first seen.
     pub trimmed: Instant,
 }
 
-/// Where the store's log ends.
+/// Where the store's log ends, which is before the last event that it has confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Behind(pub Option<EventId>);
+pub(super) struct LogLag(pub Option<EventId>);
 
-/// Whether the store refused the account's last call.
+/// Whether the store refused the account's last request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum RetryState {
     #[default]
-    No,
-    /// It did; the call waits for the next tick.
+    NotNeeded,
+    /// It did; the request waits for the next tick.
     Waiting,
-    /// It did, and the call is tried again.
+    /// It did, and the request is being retried.
     Retrying,
 }
 
-/// Tasks of one kind and epoch in a row, for one call; without any, the account is to be claimed
-/// first.
-pub(super) struct Run {
-    pub epoch: Epoch,
-    /// Some worker runs the account, says one of the tasks.
-    pub served: bool,
-    pub last: Option<EventId>,
-    pub tasks: Vec<Task>,
-}
-
-impl Default for Account {
+impl Default for AccountState {
     fn default() -> Self {
         Self {
             head: None,
             waiting: VecDeque::new(),
-            said: Said::default(),
-            behind: None,
-            trouble: Trouble::No,
+            dispatches: DispatchRecord::default(),
+            lag: None,
+            retry: RetryState::NotNeeded,
             listed: false,
             served: false,
             trimmed: Instant::now(),
@@ -72,130 +62,183 @@ impl Default for Account {
     }
 }
 
-impl Account {
+impl AccountState {
     pub(super) fn is_due(&self) -> bool {
-        let work = !self.waiting.is_empty() || self.behind.is_some();
-        work && self.trouble != Trouble::Waiting
+        let work = !self.waiting.is_empty() || self.lag.is_some();
+        work && self.retry != RetryState::Waiting
     }
 
-    pub(super) fn is_forgettable(&self) -> bool {
-        let idle = self.waiting.is_empty() && self.behind.is_none() && !self.listed;
-        idle && !self.served && self.said.is_empty()
+    pub(super) fn is_removable(&self) -> bool {
+        let idle = self.waiting.is_empty() && self.lag.is_none() && !self.listed;
+        idle && !self.served && self.dispatches.is_empty()
     }
 
-    /// The longest run of tasks that one call can carry; `None` without any.
-    pub(super) fn next(&mut self, tally: &Tally) -> Option<Run> {
+    /// The longest batch of tasks that one request can hold; `None` without any.
+    pub(super) fn next_batch(&mut self, metrics: &WriterMetrics) -> Option<TaskBatch> {
         if let Some((current, _)) = self.head {
             // This very worker may have claimed the account for a newer epoch since.
-            self.fail_older(current, tally);
+            self.fail_older(current, metrics);
         }
         let (owner, first) = self.waiting.front()?;
         let OwnerToken { epoch, served, .. } = *owner;
         let last = match self.head {
             Some((claimed, last)) if claimed == epoch => last,
-            _ if matches!(first, Task::Claim(_)) => None,
-            _ => return Some(Run { epoch, served, last: None, tasks: Vec::new() }),
+            _ if matches!(first, WriterTask::Claim(_)) => None,
+            _ => return Some(TaskBatch { epoch, served, last: None, tasks: Vec::new() }),
         };
-        let mut run = Run { epoch, served, last, tasks: Vec::new() };
+        let mut batch = TaskBatch { epoch, served, last, tasks: Vec::new() };
         let mut weight = 0;
-        while weight < BATCH
+        while weight < BATCH_SIZE
             && let Some((owner, task)) = self.waiting.pop_front_if(|(owner, task)| {
-                let first = run.tasks.first();
-                owner.epoch == epoch && first.is_none_or(|first| first.goes_with(task))
+                let first = batch.tasks.first();
+                owner.epoch == epoch && first.is_none_or(|first| first.batches_with(task))
             })
         {
             weight += task.weight();
-            run.served |= owner.served;
-            run.tasks.push(task);
+            batch.served |= owner.served;
+            batch.tasks.push(task);
         }
-        Some(run)
+        Some(batch)
     }
 
-    fn fail_older(&mut self, current: Epoch, tally: &Tally) {
+    fn fail_older(&mut self, current: Epoch, metrics: &WriterMetrics) {
         while let Some((_, task)) = self.waiting.pop_front_if(|(owner, _)| owner.epoch < current) {
-            task.fail(NotStored::Fenced { current }, tally);
+            task.fail(NotStored::Fenced { current }, metrics);
         }
     }
 
-    /// The act that carries these tasks out; they are no appends.
-    pub(super) fn act(&self, tasks: &[Task]) -> Act {
-        let begin = |task: &Task| match task {
-            Task::Admit(Beginning { asked, .. }) => Some(asked.clone()),
+    /// The operation for a batch of tasks that are no appends.
+    pub(super) fn operation(&self, tasks: &[WriterTask]) -> StoreOperation {
+        let admission = |task: &WriterTask| match task {
+            WriterTask::Admit(admit) => Some(admit.request.clone()),
             _ => None,
         };
-        let leave = |task: &Task| match task {
-            Task::UndoDispatch(command) => {
-                self.said.token(command).map(|token| (command.clone(), token))
+        let undone = |task: &WriterTask| match task {
+            WriterTask::UndoDispatch(command) => {
+                self.dispatches.token(command).map(|token| (command.clone(), token))
             }
             _ => None,
         };
-        let park = |task: &Task| match task {
-            Task::PushPending(parking) => Some(Arc::clone(&parking.parked)),
+        let pushed = |task: &WriterTask| match task {
+            WriterTask::PushPending(push) => Some(Arc::clone(&push.commands)),
             _ => None,
         };
-        let unpark = |task: &Task| match task {
-            Task::RemovePending(place) => Some(*place),
+        let removed = |task: &WriterTask| match task {
+            WriterTask::RemovePending(position) => Some(*position),
             _ => None,
         };
-        let note = |task: &Task| match task {
-            Task::SetHead(note) => Some(*note),
+        let field = |task: &WriterTask| match task {
+            WriterTask::SetHead(field) => Some(*field),
             _ => None,
         };
         match tasks.first() {
-            None | Some(Task::Append(_)) => Act::Claim { pending: false },
-            Some(Task::Claim(_)) => Act::Claim { pending: true },
-            Some(Task::Admit(_)) => Act::Admit(tasks.iter().filter_map(begin).collect()),
-            Some(Task::UndoDispatch(_)) => {
-                Act::UndoDispatch(tasks.iter().filter_map(leave).collect())
+            None | Some(WriterTask::Append(_)) => StoreOperation::Claim { pending: false },
+            Some(WriterTask::Claim(_)) => StoreOperation::Claim { pending: true },
+            Some(WriterTask::Admit(_)) => {
+                StoreOperation::Admit(tasks.iter().filter_map(admission).collect())
             }
-            Some(Task::PushPending(_)) => Act::PushPending(tasks.iter().filter_map(park).collect()),
-            Some(Task::RemovePending(_)) => {
-                Act::RemovePending(tasks.iter().filter_map(unpark).collect())
+            Some(WriterTask::UndoDispatch(_)) => {
+                StoreOperation::UndoDispatch(tasks.iter().filter_map(undone).collect())
             }
-            Some(Task::SetHead(_)) => Act::SetHead(tasks.iter().filter_map(note).collect()),
+            Some(WriterTask::PushPending(_)) => {
+                StoreOperation::PushPending(tasks.iter().filter_map(pushed).collect())
+            }
+            Some(WriterTask::RemovePending(_)) => {
+                StoreOperation::RemovePending(tasks.iter().filter_map(removed).collect())
+            }
+            Some(WriterTask::SetHead(_)) => {
+                StoreOperation::SetHead(tasks.iter().filter_map(field).collect())
+            }
         }
     }
 
-    /// Puts the tasks of a call that was not carried out back to where they stood.
-    pub(super) fn give_back(&mut self, call: &Call, tasks: Vec<Task>) {
-        let Call { account, epoch, served, .. } = *call;
+    /// Puts the tasks of a request that was not applied back to the front.
+    pub(super) fn requeue(&mut self, request: &StoreRequest, tasks: Vec<WriterTask>) {
+        let StoreRequest { account, epoch, served, .. } = *request;
         for task in tasks.into_iter().rev() {
             self.waiting.push_front((OwnerToken { account, epoch, served }, task));
         }
     }
 
-    /// The store's log ends at `last`, it says; the answer is where it ends for us.
-    pub(super) fn found(&mut self, epoch: Epoch, last: Option<EventId>) -> Option<EventId> {
+    /// Compares the end of the store's log with ours; returns where the log ends for us.
+    pub(super) fn compare_head(&mut self, epoch: Epoch, last: Option<EventId>) -> Option<EventId> {
         if self.head.is_some_and(|(before, _)| before != epoch) {
-            self.said = Said::default();
+            self.dispatches = DispatchRecord::default();
         }
         let ours = self.head.and_then(|(_, last)| last);
-        self.behind = (last < ours).then_some(Behind(last));
+        self.lag = (last < ours).then_some(LogLag(last));
         self.head = Some((epoch, last.max(ours)));
         last.max(ours)
     }
 
-    /// A newer owner has the account.
-    pub(super) fn lost(&mut self, current: Epoch, tally: &Tally) {
-        self.fail_older(current, tally);
-        (self.head, self.behind, self.trouble) = (None, None, Trouble::No);
-        self.said = Said::default();
-    }
-
-    /// The store took a call.
-    pub(super) fn accepted(&mut self, account: AccountId) {
-        if std::mem::take(&mut self.trouble) != Trouble::No {
-            info!(account.id = %account, "redis takes the account's events again");
+    /// The response to a claim, by the owner or by the writer itself.
+    pub(super) fn apply_claim(
+        &mut self,
+        request: &StoreRequest,
+        tasks: Vec<WriterTask>,
+        head: LogHead,
+    ) {
+        let last = self.compare_head(request.epoch, head.last);
+        let mut head = Some(LogHead { last, ..head });
+        for task in tasks {
+            if let WriterTask::Claim(reply) = task {
+                finish_claim(reply, Ok(head.take().unwrap_or_default()));
+            }
         }
     }
 
-    /// The store refused a call and says why.
-    pub(super) fn refused(&mut self, account: AccountId, reason: &str) {
-        if std::mem::replace(&mut self.trouble, Trouble::Waiting) == Trouble::No {
-            warn!(
-                account.id = %account,
-                reason, "redis refuses the account's events; trying again until it takes them"
-            );
+    pub(super) fn apply_append(&mut self, epoch: Epoch, batch: &EventBatch) {
+        self.head = Some((epoch, batch.last()));
+        for completion in batch.entries.iter().filter_map(|entry| entry.completion.as_ref()) {
+            self.dispatches.remove(&completion.command);
+        }
+    }
+
+    pub(super) fn apply_verdicts(
+        &mut self,
+        tasks: Vec<WriterTask>,
+        verdicts: Vec<AdmissionVerdict>,
+    ) {
+        for (task, verdict) in tasks.into_iter().zip(verdicts) {
+            let WriterTask::Admit(admit) = task else { continue };
+            let runs = matches!(admit.request.admission.intent, Intent::Run { .. });
+            if runs && verdict == AdmissionVerdict::Proceed {
+                self.dispatches.insert(admit.request.clone());
+            }
+            admit.finish(Ok(verdict));
+        }
+    }
+
+    /// All tasks but claims, appends and admissions.
+    pub(super) fn apply_done(&mut self, tasks: Vec<WriterTask>) {
+        for task in tasks {
+            match &task {
+                WriterTask::UndoDispatch(command) => self.dispatches.remove(command),
+                WriterTask::SetHead(field) => self.dispatches.set_head_field(*field),
+                _ => {}
+            }
+            task.finish();
+        }
+    }
+
+    /// A newer owner has the account.
+    pub(super) fn apply_fence(&mut self, current: Epoch, metrics: &WriterMetrics) {
+        self.fail_older(current, metrics);
+        (self.head, self.lag, self.retry) = (None, None, RetryState::NotNeeded);
+        self.dispatches = DispatchRecord::default();
+    }
+
+    /// The store accepted a request.
+    pub(super) fn set_accepted(&mut self, account: AccountId) {
+        if mem::take(&mut self.retry) != RetryState::NotNeeded {
+            info!(account.id = %account, "redis accepts the account's events again");
+        }
+    }
+
+    /// The store refused a request, for this reason.
+    pub(super) fn set_refused(&mut self, account: AccountId, reason: &str) {
+        if mem::replace(&mut self.retry, RetryState::Waiting) == RetryState::NotNeeded {
+            warn!(account.id = %account, reason, "redis refuses the account's events; retrying");
         }
     }
 }

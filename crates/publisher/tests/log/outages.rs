@@ -1,21 +1,23 @@
-//! Redis goes away and comes back, under load.
+//! Redis goes down and comes back, under load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use contracts::AccountId;
-use publisher::{EventLog, OnStored, Start, Stored};
-use servers::redis::{Persistence, RedisServer};
+use contracts::Epoch;
+use log_port::{AccountLog, OnStored};
+use publisher::{AccountWriter, EventLog, StartPosition, StoredEvent};
+use test_servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
+use testkit::log_rules::steps::{SOON, account, all, append_all, event};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
 use crate::redis::Cli;
 use crate::support::{
-    Place, SOON, account, all, append_all, check_chain, event, next_n, number, numbers, owner,
-    read_all, store, until_connected,
+    LogFixture, check_chain, next_n, number, numbers, read_all, read_event, store, until_connected,
+    writer,
 };
 
 const ACCOUNTS: i64 = 5;
@@ -23,24 +25,27 @@ const ACCOUNTS: i64 = 5;
 /// A steady load on a few accounts, a few thousand events a second.
 struct Load {
     stop: Arc<AtomicBool>,
-    acked: Arc<AtomicUsize>,
+    stored: Arc<AtomicUsize>,
     task: JoinHandle<Vec<usize>>,
-    outcomes: mpsc::UnboundedReceiver<Stored>,
+    outcomes: mpsc::UnboundedReceiver<StoredEvent>,
 }
 
 impl Load {
-    fn start(log: &EventLog) -> Self {
-        let (log, stop, acked) = (log.clone(), Arc::<AtomicBool>::default(), Arc::default());
+    async fn start(log: &EventLog) -> Self {
+        let (stop, stored) = (Arc::<AtomicBool>::default(), Arc::default());
         let (sender, outcomes) = mpsc::unbounded_channel();
-        let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&acked));
+        let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&stored));
+        let mut writers = Vec::new();
+        for id in 1..=ACCOUNTS {
+            writers.push(writer(log, account(id), 7).await);
+        }
         let feed = async move {
-            let mut sent = vec![0; usize::try_from(ACCOUNTS).unwrap()];
+            let mut sent = vec![0; writers.len()];
             let mut tick = interval(Duration::from_millis(1));
             while !stopped.load(Ordering::Relaxed) {
                 tick.tick().await;
-                for (index, sent) in sent.iter_mut().enumerate() {
-                    let account = account(i64::try_from(index).unwrap() + 1);
-                    append(&log, account, *sent, &sender, &counter);
+                for (writer, sent) in writers.iter().zip(&mut sent) {
+                    append(writer, *sent, &sender, &counter);
                     *sent += 1;
                 }
             }
@@ -48,23 +53,23 @@ impl Load {
         };
         #[expect(clippy::disallowed_methods, reason = "a test's own task, awaited by the test")]
         let task = tokio::spawn(feed);
-        Self { stop, acked, task, outcomes }
+        Self { stop, stored, task, outcomes }
     }
 
-    /// Waits until this many more events are told to be stored.
+    /// Waits until this many more events are confirmed.
     async fn more(&self, events: usize) {
-        let target = self.acked.load(Ordering::Relaxed) + events;
+        let target = self.stored.load(Ordering::Relaxed) + events;
         let mut tick = interval(Duration::from_millis(1));
         let wait = async {
-            while self.acked.load(Ordering::Relaxed) < target {
+            while self.stored.load(Ordering::Relaxed) < target {
                 tick.tick().await;
             }
         };
         tokio::time::timeout(SOON, wait).await.expect("events in time");
     }
 
-    /// Ends the load; how many events were sent to each account, and what was told to be stored.
-    async fn stop(self) -> (Vec<usize>, Vec<Stored>) {
+    /// Ends the load; returns how many events were sent to each account, and those confirmed.
+    async fn stop(self) -> (Vec<usize>, Vec<StoredEvent>) {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.task.await.unwrap();
         (sent, all(self.outcomes).await)
@@ -72,91 +77,90 @@ impl Load {
 }
 
 fn append(
-    log: &EventLog,
-    account: AccountId,
+    writer: &AccountWriter,
     number: usize,
-    sender: &mpsc::UnboundedSender<Stored>,
-    acked: &Arc<AtomicUsize>,
+    sender: &mpsc::UnboundedSender<StoredEvent>,
+    counter: &Arc<AtomicUsize>,
 ) {
-    let (sender, acked) = (sender.clone(), Arc::clone(acked));
+    let (sender, counter) = (sender.clone(), Arc::clone(counter));
     let on_stored: OnStored = Box::new(move |stored| {
-        acked.fetch_add(1, Ordering::Relaxed);
-        sender.send(stored.unwrap()).unwrap();
+        counter.fetch_add(1, Ordering::Relaxed);
+        sender.send(read_event(stored.unwrap())).unwrap();
     });
-    log.append(owner(account, 7), event(account, number), None, Some(on_stored));
+    writer.append(event(writer.token().account, number), None, Some(on_stored));
 }
 
-/// Every event is told once and stands in the log once, in order, with the bytes that were told.
+/// Every event is confirmed once and is in the log once, in order, with the bytes confirmed.
 async fn check(log: &EventLog, load: Load) {
-    let (sent, told) = load.stop().await;
-    assert_eq!(told.len(), sent.iter().sum::<usize>());
+    let (sent, confirmed) = load.stop().await;
+    assert_eq!(confirmed.len(), sent.iter().sum::<usize>());
     for (index, sent) in sent.into_iter().enumerate() {
         let account = account(i64::try_from(index).unwrap() + 1);
         let kept = read_all(log, account).await;
         check_chain(&kept);
         assert_eq!(numbers(&kept), (0..sent).collect::<Vec<_>>());
-        let told: Vec<_> = told.iter().filter(|event| event.account == account).collect();
-        assert!(told.into_iter().eq(&kept), "what was told is what is kept");
+        let confirmed = confirmed.iter().filter(|event| event.account == account);
+        assert!(confirmed.eq(&kept), "what is confirmed is what is kept");
     }
 }
 
-fn no_trimming(mut place: Place) -> Place {
-    place.settings.max_events = 1_000_000;
-    place
+fn no_trimming(mut fixture: LogFixture) -> LogFixture {
+    fixture.settings.max_events = 1_000_000;
+    fixture
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_connections_neither_lose_nor_double_an_event() {
-    let place = no_trimming(Place::on_redis());
-    let log = place.open();
-    let mut cli = Cli::to(place.server.as_ref().unwrap()).await;
-    let load = Load::start(&log);
+async fn killed_connections_neither_lose_nor_duplicate_an_event() {
+    let mut fixture = no_trimming(LogFixture::on_redis());
+    let log = fixture.open();
+    let mut cli = Cli::to(fixture.server()).await;
+    let load = Load::start(&log).await;
     for _ in 0..20 {
         load.more(200).await;
-        cli.tell("CLIENT KILL TYPE normal SKIPME yes").await;
+        cli.send("CLIENT KILL TYPE normal SKIPME yes").await;
     }
     load.more(200).await;
     check(&log, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_answers_too_late_gets_nothing_twice() {
-    let mut place = no_trimming(Place::on_redis());
-    place.settings.timeout_ms = 100;
-    let log = place.open();
-    let mut cli = Cli::to(place.server()).await;
-    let load = Load::start(&log);
+async fn a_redis_that_answers_too_late_stores_nothing_twice() {
+    let mut fixture = no_trimming(LogFixture::on_redis());
+    fixture.settings.timeout_ms = 100;
+    let log = fixture.open();
+    let mut cli = Cli::to(fixture.server()).await;
+    let load = Load::start(&log).await;
     for _ in 0..5 {
         load.more(200).await;
-        // What was sent is carried out when the pause ends, long after it was sent again.
-        cli.tell("CLIENT PAUSE 400").await;
+        // What was sent is executed when the pause ends, long after it was sent again.
+        cli.send("CLIENT PAUSE 400").await;
     }
     load.more(200).await;
-    place.settings.timeout_ms = PublisherSettings::default().timeout_ms;
-    check(&place.open(), load).await;
+    fixture.settings.timeout_ms = PublisherSettings::default().timeout_ms;
+    check(&fixture.open(), load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_with_an_append_only_file_loses_nothing() {
-    let mut place = no_trimming(Place::keeping());
-    let log = place.open();
-    let load = Load::start(&log);
+    let mut fixture = no_trimming(LogFixture::on_persistent_redis());
+    let log = fixture.open();
+    let load = Load::start(&log).await;
     for _ in 0..3 {
         load.more(1000).await;
-        place.server().restart();
+        fixture.server().restart();
     }
     load.more(1000).await;
     check(&log, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_without_data_gets_back_what_is_in_memory() {
-    let mut place = no_trimming(Place::on_redis());
-    let log = place.open();
-    let load = Load::start(&log);
+async fn a_redis_that_restarts_without_data_gets_back_what_is_in_memory() {
+    let mut fixture = no_trimming(LogFixture::on_redis());
+    let log = fixture.open();
+    let load = Load::start(&log).await;
     for _ in 0..3 {
         load.more(1000).await;
-        place.server().restart();
+        fixture.server().restart();
     }
     load.more(1000).await;
     assert!(0 < log.counters().restored);
@@ -165,19 +169,19 @@ async fn a_restart_without_data_gets_back_what_is_in_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_gets_each_event_once_across_killed_connections_and_a_restart() {
-    let mut place = no_trimming(Place::keeping());
-    let log = place.open();
-    let mut cli = Cli::to(place.server()).await;
-    let mut follower = log.follow((1..=ACCOUNTS).map(|id| (account(id), Start::Beginning)));
-    let load = Load::start(&log);
+    let mut fixture = no_trimming(LogFixture::on_persistent_redis());
+    let log = fixture.open();
+    let mut cli = Cli::to(fixture.server()).await;
+    let mut follower = log.follow((1..=ACCOUNTS).map(|id| (account(id), StartPosition::Beginning)));
+    let load = Load::start(&log).await;
     for _ in 0..5 {
         load.more(500).await;
-        cli.tell("CLIENT KILL TYPE pubsub").await;
+        cli.send("CLIENT KILL TYPE pubsub").await;
     }
-    place.server().restart();
+    fixture.server().restart();
     load.more(500).await;
-    let (sent, told) = load.stop().await;
-    let events = next_n(&mut follower, told.len()).await;
+    let (sent, confirmed) = load.stop().await;
+    let events = next_n(&mut follower, confirmed.len()).await;
     check_chain(&events);
     for (id, sent) in (1..).zip(sent) {
         let of_account = events.iter().filter(|event| event.account == account(id));
@@ -187,40 +191,43 @@ async fn a_follower_gets_each_event_once_across_killed_connections_and_a_restart
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_starts_without_redis_waits_for_it() {
-    let mut place = Place::on(RedisServer::new(Persistence::None));
-    let log = place.open();
-    let mut follower = log.follow([(account(1), Start::Beginning)]);
-    let waiting = append_all(&log, account(1), 7, 0..10);
+    let mut fixture = LogFixture::on(RedisServer::new(Persistence::None));
+    let log = fixture.open();
+    let mut follower = log.follow([(account(1), StartPosition::Beginning)]);
+    let waiting = append_all(&log.unserved(account(1), Epoch(7)), 0..10);
+    let claim = writer(&log, account(2), 7);
     assert!(!*log.connected().borrow());
     assert!(!log.drain(Duration::from_millis(1)).await);
     log.read(account(1), None, 1).await.unwrap_err();
-    place.server().restart();
+    fixture.server().restart();
     until_connected(&log, true).await;
-    assert_eq!(all(waiting).await.len(), 10);
+    assert!(all(waiting).await.iter().all(Result::is_ok));
+    store(&claim.await, 0).await.unwrap();
     assert_eq!(numbers(&next_n(&mut follower, 10).await), (0..10).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_log_notices_that_redis_is_gone() {
-    let mut place = Place::on_redis();
-    let log = place.open();
-    store(&log, account(1), 7, 0).await.unwrap();
-    place.server().kill9();
+async fn an_idle_log_notices_that_redis_is_down() {
+    let mut fixture = LogFixture::on_redis();
+    let log = fixture.open();
+    store(&writer(&log, account(1), 7).await, 0).await.unwrap();
+    fixture.server().kill9();
     until_connected(&log, false).await;
-    place.server().restart();
+    fixture.server().restart();
     until_connected(&log, true).await;
     assert_eq!(numbers(&read_all(&log, account(1)).await), [0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_stops_without_redis_closes_what_is_queued() {
-    let mut place = Place::on_redis();
-    let log = place.open();
-    store(&log, account(1), 7, 0).await.unwrap();
-    place.server().kill9();
-    let queued = append_all(&log, account(1), 7, 1..10);
+    let mut fixture = LogFixture::on_redis();
+    let log = fixture.open();
+    let writer = writer(&log, account(1), 7).await;
+    store(&writer, 0).await.unwrap();
+    fixture.server().kill9();
+    let queued = append_all(&writer, 1..10);
     until_connected(&log, false).await;
-    assert!(place.stage.drain(SOON).await);
+    assert!(fixture.stage.drain(SOON).await);
     assert!(all(queued).await.iter().all(Result::is_err));
     assert_eq!(log.counters().queued, 0);
 }

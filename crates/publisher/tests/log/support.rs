@@ -1,28 +1,29 @@
-//! A log to test, and what a test does with it.
+//! A log to test, and what a test reads from it. What it writes is in `testkit::log_rules::steps`.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use contracts::{AccountId, Body, Epoch, Event, EventId, EventMeta, Names};
-use log_port::OwnerToken;
-use publisher::{EventLog, Followed, Follower, NotStored, OnStored, Stored};
+use bytes::Bytes;
+use contracts::{AccountId, EventId, Names};
+use log_port::{CommandCompletion, LogPort, NotStored};
+use publisher::{AccountWriter, EventLog, FollowedItem, Follower, StoredEvent};
 use runtime::{CancellationToken, Stage};
-use servers::redis::{Persistence, RedisServer};
+use test_servers::redis::{Persistence, RedisServer};
 use settings::PublisherSettings;
-use tokio::sync::{mpsc, oneshot};
+use testkit::log_rules::steps::{self, SOON, owner};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Longest wait for anything.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+use crate::redis::Cli;
 
-/// Where logs are kept for one test.
-pub(crate) struct Place {
+/// Where the logs of one test are kept.
+pub(crate) struct LogFixture {
     pub(crate) stage: Stage,
     pub(crate) settings: PublisherSettings,
     pub(crate) server: Option<RedisServer>,
 }
 
-impl Place {
+impl LogFixture {
     pub(crate) fn in_memory() -> Self {
         let stage = Stage::new("output", &CancellationToken::new());
         Self { stage, settings: PublisherSettings::default(), server: None }
@@ -32,7 +33,7 @@ impl Place {
         Self::on(RedisServer::start())
     }
 
-    pub(crate) fn keeping() -> Self {
+    pub(crate) fn on_persistent_redis() -> Self {
         Self::on(RedisServer::start_with(Persistence::AppendOnly))
     }
 
@@ -42,7 +43,7 @@ impl Place {
         Self { settings, server: Some(server), ..Self::in_memory() }
     }
 
-    /// A log; on Redis each call is another worker, in memory each call is another memory.
+    /// Opens a log: on Redis each call is another worker, in memory each call is another memory.
     pub(crate) fn open(&self) -> EventLog {
         let settings = self.settings.clone();
         if self.server.is_some() {
@@ -55,93 +56,76 @@ impl Place {
     pub(crate) fn server(&mut self) -> &mut RedisServer {
         self.server.as_mut().unwrap()
     }
-}
 
-pub(crate) fn account(id: i64) -> AccountId {
-    AccountId::new(id).unwrap()
-}
+    /// A log for `testkit::log_rules`.
+    pub(crate) fn in_memory_port() -> (Arc<dyn LogPort>, Self) {
+        Self::in_memory().into_port()
+    }
 
-/// The owner of an account that some worker runs.
-pub(crate) fn owner(account: AccountId, epoch: u64) -> OwnerToken {
-    OwnerToken { account, epoch: Epoch(epoch), served: true }
-}
+    /// A log for `testkit::log_rules`.
+    pub(crate) fn on_redis_port() -> (Arc<dyn LogPort>, Self) {
+        Self::on_redis().into_port()
+    }
 
-/// Whoever answers for an account that none runs.
-pub(crate) fn nobody(account: AccountId, epoch: u64) -> OwnerToken {
-    OwnerToken { served: false, ..owner(account, epoch) }
-}
-
-pub(crate) fn id(text: &str) -> EventId {
-    text.parse().unwrap()
-}
-
-/// An event whose body is `number`.
-pub(crate) fn event(account: AccountId, number: usize) -> Event {
-    Event {
-        account,
-        kind: "test".into(),
-        body: Body::Result(number.to_string().into()),
-        meta: EventMeta::at(jiff::Timestamp::UNIX_EPOCH),
+    fn into_port(self) -> (Arc<dyn LogPort>, Self) {
+        (Arc::new(self.open()), self)
     }
 }
 
-/// Claims, and tells the last event.
+/// A connected log on a private Redis, and a client of that Redis.
+pub(crate) async fn on_redis() -> (LogFixture, EventLog, Cli) {
+    let mut fixture = LogFixture::on_redis();
+    let (log, cli) = (fixture.open(), Cli::to(fixture.server()).await);
+    until_connected(&log, true).await;
+    (fixture, log, cli)
+}
+
+/// Claims an account under an epoch.
+pub(crate) async fn writer(log: &EventLog, account: AccountId, epoch: u64) -> AccountWriter {
+    let claim = log.claim(owner(account, epoch));
+    timeout(SOON, claim).await.expect("a claim in time").unwrap().0
+}
+
+/// Claims an account, and returns the id of its last event.
 pub(crate) async fn claim_last(log: &EventLog, account: AccountId, epoch: u64) -> Option<EventId> {
-    log.claim(owner(account, epoch)).await.unwrap().last
+    log.claim(owner(account, epoch)).await.unwrap().1.last
 }
 
-/// Appends and waits for the outcome.
-pub(crate) async fn store(
-    log: &EventLog,
-    account: AccountId,
-    epoch: u64,
+/// Appends event `number`, and waits for the outcome.
+pub(crate) async fn store(log: &AccountWriter, number: usize) -> Result<StoredEvent, NotStored> {
+    steps::store(log, number).await.map(read_event)
+}
+
+/// Answers a command by event `number`, and waits for the outcome.
+pub(crate) async fn answer(
+    log: &AccountWriter,
     number: usize,
-) -> Result<Stored, NotStored> {
-    let (sender, outcome) = oneshot::channel();
-    let on_stored: OnStored = Box::new(move |stored| sender.send(stored).unwrap());
-    log.append(owner(account, epoch), event(account, number), None, Some(on_stored));
-    timeout(SOON, outcome).await.expect("an outcome in time").unwrap()
+    completion: CommandCompletion,
+) -> Result<StoredEvent, NotStored> {
+    steps::answer(log, number, completion).await.map(read_event)
 }
 
-/// Appends events `numbers` at once; the outcomes come in the order they are told.
-pub(crate) fn append_all(
-    log: &EventLog,
-    account: AccountId,
-    epoch: u64,
-    numbers: impl IntoIterator<Item = usize>,
-) -> mpsc::UnboundedReceiver<Result<Stored, NotStored>> {
-    let (sender, outcomes) = mpsc::unbounded_channel();
-    for number in numbers {
-        let sender = sender.clone();
-        let on_stored: OnStored = Box::new(move |stored| {
-            // The test may have seen enough.
-            sender.send(stored).ok();
-        });
-        log.append(owner(account, epoch), event(account, number), None, Some(on_stored));
-    }
-    outcomes
+pub(crate) fn read_event(json: Bytes) -> StoredEvent {
+    StoredEvent::read(json).unwrap()
 }
 
-pub(crate) async fn all<T>(mut outcomes: mpsc::UnboundedReceiver<T>) -> Vec<T> {
-    let mut all = Vec::new();
-    let gather = async {
-        while let Some(outcome) = outcomes.recv().await {
-            all.push(outcome);
-        }
-    };
-    timeout(SOON, gather).await.expect("all outcomes in time");
-    all
+/// Waits for the outcomes of `steps::append_all`: the events, all of them stored.
+pub(crate) async fn all_stored(
+    outcomes: mpsc::UnboundedReceiver<Result<Bytes, NotStored>>,
+) -> Vec<StoredEvent> {
+    let outcomes = steps::all(outcomes).await.into_iter();
+    outcomes.map(|outcome| read_event(outcome.unwrap())).collect()
 }
 
 /// The next event; panics at a gap.
-pub(crate) async fn next(follower: &mut Follower) -> Stored {
+pub(crate) async fn next(follower: &mut Follower) -> StoredEvent {
     match timeout(SOON, follower.next()).await.expect("an event in time") {
-        Some(Followed::Event(event)) => event,
+        Some(FollowedItem::Event(event)) => event,
         other => panic!("an event, not {other:?}"),
     }
 }
 
-pub(crate) async fn next_n(follower: &mut Follower, n: usize) -> Vec<Stored> {
+pub(crate) async fn next_n(follower: &mut Follower, n: usize) -> Vec<StoredEvent> {
     let mut events = Vec::new();
     for _ in 0..n {
         events.push(next(follower).await);
@@ -150,23 +134,20 @@ pub(crate) async fn next_n(follower: &mut Follower, n: usize) -> Vec<Stored> {
 }
 
 /// The whole log.
-pub(crate) async fn read_all(log: &EventLog, account: AccountId) -> Vec<Stored> {
+pub(crate) async fn read_all(log: &EventLog, account: AccountId) -> Vec<StoredEvent> {
     log.read(account, None, 1_000_000).await.unwrap()
 }
 
-/// What [`event`] was given.
-pub(crate) fn number(event: &Stored) -> usize {
-    let text = std::str::from_utf8(&event.json).unwrap();
-    let (_, rest) = text.split_once(r#""result":"#).unwrap();
-    rest.split_once(',').unwrap().0.parse().unwrap()
+pub(crate) fn number(event: &StoredEvent) -> usize {
+    steps::event_number(&event.json)
 }
 
-pub(crate) fn numbers(events: &[Stored]) -> Vec<usize> {
+pub(crate) fn numbers(events: &[StoredEvent]) -> Vec<usize> {
     events.iter().map(number).collect()
 }
 
-/// No gap and no double: within each account every event names the one before it.
-pub(crate) fn check_chain(events: &[Stored]) {
+/// Neither a gap nor a duplicate: within each account every event names the one before it.
+pub(crate) fn check_chain(events: &[StoredEvent]) {
     let mut last = HashMap::new();
     for event in events {
         if let Some(before) = last.insert(event.account, event.id) {

@@ -17,7 +17,7 @@ use crate::crypto::{
 };
 use crate::handshake::NewKey;
 use crate::keys::AuthKey;
-use crate::{Options, Sandbox};
+use crate::{Sandbox, SandboxOptions};
 
 const QUICK_ACK: u32 = 1 << 31;
 
@@ -141,7 +141,7 @@ async fn connect(sandbox: &Sandbox) -> (TcpStream, Ctr128BE<Aes256>, Ctr128BE<Ae
 }
 
 async fn start() -> Sandbox {
-    Sandbox::start(Options::default()).await.unwrap()
+    crate::start::start(SandboxOptions::default()).await.unwrap()
 }
 
 fn get_config() -> Vec<u8> {
@@ -153,7 +153,7 @@ fn refusal(body: &[u8]) -> enums::BadMsgNotification {
 }
 
 #[tokio::test]
-async fn a_new_session_is_told_so_once_and_its_call_is_answered() {
+async fn a_new_session_is_announced_once_and_its_call_is_answered() {
     let sandbox = start().await;
     let mut client = Client::new(&sandbox).await;
     let call = client.send(&sandbox, &get_config()).await;
@@ -169,7 +169,7 @@ async fn a_new_session_is_told_so_once_and_its_call_is_answered() {
 }
 
 #[tokio::test]
-async fn a_bad_salt_is_refused_with_one_that_is_good() {
+async fn a_bad_salt_is_refused_with_a_valid_one() {
     let sandbox = start().await;
     let mut client = Client::new(&sandbox).await;
     client.salt = 43;
@@ -186,7 +186,7 @@ async fn a_bad_salt_is_refused_with_one_that_is_good() {
 }
 
 #[tokio::test]
-async fn a_message_of_another_time_or_kind_is_refused() {
+async fn a_message_id_of_another_time_or_kind_is_refused() {
     let sandbox = start().await;
     let mut client = Client::new(&sandbox).await;
     let id = client.next_id(&sandbox);
@@ -252,7 +252,7 @@ async fn a_quick_acknowledgement_comes_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_key_nobody_knows_is_told_by_a_number() {
+async fn an_unknown_key_is_answered_with_an_error_number() {
     let sandbox = start().await;
     let mut client = Client::new(&sandbox).await;
     client.key_id ^= 1;
@@ -262,7 +262,7 @@ async fn a_key_nobody_knows_is_told_by_a_number() {
 }
 
 #[tokio::test]
-async fn salts_of_the_future_are_good_when_their_time_comes() {
+async fn future_salts_become_valid_at_their_time() {
     let sandbox = start().await;
     let mut client = Client::new(&sandbox).await;
     client.send(&sandbox, &functions::GetFutureSalts { num: 3 }.to_bytes()).await;

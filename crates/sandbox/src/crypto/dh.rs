@@ -4,7 +4,7 @@ use num_bigint::BigUint;
 
 use super::{AuthKeyBytes, random, take};
 
-/// The generator that belongs to the prime.
+/// The generator for the prime.
 pub(crate) const PRIME_GENERATOR: i32 = 3;
 
 /// Telegram's published 2048-bit prime: clients know that it is safe and do not test it.
@@ -21,7 +21,7 @@ const PRIME: &str = "\
 static MODULUS: LazyLock<BigUint> =
     LazyLock::new(|| BigUint::parse_bytes(PRIME.as_bytes(), 16).unwrap_or_default());
 
-/// The prime of the exchange, big endian.
+/// The prime of the key exchange, big endian.
 pub(crate) fn prime_bytes() -> Vec<u8> {
     MODULUS.to_bytes_be()
 }
@@ -31,8 +31,7 @@ pub(crate) fn prime_bytes() -> Vec<u8> {
 pub(crate) struct DhSecret(BigUint);
 
 impl DhSecret {
-    /// A new random exponent. It is short, since many clients may come at once and nothing that
-    /// is secret comes here.
+    /// A new random exponent. It is short, which is fast with many clients; nothing here is secret.
     pub(crate) fn generate() -> Self {
         Self(BigUint::from_bytes_be(&random::<32>()))
     }
@@ -42,8 +41,8 @@ impl DhSecret {
         BigUint::from(PRIME_GENERATOR.unsigned_abs()).modpow(&self.0, &MODULUS).to_bytes_be()
     }
 
-    /// The authorization key both sides end with, from the client's `g^b`; `None` when `g_b` is not
-    /// between 1 and the prime minus 1.
+    /// The shared authorization key, from the client's `g^b`; `None` when `g_b` is not between 1
+    /// and the prime minus 1.
     pub(crate) fn shared(&self, g_b: &[u8]) -> Option<AuthKeyBytes> {
         let g_b = BigUint::from_bytes_be(g_b);
         let one = BigUint::from(1u8);
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_halves_meet_at_the_same_key() {
+    fn both_sides_derive_the_same_key() {
         let (ours, theirs) = (DhSecret::generate(), DhSecret::generate());
         assert_eq!(ours.shared(&theirs.public()), theirs.shared(&ours.public()));
         assert_eq!(prime_bytes().len(), 256);

@@ -6,14 +6,15 @@ use super::take;
 
 const BLOCK: usize = 16;
 
-/// Encrypts `data` in place with AES-256 in IGE mode; what is past the last whole block stays.
+/// Encrypts `data` in place with AES-256 in IGE mode; bytes after the last whole block stay
+/// unchanged.
 pub(crate) fn encrypt_ige(data: &mut [u8], key: &AesKey) {
     let cipher = Aes256::new(&Array(key.key));
     let (before, after) = (take(&key.iv, 0), take(&key.iv, BLOCK));
     chain(data, before, after, |block| cipher.encrypt_block(block));
 }
 
-/// Undoes [`encrypt_ige`].
+/// Reverses [`encrypt_ige`].
 pub(crate) fn decrypt_ige(data: &mut [u8], key: &AesKey) {
     let cipher = Aes256::new(&Array(key.key));
     let (before, after) = (take(&key.iv, BLOCK), take(&key.iv, 0));

@@ -7,7 +7,7 @@ pub(crate) struct AesKey {
     pub(crate) iv: [u8; 32],
 }
 
-/// Who wrote a message: both sides derive different keys from the same authorization key.
+/// Direction of a message: each direction derives its own keys from the authorization key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     FromClient,
@@ -50,7 +50,7 @@ pub(crate) fn message_key_v1(key: &AuthKeyBytes, msg_key: &[u8; 16]) -> AesKey {
     }
 }
 
-/// The AES key of the key exchange, from the two nonces that only its partners know.
+/// The AES key of the key exchange, from the nonces that only the two sides know.
 pub(crate) fn handshake_key(new_nonce: &[u8; 32], server_nonce: &[u8; 16]) -> AesKey {
     let a = sha1(&[new_nonce, server_nonce]);
     let b = sha1(&[server_nonce, new_nonce]);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{random, sha1, take};
 
-/// 65537, as in Telegram's own keys; it is what makes the PEM as long as theirs.
+/// 65537, as in Telegram's own keys, so that the PEM has the same length.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 /// Rounds of Miller-Rabin: a composite of this size passes with a chance far under 2^-80.
 const ROUNDS: usize = 8;
@@ -15,11 +15,11 @@ const SMALL_PRIMES: [u16; 29] = [
     101, 103, 107, 109, 113,
 ];
 
-/// The data centre's RSA key: made anew for each run, unless the run keeps its state.
+/// The data centre's RSA key: generated for each run, unless the state is saved.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(from = "Primes", into = "Primes")]
+#[serde(from = "RsaPrimes", into = "RsaPrimes")]
 pub(crate) struct RsaKey {
-    primes: Primes,
+    primes: RsaPrimes,
     modulus: BigUint,
     /// The private exponent, modulo each prime less one.
     exponents: [BigUint; 2],
@@ -27,26 +27,26 @@ pub(crate) struct RsaKey {
     inverse: BigUint,
 }
 
-/// What a key is made of.
+/// The primes of a key.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Primes {
+struct RsaPrimes {
     #[serde(with = "hex")]
     p: BigUint,
     #[serde(with = "hex")]
     q: BigUint,
 }
 
-impl From<Primes> for RsaKey {
-    fn from(primes: Primes) -> Self {
+impl From<RsaPrimes> for RsaKey {
+    fn from(primes: RsaPrimes) -> Self {
         let one = BigUint::from(1u8);
         let exponent = BigUint::from_bytes_be(&EXPONENT);
         let inverse = |number: &BigUint, modulus: &BigUint| {
-            // Not to be had only if a prime is none, or is 1 more than a multiple of 65537: such a
-            // key decrypts nothing, and `generate` makes no such key.
+            // No inverse exists only if a prime is not prime, or is 1 more than a multiple of
+            // 65537. Such a key decrypts nothing; `generate` never returns one.
             number.modinv(modulus).unwrap_or_default()
         };
-        let Primes { p, q } = &primes;
+        let RsaPrimes { p, q } = &primes;
         Self {
             modulus: p * q,
             exponents: [p, q].map(|prime| inverse(&exponent, &(prime - &one))),
@@ -56,7 +56,7 @@ impl From<Primes> for RsaKey {
     }
 }
 
-impl From<RsaKey> for Primes {
+impl From<RsaKey> for RsaPrimes {
     fn from(key: RsaKey) -> Self {
         key.primes
     }
@@ -79,10 +79,10 @@ mod hex {
 }
 
 impl RsaKey {
-    /// Makes a 2048-bit key. It takes a fraction of a second of one core.
+    /// Generates a 2048-bit key, in a fraction of a second.
     pub(crate) fn generate() -> Self {
         loop {
-            let key = Self::from(Primes { p: prime(), q: prime() });
+            let key = Self::from(RsaPrimes { p: prime(), q: prime() });
             if key.modulus.bits() == 2048 && !key.exponents.contains(&BigUint::ZERO) {
                 return key;
             }
@@ -91,23 +91,24 @@ impl RsaKey {
 
     /// Raises `data` to the private exponent; 256 bytes, big endian.
     pub(crate) fn decrypt(&self, data: &[u8]) -> [u8; 256] {
-        let (Primes { p, q }, data) = (&self.primes, BigUint::from_bytes_be(data));
+        let (RsaPrimes { p, q }, data) = (&self.primes, BigUint::from_bytes_be(data));
         let [a, b] = [(p, &self.exponents[0]), (q, &self.exponents[1])]
             .map(|(prime, exponent)| (&data % prime).modpow(exponent, prime));
-        // Garner: modulo q it is b, and the multiple of q is chosen so that modulo p it is a.
+        // Garner: the result is b modulo q, and the multiple of q makes it a modulo p.
         let multiple = (a + p - &b % p) * &self.inverse % p;
         let padded = [vec![0; 256], (b + multiple * q).to_bytes_be()].concat();
         take(&padded, padded.len() - 256)
     }
 
-    /// What a client does with the public half.
+    /// Encrypts with the public half, as a client does.
     #[cfg(test)]
     pub(crate) fn encrypt(&self, data: &[u8]) -> Vec<u8> {
         let exponent = BigUint::from_bytes_be(&EXPONENT);
         BigUint::from_bytes_be(data).modpow(&exponent, &self.modulus).to_bytes_be()
     }
 
-    /// What a client looks this key up by: the last 8 bytes of the SHA-1 of its bare TL form.
+    /// The fingerprint by which a client finds this key: the last 8 bytes of the SHA-1 of its bare
+    /// TL form.
     pub(crate) fn fingerprint(&self) -> i64 {
         let mut tl = Vec::new();
         Serializable::serialize(&self.modulus.to_bytes_be(), &mut tl);

@@ -1,22 +1,22 @@
 use super::Peer;
 
-/// Which of its two block lists an account means.
+/// One of an account's two block lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BlockList {
-    /// Who cannot write or call.
+    /// Users and chats that cannot write or call.
     Main,
-    /// Who does not see the account's stories.
+    /// Users that do not see the account's stories.
     Stories,
 }
 
-/// Whom an account has blocked, and when; the last one first.
+/// The users and chats an account has blocked, with the time; most recent first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Blocks {
+pub(crate) struct BlockLists {
     main: Vec<(Peer, i32)>,
     stories: Vec<(Peer, i32)>,
 }
 
-impl Blocks {
+impl BlockLists {
     pub(crate) fn list(&self, list: BlockList) -> &[(Peer, i32)] {
         match list {
             BlockList::Main => &self.main,
@@ -28,7 +28,7 @@ impl Blocks {
         self.list(list).iter().any(|(blocked, _)| *blocked == peer)
     }
 
-    /// Puts `peer` on a list; whether it was not there before.
+    /// Adds `peer` to a list; `false` when it was already there.
     pub(crate) fn block(&mut self, list: BlockList, peer: Peer, now: i32) -> bool {
         let is_new = !self.has(list, peer);
         if is_new {
@@ -37,7 +37,7 @@ impl Blocks {
         is_new
     }
 
-    /// Takes `peer` off a list; whether it was there.
+    /// Removes `peer` from a list; `false` when it was not there.
     pub(crate) fn unblock(&mut self, list: BlockList, peer: Peer) -> bool {
         let peers = self.list_mut(list);
         let before = peers.len();
@@ -59,9 +59,9 @@ mod tests {
     use crate::model::UserId;
 
     #[test]
-    fn the_lists_are_apart_and_the_last_blocked_comes_first() {
+    fn the_lists_are_independent_and_most_recent_first() {
         let (one, two) = (Peer::User(UserId(1)), Peer::User(UserId(2)));
-        let mut blocks = Blocks::default();
+        let mut blocks = BlockLists::default();
         assert!(blocks.block(BlockList::Main, one, 5));
         assert!(blocks.block(BlockList::Main, two, 6));
         assert!(!blocks.block(BlockList::Main, one, 7));

@@ -1,24 +1,24 @@
 use std::collections::BTreeMap;
 
-use super::person::access_hash;
-use super::{ChatId, Message, Peer, UserId};
+use super::user_profile::access_hash;
+use super::{ChatId, Peer, StoredMessage, UserId};
 
-/// What a group is, and what follows from it.
+/// The kind of a group.
 #[derive(Clone, Debug)]
 pub(crate) enum ChatKind {
-    /// Each member keeps its own copy of the messages.
+    /// A basic group: each member has its own copy of the messages.
     Basic,
-    /// A supergroup: the messages are the group's.
-    Super(ChannelBox),
+    /// A supergroup: the messages belong to the group.
+    Super(ChannelHistory),
 }
 
-/// The messages of a supergroup and how many changes it has seen.
+/// The messages of a supergroup and its `pts`.
 #[derive(Clone, Debug)]
-pub(crate) struct ChannelBox {
+pub(crate) struct ChannelHistory {
     pub(crate) pts: i32,
     last_id: i32,
-    pub(crate) messages: BTreeMap<i32, Message>,
-    /// The messages that are news, by the supergroup's number after each.
+    pub(crate) messages: BTreeMap<i32, StoredMessage>,
+    /// The messages to send as updates, by the `pts` after each.
     arrivals: BTreeMap<i32, i32>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Chat {
     pub(crate) username: Option<String>,
     pub(crate) created: i32,
     pub(crate) creator: UserId,
-    /// The creator among them, each with the time it came.
+    /// Members with their time of joining, including the creator.
     pub(crate) members: BTreeMap<UserId, i32>,
 }
 
@@ -47,19 +47,19 @@ impl Chat {
         self.members.contains_key(&user)
     }
 
-    /// What clients have to show to name a supergroup.
+    /// The access hash of a supergroup.
     pub(crate) fn access_hash(&self) -> i64 {
         access_hash(self.id.0)
     }
 
-    pub(crate) fn channel(&self) -> Option<&ChannelBox> {
+    pub(crate) fn channel(&self) -> Option<&ChannelHistory> {
         match &self.kind {
             ChatKind::Basic => None,
             ChatKind::Super(channel) => Some(channel),
         }
     }
 
-    pub(crate) fn channel_mut(&mut self) -> Option<&mut ChannelBox> {
+    pub(crate) fn channel_mut(&mut self) -> Option<&mut ChannelHistory> {
         match &mut self.kind {
             ChatKind::Basic => None,
             ChatKind::Super(channel) => Some(channel),
@@ -67,29 +67,29 @@ impl Chat {
     }
 }
 
-impl Default for ChannelBox {
+impl Default for ChannelHistory {
     fn default() -> Self {
         Self { pts: 1, last_id: 0, messages: BTreeMap::new(), arrivals: BTreeMap::new() }
     }
 }
 
-impl ChannelBox {
-    /// What there is now has always been there: nobody is told of it. What comes is numbered from
-    /// `later` on.
-    pub(crate) fn settle(&mut self, later: i32) {
+impl ChannelHistory {
+    /// Turns all changes so far into history that is not sent as updates, and adds `offset` to the
+    /// numbers of offset messages.
+    pub(crate) fn mark_as_history(&mut self, offset: i32) {
         self.arrivals.clear();
-        self.pts += later;
-        self.last_id += later;
+        self.pts += offset;
+        self.last_id += offset;
     }
 
-    /// The messages that came after `pts`, each with the number after it.
-    pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &Message)> {
+    /// The messages after `pts`, each with the `pts` after it.
+    pub(crate) fn since(&self, pts: i32) -> impl Iterator<Item = (i32, &StoredMessage)> {
         let arrivals = self.arrivals.range(pts.saturating_add(1)..);
         arrivals.filter_map(|(after, id)| Some((*after, self.messages.get(id)?)))
     }
 
-    /// Adds a message, and gives its number.
-    pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> Message) -> i32 {
+    /// Adds a message and returns its id.
+    pub(crate) fn add(&mut self, message: impl FnOnce(i32) -> StoredMessage) -> i32 {
         self.pts += 1;
         self.last_id += 1;
         self.messages.insert(self.last_id, message(self.last_id));

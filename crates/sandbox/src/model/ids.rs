@@ -1,12 +1,12 @@
-/// A user's identifier, as Telegram numbers them; the same in `TDLib`.
+/// Telegram's id of a user; the same in TDLib.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(pub i64);
 
-/// A group's identifier, as Telegram numbers them: positive, unlike `TDLib`'s chat identifiers.
+/// Telegram's id of a group: positive, unlike TDLib's chat ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatId(pub i64);
 
-/// Whom a dialog is with.
+/// The other side of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Peer {
     /// A user, or the account itself: its saved messages.
@@ -17,11 +17,11 @@ pub enum Peer {
     Channel(ChatId),
 }
 
-/// What `TDLib` puts before the number of a supergroup or channel.
+/// TDLib's chat id of a supergroup or channel is this minus its id.
 const CHANNEL_PREFIX: i64 = -1_000_000_000_000;
 
 impl Peer {
-    /// What `TDLib` calls this chat (`chat_id`).
+    /// TDLib's `chat_id` of this chat.
     pub fn tdlib_chat_id(self) -> i64 {
         match self {
             Self::User(user) => user.0,
@@ -30,7 +30,7 @@ impl Peer {
         }
     }
 
-    /// The user that it is, if it is one.
+    /// The user, if it is one.
     pub fn user(self) -> Option<UserId> {
         match self {
             Self::User(user) => Some(user),
@@ -38,7 +38,7 @@ impl Peer {
         }
     }
 
-    /// The group that it is, if it is one.
+    /// The group, if it is one.
     pub fn chat(self) -> Option<ChatId> {
         match self {
             Self::User(_) => None,

@@ -1,4 +1,4 @@
-//! Two-step verification: the server's half of SRP, as <https://core.telegram.org/api/srp> has it.
+//! Two-step verification: the server side of SRP. Source: <https://core.telegram.org/api/srp>.
 
 use std::fmt;
 
@@ -11,54 +11,54 @@ use crate::crypto::{PRIME_GENERATOR, prime_bytes, random, sha256};
 /// Rounds of PBKDF2 in Telegram's algorithm.
 const ROUNDS: u32 = 100_000;
 
-/// What a server keeps of a password: it cannot be had back from this.
+/// What the server stores of a password; the password cannot be recovered from it.
 #[derive(Clone)]
-pub(crate) struct Password {
+pub(crate) struct SrpPassword {
     pub(crate) salt1: Vec<u8>,
     pub(crate) salt2: Vec<u8>,
     pub(crate) hint: String,
     verifier: BigUint,
-    challenge: Challenge,
+    challenge: SrpChallenge,
 }
 
-/// The server's secret of the check that is under way.
+/// The server's secret of the current check.
 #[derive(Clone)]
-struct Challenge {
+struct SrpChallenge {
     id: i64,
     secret: BigUint,
 }
 
-/// Why a password was not taken.
+/// Why a password was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PasswordError {
     /// The proof belongs to another challenge.
     StaleChallenge,
-    /// It is not the password.
+    /// The password is wrong.
     Wrong,
 }
 
-impl fmt::Debug for Password {
+impl fmt::Debug for SrpPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
     }
 }
 
-impl Password {
-    /// Takes about a tenth of a second, as it has to.
+impl SrpPassword {
+    /// Hashes a password; deliberately slow.
     pub(crate) fn new(password: &str, hint: &str) -> Self {
         let (salt1, salt2) = (random::<16>().to_vec(), random::<16>().to_vec());
         let x = BigUint::from_bytes_be(&slow_hash(password.as_bytes(), &salt1, &salt2));
         let verifier = generator().modpow(&x, &prime());
-        Self { salt1, salt2, hint: hint.to_owned(), verifier, challenge: Challenge::new() }
+        Self { salt1, salt2, hint: hint.to_owned(), verifier, challenge: SrpChallenge::new() }
     }
 
-    /// Begins a check: its number, and what the client has to work with (`srp_B`).
+    /// Starts a check; returns its id and `srp_B`.
     pub(crate) fn challenge(&mut self) -> (i64, Vec<u8>) {
-        self.challenge = Challenge::new();
+        self.challenge = SrpChallenge::new();
         (self.challenge.id, padded(&self.public()))
     }
 
-    /// Whether the client that sent `a` and `proof` knows the password.
+    /// Checks the client's proof that it knows the password.
     pub(crate) fn check(&self, id: i64, a: &[u8], proof: &[u8]) -> Result<(), PasswordError> {
         if id != self.challenge.id {
             return Err(PasswordError::StaleChallenge);
@@ -87,7 +87,7 @@ impl Password {
     }
 }
 
-impl Challenge {
+impl SrpChallenge {
     fn new() -> Self {
         let id = i64::from_le_bytes(random());
         Self { id, secret: BigUint::from_bytes_be(&random::<256>()) }
@@ -102,7 +102,7 @@ fn generator() -> BigUint {
     BigUint::from(PRIME_GENERATOR.unsigned_abs())
 }
 
-/// Big endian, in as many bytes as the prime has.
+/// Big endian, padded to the length of the prime.
 fn padded(number: &BigUint) -> Vec<u8> {
     let bytes = number.to_bytes_be();
     let mut padded = vec![0; 256usize.saturating_sub(bytes.len())];
@@ -144,7 +144,7 @@ mod tests {
 
     /// The client's half: `A` and `M1` for a challenge.
     #[expect(clippy::many_single_char_names, reason = "they are the protocol's")]
-    fn prove(password: &Password, b: &[u8], typed: &str) -> (Vec<u8>, Vec<u8>) {
+    fn prove(password: &SrpPassword, b: &[u8], typed: &str) -> (Vec<u8>, Vec<u8>) {
         let (p, g) = (prime(), generator());
         let secret = BigUint::from_bytes_be(&random::<256>());
         let a = padded(&g.modpow(&secret, &p));
@@ -162,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_taken_and_another_is_not() {
-        let mut password = Password::new("secret", "hint");
+    fn the_password_is_accepted_and_another_is_not() {
+        let mut password = SrpPassword::new("secret", "hint");
         let (id, b) = password.challenge();
         let (a, proof) = prove(&password, &b, "secret");
         assert_eq!(password.check(id, &a, &proof), Ok(()));

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{ChatId, UserId};
 
-/// What a privacy setting is about, by Telegram's names (`inputPrivacyKey…`).
+/// The subject of a privacy setting, by Telegram's names (`inputPrivacyKey…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacyKey {
@@ -14,16 +14,16 @@ pub enum PrivacyKey {
     ChatInvite,
     /// Who may call it.
     PhoneCall,
-    /// With whom its calls go from device to device.
+    /// With whom its calls are peer-to-peer.
     #[serde(rename = "phone_p2p")]
     PhoneP2P,
-    /// Who is led to it from forwarded messages.
+    /// Whose forwarded messages link to it.
     Forwards,
     /// Who sees its photos.
     ProfilePhoto,
     /// Who sees its phone number.
     PhoneNumber,
-    /// Who finds it by its phone number.
+    /// Who can find it by its phone number.
     AddedByPhone,
     /// Who may send it voice and video messages.
     VoiceMessages,
@@ -31,7 +31,7 @@ pub enum PrivacyKey {
     About,
     /// Who sees its birthday.
     Birthday,
-    /// Whose gifts show up in its profile.
+    /// Whose gifts appear in its profile automatically.
     StarGiftsAutoSave,
     /// Who may write to it without paying.
     NoPaidMessages,
@@ -39,23 +39,27 @@ pub enum PrivacyKey {
     SavedMusic,
 }
 
-/// One rule; the first that fits a user decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PrivacyRule {
+/// One rule; the first that matches a user decides. A seed file names users and groups instead of
+/// using their ids.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyRule<User = UserId, Group = ChatId> {
     /// Everybody.
     AllowAll,
     /// Contacts.
     AllowContacts,
-    /// Close friends; for stories alone.
+    /// Close friends; for stories only.
+    #[serde(skip)]
     AllowCloseFriends,
     /// Premium users.
     AllowPremium,
     /// Mini apps.
     AllowBots,
     /// These users.
-    AllowUsers(Vec<UserId>),
+    AllowUsers(Vec<User>),
     /// Members of these groups.
-    AllowChats(Vec<ChatId>),
+    #[serde(rename = "allow_groups")]
+    AllowChats(Vec<Group>),
     /// Nobody.
     RestrictAll,
     /// No contacts.
@@ -63,22 +67,48 @@ pub enum PrivacyRule {
     /// No mini apps.
     RestrictBots,
     /// Not these users.
-    RestrictUsers(Vec<UserId>),
+    RestrictUsers(Vec<User>),
     /// No members of these groups.
-    RestrictChats(Vec<ChatId>),
+    #[serde(rename = "restrict_groups")]
+    RestrictChats(Vec<Group>),
 }
 
-/// The rules an account has set.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Privacy(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
+impl<User, Group> PrivacyRule<User, Group> {
+    /// The same rule with other names for users and groups.
+    pub(crate) fn try_map<OtherUser, OtherGroup, Error>(
+        &self,
+        users: impl Fn(&[User]) -> Result<Vec<OtherUser>, Error>,
+        groups: impl Fn(&[Group]) -> Result<Vec<OtherGroup>, Error>,
+    ) -> Result<PrivacyRule<OtherUser, OtherGroup>, Error> {
+        Ok(match self {
+            Self::AllowAll => PrivacyRule::AllowAll,
+            Self::AllowContacts => PrivacyRule::AllowContacts,
+            Self::AllowCloseFriends => PrivacyRule::AllowCloseFriends,
+            Self::AllowPremium => PrivacyRule::AllowPremium,
+            Self::AllowBots => PrivacyRule::AllowBots,
+            Self::AllowUsers(ids) => PrivacyRule::AllowUsers(users(ids)?),
+            Self::AllowChats(ids) => PrivacyRule::AllowChats(groups(ids)?),
+            Self::RestrictAll => PrivacyRule::RestrictAll,
+            Self::RestrictContacts => PrivacyRule::RestrictContacts,
+            Self::RestrictBots => PrivacyRule::RestrictBots,
+            Self::RestrictUsers(ids) => PrivacyRule::RestrictUsers(users(ids)?),
+            Self::RestrictChats(ids) => PrivacyRule::RestrictChats(groups(ids)?),
+        })
+    }
+}
 
-impl Privacy {
-    /// The rules of `key`; the last one fits everybody.
+/// The rules that an account has set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PrivacyRules(BTreeMap<PrivacyKey, Vec<PrivacyRule>>);
+
+impl PrivacyRules {
+    /// The rules of `key`; the last one matches everybody.
     pub(crate) fn rules(&self, key: PrivacyKey) -> Vec<PrivacyRule> {
         self.0.get(&key).cloned().unwrap_or_else(|| vec![usual(key)])
     }
 
-    /// Sets the rules of `key`; whom none of them fits is restricted, so that is said at the end.
+    /// Sets the rules of `key`. Users that none of them matches are restricted, so that rule is
+    /// appended.
     pub(crate) fn set(&mut self, key: PrivacyKey, mut rules: Vec<PrivacyRule>) {
         let closed = matches!(rules.last(), Some(PrivacyRule::AllowAll | PrivacyRule::RestrictAll));
         if !closed {
@@ -88,7 +118,7 @@ impl Privacy {
     }
 }
 
-/// What a new account has.
+/// The rule of a new account.
 fn usual(key: PrivacyKey) -> PrivacyRule {
     match key {
         PrivacyKey::PhoneNumber | PrivacyKey::Birthday => PrivacyRule::AllowContacts,
@@ -96,23 +126,23 @@ fn usual(key: PrivacyKey) -> PrivacyRule {
     }
 }
 
-/// Settings that are one object on Telegram (`globalPrivacySettings`).
+/// Telegram's `globalPrivacySettings`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 pub struct GlobalPrivacy {
-    /// New chats from strangers go to the archive, muted.
+    /// Whether new chats from strangers are archived and muted.
     pub archive_and_mute_new: bool,
-    /// Chats that are not muted stay in the archive.
+    /// Whether unmuted chats stay in the archive.
     pub keep_archived_unmuted: bool,
-    /// Chats in folders stay in the archive.
+    /// Whether chats in folders stay in the archive.
     pub keep_archived_folders: bool,
-    /// Others do not see when their messages were read.
+    /// Whether others cannot see when their messages were read.
     pub hide_read_marks: bool,
-    /// Strangers need a Premium subscription to write.
+    /// Whether strangers need a Premium subscription to write.
     pub new_chats_require_premium: bool,
-    /// Strangers pay this many Telegram Stars a message; 0 when they do not.
+    /// Telegram Stars that strangers pay per message; 0 for none.
     pub message_price: i64,
-    /// The gift button is shown to the other side.
+    /// Whether the gift button is shown to the other side.
     pub show_gift_button: bool,
 }
 
@@ -122,7 +152,7 @@ mod tests {
 
     #[test]
     fn whom_no_rule_fits_is_restricted() {
-        let mut privacy = Privacy::default();
+        let mut privacy = PrivacyRules::default();
         assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::AllowAll]);
         privacy.set(PrivacyKey::About, Vec::new());
         assert_eq!(privacy.rules(PrivacyKey::About), [PrivacyRule::RestrictAll]);

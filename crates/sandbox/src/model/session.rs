@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::random;
 use crate::keys::KeyId;
 
-/// What a session tells of the device it runs on.
+/// The device of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Device {
+pub(crate) struct DeviceInfo {
     pub(crate) model: String,
     pub(crate) platform: String,
     pub(crate) system_version: String,
@@ -16,27 +16,27 @@ pub(crate) struct Device {
     pub(crate) country: String,
 }
 
-/// One place an account is logged in at.
+/// One session of an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "Telegram has as many flags")]
 pub(crate) struct LoginSession {
-    /// What other sessions name it by; never 0.
+    /// Its id for other sessions; never 0.
     pub(crate) hash: i64,
-    /// The key it is held by; `None` for one that exists in the list only.
+    /// The key that holds it; `None` for a session that exists in the list only.
     pub(crate) key: Option<KeyId>,
-    pub(crate) device: Device,
+    pub(crate) device: DeviceInfo,
     pub(crate) created: i32,
     pub(crate) active: i32,
-    /// Its code was right, its password has not come yet.
+    /// Whether its password is still missing.
     pub(crate) password_pending: bool,
-    /// No other session has said that it is the owner's.
+    /// Whether no other session has confirmed it.
     pub(crate) unconfirmed: bool,
     pub(crate) accepts_calls: bool,
     pub(crate) accepts_secret_chats: bool,
 }
 
 impl LoginSession {
-    pub(crate) fn new(key: Option<KeyId>, device: Device, now: i32) -> Self {
+    pub(crate) fn new(key: Option<KeyId>, device: DeviceInfo, now: i32) -> Self {
         let hash = i64::from_le_bytes(random()) | 1;
         Self {
             hash,
@@ -52,7 +52,7 @@ impl LoginSession {
     }
 }
 
-/// A site an account has logged in to through a bot.
+/// A website that an account has logged in to through a bot.
 #[derive(Clone, Debug)]
 pub(crate) struct Website {
     pub(crate) hash: i64,

@@ -1,41 +1,41 @@
-//! Whom an account has blocked.
+//! The block lists of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{BlockList, News, Peer, count};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, describe, notify, peers};
+use crate::model::{AccountChange, BlockList, Peer, count};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::contacts::Block>(),
-    Entry::of::<functions::contacts::GetBlocked>(),
-    Entry::of::<functions::contacts::Unblock>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::contacts::Block>(),
+    MethodEntry::of::<functions::contacts::GetBlocked>(),
+    MethodEntry::of::<functions::contacts::Unblock>(),
 ];
 
-/// The most that one page has.
+/// Maximum number of entries per page.
 const MAX_PAGE: usize = 100;
 
-impl Handle for functions::contacts::Block {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::Block {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (now, list, peer) = (ctx.now, list(self.my_stories_from), whom(ctx, &self.id)?);
         if ctx.account()?.blocks.block(list, peer, now) {
-            ctx.tell(News::Blocked(peer))?;
+            notify::record_change(ctx, AccountChange::Blocked(peer))?;
         }
         Ok(true)
     }
 }
 
-impl Handle for functions::contacts::Unblock {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::Unblock {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (list, peer) = (list(self.my_stories_from), whom(ctx, &self.id)?);
         if ctx.account()?.blocks.unblock(list, peer) {
-            ctx.tell(News::Blocked(peer))?;
+            notify::record_change(ctx, AccountChange::Blocked(peer))?;
         }
         Ok(true)
     }
 }
 
-impl Handle for functions::contacts::GetBlocked {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::GetBlocked {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let blocked = ctx.account()?.blocks.list(list(self.my_stories_from)).to_vec();
         let offset = usize::try_from(self.offset).unwrap_or(0);
         let limit = usize::try_from(self.limit).unwrap_or(0).min(MAX_PAGE);
@@ -66,10 +66,10 @@ fn list(stories: bool) -> BlockList {
     if stories { BlockList::Stories } else { BlockList::Main }
 }
 
-/// Whom a call means; oneself cannot be blocked.
-fn whom(ctx: &mut Ctx<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
+/// Resolves the peer of a call; an account cannot block itself.
+fn whom(ctx: &mut CallContext<'_>, peer: &enums::InputPeer) -> Result<Peer, RpcError> {
     let me = ctx.me()?;
-    let peer = ctx.peer(peer)?;
+    let peer = peers::peer(ctx, peer)?;
     if peer == Peer::User(me) {
         return Err(RpcError::bad_request("CONTACT_ID_INVALID"));
     }

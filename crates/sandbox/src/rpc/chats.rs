@@ -2,43 +2,43 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, blank};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, defaults, peers};
 use crate::model::{Chat, UserId, count};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::channels::GetChannels>(),
-    Entry::of::<functions::channels::GetFullChannel>(),
-    Entry::of::<functions::channels::GetParticipant>(),
-    Entry::of::<functions::channels::GetParticipants>(),
-    Entry::of::<functions::messages::GetChats>(),
-    Entry::of::<functions::messages::GetFullChat>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::channels::GetChannels>(),
+    MethodEntry::of::<functions::channels::GetFullChannel>(),
+    MethodEntry::of::<functions::channels::GetParticipant>(),
+    MethodEntry::of::<functions::channels::GetParticipants>(),
+    MethodEntry::of::<functions::messages::GetChats>(),
+    MethodEntry::of::<functions::messages::GetFullChat>(),
 ];
 
-impl Handle for functions::messages::GetChats {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetChats {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let mut ids = Vec::new();
         for id in self.id {
-            ids.push(ctx.chat(id)?);
+            ids.push(peers::basic_group(ctx, id)?);
         }
         let chats = ctx.view()?.chats(ids);
         Ok(enums::messages::Chats::Chats(types::messages::Chats { chats }))
     }
 }
 
-impl Handle for functions::channels::GetChannels {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::channels::GetChannels {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let mut ids = Vec::new();
         for channel in &self.id {
-            ids.push(ctx.channel(channel)?);
+            ids.push(peers::supergroup(ctx, channel)?);
         }
         let chats = ctx.view()?.chats(ids);
         Ok(enums::messages::Chats::Chats(types::messages::Chats { chats }))
     }
 }
 
-impl Handle for functions::messages::GetFullChat {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.chat(self.chat_id)?;
+impl MethodHandler for functions::messages::GetFullChat {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::basic_group(ctx, self.chat_id)?;
         let view = ctx.view()?;
         let chat = view.world.chat(id).ok_or(RpcError::bad_request("CHAT_ID_INVALID"))?;
         let participants = types::ChatParticipants {
@@ -47,7 +47,7 @@ impl Handle for functions::messages::GetFullChat {
             version: 1,
         };
         let participants = enums::ChatParticipants::Participants(participants);
-        let full = enums::ChatFull::Full(blank::chat_full(id.0, participants));
+        let full = enums::ChatFull::Full(defaults::chat_full(id.0, participants));
         Ok(enums::messages::ChatFull::Full(types::messages::ChatFull {
             full_chat: full,
             chats: view.chats([id]),
@@ -56,16 +56,16 @@ impl Handle for functions::messages::GetFullChat {
     }
 }
 
-impl Handle for functions::channels::GetFullChannel {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.channel(&self.channel)?;
+impl MethodHandler for functions::channels::GetFullChannel {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::supergroup(ctx, &self.channel)?;
         let view = ctx.view()?;
         let chat = view.world.chat(id).ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
         let full = types::ChannelFull {
             can_view_participants: true,
             participants_count: Some(count(chat.members.len())),
             pts: chat.channel().map_or(1, |channel| channel.pts),
-            ..blank::channel_full(id.0)
+            ..defaults::channel_full(id.0)
         };
         Ok(enums::messages::ChatFull::Full(types::messages::ChatFull {
             full_chat: enums::ChatFull::ChannelFull(full),
@@ -75,9 +75,9 @@ impl Handle for functions::channels::GetFullChannel {
     }
 }
 
-impl Handle for functions::channels::GetParticipants {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.channel(&self.channel)?;
+impl MethodHandler for functions::channels::GetParticipants {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::supergroup(ctx, &self.channel)?;
         let view = ctx.view()?;
         let chat = view.world.chat(id).ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
         let wanted = |user: UserId| match &self.filter {
@@ -100,10 +100,10 @@ impl Handle for functions::channels::GetParticipants {
     }
 }
 
-impl Handle for functions::channels::GetParticipant {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.channel(&self.channel)?;
-        let peer = ctx.peer(&self.participant)?;
+impl MethodHandler for functions::channels::GetParticipant {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::supergroup(ctx, &self.channel)?;
+        let peer = peers::peer(ctx, &self.participant)?;
         let view = ctx.view()?;
         let chat = view.world.chat(id).ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
         let member = chat.members.iter().find(|(user, _)| crate::model::Peer::User(**user) == peer);
@@ -131,7 +131,7 @@ fn channel_participant(chat: &Chat, (user, date): (&UserId, &i32)) -> enums::Cha
     if *user == chat.creator {
         return enums::ChannelParticipant::Creator(types::ChannelParticipantCreator {
             user_id: user.0,
-            admin_rights: blank::admin_rights(),
+            admin_rights: defaults::admin_rights(),
             rank: None,
         });
     }

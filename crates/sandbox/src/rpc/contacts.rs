@@ -1,22 +1,22 @@
-//! Whom an account knows.
+//! The contacts of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, describe};
-use crate::model::{Contact, News, Peer, UserId};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, describe, notify};
+use crate::model::{AccountChange, Contact, Peer, UserId};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::contacts::EditCloseFriends>(),
-    Entry::of::<functions::contacts::GetBirthdays>(),
-    Entry::of::<functions::contacts::GetContacts>(),
-    Entry::of::<functions::contacts::GetStatuses>(),
-    Entry::of::<functions::contacts::GetTopPeers>(),
-    Entry::of::<functions::contacts::ResolvePhone>(),
-    Entry::of::<functions::contacts::ResolveUsername>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::contacts::EditCloseFriends>(),
+    MethodEntry::of::<functions::contacts::GetBirthdays>(),
+    MethodEntry::of::<functions::contacts::GetContacts>(),
+    MethodEntry::of::<functions::contacts::GetStatuses>(),
+    MethodEntry::of::<functions::contacts::GetTopPeers>(),
+    MethodEntry::of::<functions::contacts::ResolvePhone>(),
+    MethodEntry::of::<functions::contacts::ResolveUsername>(),
 ];
 
-impl Handle for functions::contacts::GetContacts {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::GetContacts {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let contacts = ctx.account()?.contacts.clone();
         let users = ctx.view()?.users(contacts.keys().copied());
         let describe = |(id, contact): (&UserId, &Contact)| {
@@ -30,8 +30,8 @@ impl Handle for functions::contacts::GetContacts {
     }
 }
 
-impl Handle for functions::contacts::GetStatuses {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::GetStatuses {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let status = |id: &UserId| {
             let status = enums::UserStatus::Recently(types::UserStatusRecently { by_me: false });
             enums::ContactStatus::Status(types::ContactStatus { user_id: id.0, status })
@@ -40,9 +40,9 @@ impl Handle for functions::contacts::GetStatuses {
     }
 }
 
-impl Handle for functions::contacts::EditCloseFriends {
-    /// Takes the whole list; who is no contact cannot be a close friend, and is left out.
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::EditCloseFriends {
+    /// Replaces the whole list; users who are not contacts are ignored.
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let mut changed = Vec::new();
         for (id, contact) in &mut ctx.account()?.contacts {
             let close_friend = self.id.contains(&id.0);
@@ -52,14 +52,14 @@ impl Handle for functions::contacts::EditCloseFriends {
             }
         }
         for id in changed {
-            ctx.tell(News::User(id))?;
+            notify::record_change(ctx, AccountChange::User(id))?;
         }
         Ok(true)
     }
 }
 
-impl Handle for functions::contacts::ResolveUsername {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::ResolveUsername {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let username = self.username.trim_start_matches('@');
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if username.is_empty() || !username.chars().all(valid) {
@@ -70,15 +70,18 @@ impl Handle for functions::contacts::ResolveUsername {
     }
 }
 
-impl Handle for functions::contacts::ResolvePhone {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::ResolvePhone {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let found = ctx.world.by_phone(&self.phone).map(|account| account.user);
         let found = found.ok_or(RpcError::bad_request("PHONE_NOT_OCCUPIED"))?;
         resolved(ctx, Peer::User(found))
     }
 }
 
-fn resolved(ctx: &mut Ctx<'_>, peer: Peer) -> Result<enums::contacts::ResolvedPeer, RpcError> {
+fn resolved(
+    ctx: &mut CallContext<'_>,
+    peer: Peer,
+) -> Result<enums::contacts::ResolvedPeer, RpcError> {
     let view = ctx.view()?;
     Ok(enums::contacts::ResolvedPeer::Peer(types::contacts::ResolvedPeer {
         peer: describe::peer(peer),
@@ -87,8 +90,8 @@ fn resolved(ctx: &mut Ctx<'_>, peer: Peer) -> Result<enums::contacts::ResolvedPe
     }))
 }
 
-impl Handle for functions::contacts::GetTopPeers {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::GetTopPeers {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::contacts::TopPeers::Peers(types::contacts::TopPeers {
             categories: Vec::new(),
             chats: Vec::new(),
@@ -97,8 +100,8 @@ impl Handle for functions::contacts::GetTopPeers {
     }
 }
 
-impl Handle for functions::contacts::GetBirthdays {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::contacts::GetBirthdays {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let none = types::contacts::ContactBirthdays { contacts: Vec::new(), users: Vec::new() };
         Ok(enums::contacts::ContactBirthdays::Birthdays(none))
     }

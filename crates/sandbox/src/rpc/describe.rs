@@ -1,45 +1,47 @@
-//! How users, groups and messages look on the wire to one who looks at them.
+//! Users, groups and messages as objects of the schema, from one user's view.
 
 use std::collections::BTreeSet;
 
 use grammers_tl_types::{enums, types};
 
-use super::blank;
-use crate::model::{Chat, ChatId, Message, Peer, Person, Reach, UserId, World, count};
+use super::defaults;
+use crate::model::{
+    Chat, ChatId, ContactRequirement, Peer, StoredMessage, UserId, UserProfile, World, count,
+};
 
 /// The world as one user sees it.
-pub(crate) struct View<'a> {
+pub(crate) struct WorldView<'a> {
     pub(crate) world: &'a World,
     pub(crate) viewer: UserId,
 }
 
-impl View<'_> {
-    /// A user; an empty one when there is none.
+impl WorldView<'_> {
+    /// The user; `userEmpty` when unknown.
     pub(crate) fn user(&self, id: UserId) -> enums::User {
-        match self.world.person(id) {
-            Some(person) => enums::User::User(self.person(person)),
+        match self.world.user(id) {
+            Some(person) => enums::User::User(self.profile(person)),
             None => enums::User::Empty(types::UserEmpty { id: id.0 }),
         }
     }
 
-    /// Each of these users once.
+    /// These users, without duplicates.
     pub(crate) fn users(&self, ids: impl IntoIterator<Item = UserId>) -> Vec<enums::User> {
         let ids: BTreeSet<UserId> = ids.into_iter().collect();
         ids.into_iter().map(|id| self.user(id)).collect()
     }
 
-    /// Each of these groups once.
+    /// These groups, without duplicates.
     pub(crate) fn chats(&self, ids: impl IntoIterator<Item = ChatId>) -> Vec<enums::Chat> {
         let ids: BTreeSet<ChatId> = ids.into_iter().collect();
         ids.into_iter().filter_map(|id| self.world.chat(id)).map(|chat| self.chat(chat)).collect()
     }
 
-    fn person(&self, person: &Person) -> types::User {
+    fn profile(&self, person: &UserProfile) -> types::User {
         let own = person.id == self.viewer;
         let account = self.world.account(self.viewer);
         let contact = account.and_then(|account| account.contacts.get(&person.id));
         let shows_phone = (own || contact.is_some()) && !person.phone.is_empty();
-        let reach = if own { Reach::Anyone } else { self.world.reach(person.id) };
+        let reach = if own { ContactRequirement::Anyone } else { self.world.reach(person.id) };
         types::User {
             is_self: own,
             contact: contact.is_some(),
@@ -58,12 +60,12 @@ impl View<'_> {
             phone: shows_phone.then(|| person.phone.clone()),
             status: (!person.bot)
                 .then_some(enums::UserStatus::Recently(types::UserStatusRecently { by_me: false })),
-            contact_require_premium: reach == Reach::Premium,
+            contact_require_premium: reach == ContactRequirement::Premium,
             send_paid_messages_stars: match reach {
-                Reach::Paid(stars) => Some(stars),
-                Reach::Anyone | Reach::Premium => None,
+                ContactRequirement::Paid(stars) => Some(stars),
+                ContactRequirement::Anyone | ContactRequirement::Premium => None,
             },
-            ..blank::user(person.id.0)
+            ..defaults::user(person.id.0)
         }
     }
 
@@ -78,7 +80,7 @@ impl View<'_> {
                 participants_count: participants,
                 date: chat.created,
                 version: 1,
-                ..blank::chat(chat.id.0)
+                ..defaults::chat(chat.id.0)
             });
         }
         enums::Chat::Channel(types::Channel {
@@ -90,25 +92,25 @@ impl View<'_> {
             username: chat.username.clone(),
             date: chat.created,
             participants_count: Some(participants),
-            ..blank::channel(chat.id.0)
+            ..defaults::channel(chat.id.0)
         })
     }
 
-    pub(crate) fn message(&self, message: &Message) -> enums::Message {
+    pub(crate) fn message(&self, message: &StoredMessage) -> enums::Message {
         let own = message.from == self.viewer;
         enums::Message::Message(types::Message {
             out: own && message.peer != Peer::User(self.viewer),
             from_id: Some(peer(Peer::User(message.from))),
-            // Saved messages are filed by where they were saved from.
+            // Saved messages are grouped by their source.
             saved_peer_id: (message.peer == Peer::User(self.viewer))
                 .then(|| peer(Peer::User(message.from))),
             date: message.date,
             message: message.text.clone(),
-            ..blank::message(message.id, peer(message.peer))
+            ..defaults::message(message.id, peer(message.peer))
         })
     }
 
-    /// Updates, with the users and groups that a client may have to know to understand them.
+    /// Updates, with the users and groups that they refer to.
     pub(crate) fn updates(
         &self,
         updates: Vec<enums::Update>,
@@ -121,7 +123,7 @@ impl View<'_> {
     }
 }
 
-/// A peer, as the schema has it.
+/// A peer as an object of the schema.
 pub(crate) fn peer(peer: Peer) -> enums::Peer {
     match peer {
         Peer::User(user) => enums::Peer::User(types::PeerUser { user_id: user.0 }),
@@ -130,10 +132,10 @@ pub(crate) fn peer(peer: Peer) -> enums::Peer {
     }
 }
 
-/// The users that messages name.
+/// The users that messages refer to.
 pub(crate) fn users_in<'a>(
-    messages: impl IntoIterator<Item = &'a Message>,
+    messages: impl IntoIterator<Item = &'a StoredMessage>,
 ) -> impl Iterator<Item = UserId> {
-    let both = |message: &'a Message| [Some(message.from), message.peer.user()];
+    let both = |message: &'a StoredMessage| [Some(message.from), message.peer.user()];
     messages.into_iter().flat_map(both).flatten()
 }

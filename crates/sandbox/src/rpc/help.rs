@@ -1,49 +1,49 @@
 use grammers_tl_types::{enums, functions, types};
 
 use super::privacy::MAX_MESSAGE_PRICE;
-use super::{Ctx, Entry, Handle, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::help::GetAppConfig>(),
-    Entry::of::<functions::help::GetConfig>(),
-    Entry::of::<functions::help::GetNearestDc>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::help::GetAppConfig>(),
+    MethodEntry::of::<functions::help::GetConfig>(),
+    MethodEntry::of::<functions::help::GetNearestDc>(),
 ];
 
-/// How long an account is frozen before it is deleted, in seconds.
+/// Seconds from freezing an account to its deletion.
 const FREEZE: i32 = 30 * 86_400;
-/// Seconds a configuration is good for.
+/// Lifetime of a configuration in seconds.
 const CONFIG_LIFE: i32 = 3600;
-/// The data centres a client may be sent to. It reaches all of them through its proxy, so the
-/// addresses, which are reserved for documents, are never connected to.
+/// The data centres. A client reaches all of them through its proxy, so it never connects to these
+/// addresses, which are reserved for documentation.
 const DATA_CENTRES: [(i32, &str); 5] =
     [(1, "192.0.2.1"), (2, "192.0.2.2"), (3, "192.0.2.3"), (4, "192.0.2.4"), (5, "192.0.2.5")];
 
-impl Handle for functions::help::GetConfig {
+impl MethodHandler for functions::help::GetConfig {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::Config::Config(config(ctx)))
     }
 }
 
-impl Handle for functions::help::GetNearestDc {
+impl MethodHandler for functions::help::GetNearestDc {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let this_dc = ctx.caller.data_centre();
         let nearest = types::NearestDc { country: "IS".to_owned(), this_dc, nearest_dc: this_dc };
         Ok(enums::NearestDc::Dc(nearest))
     }
 }
 
-impl Handle for functions::help::GetAppConfig {
+impl MethodHandler for functions::help::GetAppConfig {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let account = ctx.account().ok();
         let frozen_since = account.as_ref().and_then(|account| account.frozen_since);
         let may_restrict = account.is_some_and(|account| account.may_restrict_new_chats);
-        // Clients do not ask for the same configuration twice.
+        // The hash must change with the configuration: clients keep the one they have otherwise.
         let hash = 1 + i32::from(may_restrict) + 2 * i32::from(frozen_since.is_some());
         if self.hash == hash {
             return Ok(enums::help::AppConfig::NotModified);
@@ -70,7 +70,7 @@ impl Handle for functions::help::GetAppConfig {
     }
 }
 
-/// What the configuration of a frozen account has more.
+/// Additional configuration of a frozen account.
 fn frozen(since: i32) -> [(&'static str, enums::Jsonvalue); 3] {
     let number =
         |value: i32| enums::Jsonvalue::JsonNumber(types::JsonNumber { value: f64::from(value) });
@@ -97,7 +97,7 @@ fn data_centre((id, address): (i32, &str)) -> enums::DcOption {
     })
 }
 
-fn config(ctx: &Ctx<'_>) -> types::Config {
+fn config(ctx: &CallContext<'_>) -> types::Config {
     types::Config {
         default_p2p_contacts: false,
         preload_featured_stickers: false,

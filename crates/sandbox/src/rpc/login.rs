@@ -1,49 +1,51 @@
-//! Getting in and out: codes, registration, logging out. QR codes, bots and passwords have files
-//! of their own.
+//! Login by code, registration, logout. QR codes, bots and passwords are in their own files.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Caller, Ctx, Entry, Handle, RpcError};
-use crate::model::{Account, CodeWay, Device, News, Person, SentCode, UserId, digits};
+use super::{CallContext, Caller, MethodEntry, MethodHandler, RpcError, notify};
+use crate::model::{
+    Account, AccountChange, CodeDelivery, DeviceInfo, SentCode, UserId, UserProfile, digits,
+};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::auth::CancelCode>(),
-    Entry::of::<functions::auth::LogOut>(),
-    Entry::of::<functions::auth::ResendCode>(),
-    Entry::of::<functions::auth::SendCode>(),
-    Entry::of::<functions::auth::SignIn>(),
-    Entry::of::<functions::auth::SignUp>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::auth::CancelCode>(),
+    MethodEntry::of::<functions::auth::LogOut>(),
+    MethodEntry::of::<functions::auth::ResendCode>(),
+    MethodEntry::of::<functions::auth::SendCode>(),
+    MethodEntry::of::<functions::auth::SignIn>(),
+    MethodEntry::of::<functions::auth::SignUp>(),
 ];
 
 const PHONE_NUMBER_INVALID: RpcError = RpcError::bad_request("PHONE_NUMBER_INVALID");
 const PHONE_CODE_EXPIRED: RpcError = RpcError::bad_request("PHONE_CODE_EXPIRED");
 /// Digits of a login code.
 const CODE_LENGTH: usize = 5;
-/// Digits of a phone number, from and to.
+/// Minimum and maximum number of digits of a phone number.
 const PHONE_LENGTH: (usize, usize) = (7, 15);
 
-impl Handle for functions::auth::SendCode {
+impl MethodHandler for functions::auth::SendCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         if !(PHONE_LENGTH.0..=PHONE_LENGTH.1).contains(&phone.len()) {
             return Err(PHONE_NUMBER_INVALID);
         }
-        // Whoever has no session that could show the code gets a text message.
+        // Without a session that can show it, the code is sent as a text message.
         let account = ctx.world.by_phone(&phone);
         let by_app = account.is_some_and(|account| !account.sessions.is_empty());
-        let code = SentCode::new(if by_app { CodeWay::App } else { CodeWay::Sms }, ctx.now);
+        let code =
+            SentCode::new(if by_app { CodeDelivery::App } else { CodeDelivery::Sms }, ctx.now);
         let answer = describe(&code);
         ctx.world.codes.insert(phone, code);
         Ok(answer)
     }
 }
 
-impl Handle for functions::auth::ResendCode {
+impl MethodHandler for functions::auth::ResendCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let now = ctx.now;
         let code = sent(ctx, &self.phone_number, &self.phone_code_hash)?;
         if !code.send_again(now) {
@@ -53,19 +55,19 @@ impl Handle for functions::auth::ResendCode {
     }
 }
 
-impl Handle for functions::auth::CancelCode {
+impl MethodHandler for functions::auth::CancelCode {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         sent(ctx, &self.phone_number, &self.phone_code_hash)?.expire();
         Ok(true)
     }
 }
 
-impl Handle for functions::auth::SignIn {
+impl MethodHandler for functions::auth::SignIn {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         sent(ctx, &phone, &self.phone_code_hash)?;
         let Some(typed) = self.phone_code.filter(|code| !code.is_empty()) else {
@@ -82,14 +84,14 @@ impl Handle for functions::auth::SignIn {
             return Ok(enums::auth::Authorization::SignUpRequired(terms));
         };
         ctx.world.codes.remove(&phone);
-        admit(ctx, user)
+        request_password_or_log_in(ctx, user)
     }
 }
 
-impl Handle for functions::auth::SignUp {
+impl MethodHandler for functions::auth::SignUp {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let phone = digits(&self.phone_number);
         if !sent(ctx, &phone, &self.phone_code_hash)?.verified {
             return Err(RpcError::bad_request("PHONE_CODE_INVALID"));
@@ -98,30 +100,34 @@ impl Handle for functions::auth::SignUp {
             return Err(RpcError::bad_request("FIRSTNAME_INVALID"));
         }
         let user = ctx.world.next_user();
-        let mut person = Person::new(user, self.first_name.trim(), self.last_name.trim());
+        let mut person = UserProfile::new(user, self.first_name.trim(), self.last_name.trim());
         person.phone.clone_from(&phone);
-        ctx.world.add_person(person);
+        ctx.world.add_user(person);
         ctx.world.add_account(Account::new(user, code_of_new(&phone)));
         ctx.world.codes.remove(&phone);
-        admit(ctx, user)
+        request_password_or_log_in(ctx, user)
     }
 }
 
-impl Handle for functions::auth::LogOut {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::auth::LogOut {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         ctx.world.forget_key(ctx.caller.key);
         Ok(enums::auth::LoggedOut::Out(types::auth::LoggedOut { future_auth_token: None }))
     }
 }
 
-/// The code that is on its way to a number, if it may still be used.
-fn sent<'a>(ctx: &'a mut Ctx<'_>, phone: &str, hash: &str) -> Result<&'a mut SentCode, RpcError> {
+/// The valid code that was sent to a number.
+fn sent<'a>(
+    ctx: &'a mut CallContext<'_>,
+    phone: &str,
+    hash: &str,
+) -> Result<&'a mut SentCode, RpcError> {
     let now = ctx.now;
     let code = ctx.world.codes.get_mut(&digits(phone));
     code.filter(|code| code.is_good(hash, now)).ok_or(PHONE_CODE_EXPIRED)
 }
 
-/// The login code of a number nobody has an account with: its last digits.
+/// The login code of a number without an account: its last digits.
 pub(crate) fn code_of_new(phone: &str) -> String {
     let phone = digits(phone);
     phone[phone.len().saturating_sub(CODE_LENGTH)..].to_owned()
@@ -130,14 +136,14 @@ pub(crate) fn code_of_new(phone: &str) -> String {
 fn describe(code: &SentCode) -> enums::auth::SentCode {
     use enums::auth::{CodeType, SentCodeType};
     let length = i32::try_from(CODE_LENGTH).unwrap_or_default();
-    let r#type = match code.way {
-        CodeWay::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
-        CodeWay::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
-        CodeWay::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
+    let r#type = match code.delivery {
+        CodeDelivery::App => SentCodeType::App(types::auth::SentCodeTypeApp { length }),
+        CodeDelivery::Sms => SentCodeType::Sms(types::auth::SentCodeTypeSms { length }),
+        CodeDelivery::Call => SentCodeType::Call(types::auth::SentCodeTypeCall { length }),
     };
-    let next_type = code.way.next().map(|way| match way {
-        CodeWay::App | CodeWay::Sms => CodeType::Sms,
-        CodeWay::Call => CodeType::Call,
+    let next_type = code.delivery.next().map(|way| match way {
+        CodeDelivery::App | CodeDelivery::Sms => CodeType::Sms,
+        CodeDelivery::Call => CodeType::Call,
     });
     enums::auth::SentCode::Code(types::auth::SentCode {
         r#type,
@@ -147,9 +153,9 @@ fn describe(code: &SentCode) -> enums::auth::SentCode {
     })
 }
 
-/// Lets the caller in, unless the account has a password: that has to come first.
-pub(super) fn admit(
-    ctx: &mut Ctx<'_>,
+/// Logs the caller in, or requests the account's password first.
+pub(super) fn request_password_or_log_in(
+    ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {
     let account = ctx.world.account(user).ok_or(PHONE_NUMBER_INVALID)?;
@@ -158,19 +164,19 @@ pub(super) fn admit(
         ctx.world.await_password(ctx.caller.key, user, device, ctx.now);
         return Err(RpcError::unauthorized("SESSION_PASSWORD_NEEDED"));
     }
-    welcome(ctx, user)
+    log_in(ctx, user)
 }
 
-/// Logs the caller in, and tells the account's other sessions.
-pub(super) fn welcome(
-    ctx: &mut Ctx<'_>,
+/// Logs the caller in and notifies the account's other sessions.
+pub(super) fn log_in(
+    ctx: &mut CallContext<'_>,
     user: UserId,
 ) -> Result<enums::auth::Authorization, RpcError> {
     let key = ctx.caller.key;
     ctx.world.log_in(key, user, device(ctx.caller), ctx.now);
     let session = ctx.account()?.session_of(key).filter(|session| session.unconfirmed);
     if let Some(hash) = session.map(|session| session.hash) {
-        ctx.tell(News::Session(hash))?;
+        notify::record_change(ctx, AccountChange::Session(hash))?;
     }
     let user = ctx.view()?.user(user);
     Ok(enums::auth::Authorization::Authorization(types::auth::Authorization {
@@ -182,10 +188,10 @@ pub(super) fn welcome(
     }))
 }
 
-/// The session list's entry for a client, as Telegram makes it of `initConnection`.
-fn device(caller: &Caller) -> Device {
+/// The device of a client, derived from `initConnection` as Telegram does.
+fn device(caller: &Caller) -> DeviceInfo {
     let client = caller.client.clone();
-    Device {
+    DeviceInfo {
         model: client.device_model,
         platform: "Desktop".to_owned(),
         system_version: client.system_version,

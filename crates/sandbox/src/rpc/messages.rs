@@ -4,27 +4,33 @@ use std::collections::BTreeMap;
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, Push, RpcError, View, describe};
-use crate::model::{Audience, BlockList, Draft, Message, Peer, Place, Reach, UserId, World, count};
+use super::describe::WorldView;
+use super::{
+    CallContext, MethodEntry, MethodHandler, RpcError, UpdatePush, describe, notify, peers,
+};
+use crate::model::{
+    BlockList, ContactRequirement, DeliveredMessage, MessageDraft, Peer, PushTarget, StoredMessage,
+    UserId, World, count, deliver,
+};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::channels::DeleteMessages>(),
-    Entry::of::<functions::channels::GetMessages>(),
-    Entry::of::<functions::messages::DeleteHistory>(),
-    Entry::of::<functions::messages::DeleteMessages>(),
-    Entry::of::<functions::messages::GetHistory>(),
-    Entry::of::<functions::messages::GetMessages>(),
-    Entry::of::<functions::messages::SendMessage>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::channels::DeleteMessages>(),
+    MethodEntry::of::<functions::channels::GetMessages>(),
+    MethodEntry::of::<functions::messages::DeleteHistory>(),
+    MethodEntry::of::<functions::messages::DeleteMessages>(),
+    MethodEntry::of::<functions::messages::GetHistory>(),
+    MethodEntry::of::<functions::messages::GetMessages>(),
+    MethodEntry::of::<functions::messages::SendMessage>(),
 ];
 
-/// Characters of a message, at most.
+/// Maximum length of a message in characters.
 const MAX_LENGTH: usize = 4096;
-/// The most messages that one page has.
+/// Maximum number of messages per page.
 const MAX_PAGE: i32 = 100;
 
-impl Handle for functions::messages::SendMessage {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let (me, to, date) = (ctx.me()?, ctx.peer(&self.peer)?, ctx.now);
+impl MethodHandler for functions::messages::SendMessage {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let (me, to, date) = (ctx.me()?, peers::peer(ctx, &self.peer)?, ctx.now);
         if self.message.is_empty() {
             return Err(RpcError::bad_request("MESSAGE_EMPTY"));
         }
@@ -37,69 +43,75 @@ impl Handle for functions::messages::SendMessage {
         if sent.is_some_and(|dialog| dialog.messages.values().any(|m| m.random_id == random_id)) {
             return Err(RpcError::bad_request("RANDOM_ID_DUPLICATE"));
         }
-        let draft = Draft { from: me, to, text: self.message, random_id, date };
-        let places = ctx.world.deliver(&draft);
-        let own = places.first().copied().ok_or(RpcError::bad_request("PEER_ID_INVALID"))?;
-        let mut pushes: Vec<Push> =
-            places.iter().flat_map(|place| news(ctx.world, *place, date)).collect();
+        let draft = MessageDraft { from: me, to, text: self.message, random_id, date };
+        let deliveries = deliver(ctx.world, &draft);
+        let own = deliveries.first().copied().ok_or(RpcError::bad_request("PEER_ID_INVALID"))?;
+        let mut pushes: Vec<UpdatePush> = deliveries
+            .iter()
+            .flat_map(|delivery| message_pushes(ctx.world, *delivery, date))
+            .collect();
         for push in &mut pushes {
-            if matches!(push.to, Audience::Account { user, .. } if user == me) {
+            if matches!(push.to, PushTarget::Account { user, .. } if user == me) {
                 push.to = push.to.but(ctx.caller.key);
             }
         }
         ctx.pushes.append(&mut pushes);
-        let (Place::Mailbox { id, .. } | Place::Channel { id, .. }) = own;
+        let (DeliveredMessage::Mailbox { id, .. } | DeliveredMessage::Channel { id, .. }) = own;
         let numbered = enums::Update::MessageId(types::UpdateMessageId { id, random_id });
         let answer = arrival(&ctx.view()?, own, vec![numbered], date);
         answer.ok_or(RpcError::bad_request("MESSAGE_ID_INVALID"))
     }
 }
 
-/// Whom one has blocked, or who restricts strangers, cannot be written to.
-fn check_may_write(ctx: &mut Ctx<'_>, to: Peer) -> Result<(), RpcError> {
+/// Checks that `to` is neither blocked nor closed to strangers.
+fn check_may_write(ctx: &mut CallContext<'_>, to: Peer) -> Result<(), RpcError> {
     let Peer::User(user) = to else { return Ok(()) };
     if ctx.account()?.blocks.has(BlockList::Main, to) {
         return Err(RpcError::bad_request("YOU_BLOCKED_USER"));
     }
     match super::users::needed(ctx, user)? {
-        Reach::Anyone => Ok(()),
-        Reach::Premium => Err(RpcError::forbidden("PRIVACY_PREMIUM_REQUIRED".into())),
-        Reach::Paid(stars) => {
+        ContactRequirement::Anyone => Ok(()),
+        ContactRequirement::Premium => Err(RpcError::forbidden("PRIVACY_PREMIUM_REQUIRED".into())),
+        ContactRequirement::Paid(stars) => {
             Err(RpcError::forbidden(format!("ALLOW_PAYMENT_REQUIRED_{stars}").into()))
         }
     }
 }
 
-/// What everyone concerned hears of a message that has come to `place`.
-pub(crate) fn news(world: &World, place: Place, now: i32) -> Vec<Push> {
-    let readers: Vec<UserId> = match place {
-        Place::Mailbox { owner, .. } => vec![owner],
-        Place::Channel { chat, .. } => {
+/// The updates about a delivered message, for all its readers.
+pub(crate) fn message_pushes(
+    world: &World,
+    delivery: DeliveredMessage,
+    now: i32,
+) -> Vec<UpdatePush> {
+    let readers: Vec<UserId> = match delivery {
+        DeliveredMessage::Mailbox { owner, .. } => vec![owner],
+        DeliveredMessage::Channel { chat, .. } => {
             let members = world.chat(chat).into_iter().flat_map(|chat| chat.members.keys());
             members.copied().filter(|member| world.account(*member).is_some()).collect()
         }
     };
     let tell = |viewer: UserId| {
-        let updates = arrival(&View { world, viewer }, place, Vec::new(), now)?;
-        Some(Push { to: Audience::Account { user: viewer, except: None }, updates })
+        let updates = arrival(&WorldView { world, viewer }, delivery, Vec::new(), now)?;
+        Some(UpdatePush { to: PushTarget::Account { user: viewer, except: None }, updates })
     };
     readers.into_iter().filter_map(tell).collect()
 }
 
-/// The updates that tell of a message, after `updates`.
+/// The update for a delivered message, appended to `updates`.
 fn arrival(
-    view: &View<'_>,
-    place: Place,
+    view: &WorldView<'_>,
+    delivery: DeliveredMessage,
     mut updates: Vec<enums::Update>,
     now: i32,
 ) -> Option<enums::Updates> {
-    let (message, update) = match place {
-        Place::Mailbox { owner, id, pts } => {
+    let (message, update) = match delivery {
+        DeliveredMessage::Mailbox { owner, id, pts } => {
             let message = view.world.account(owner)?.mailbox.message(id)?;
             let new = types::UpdateNewMessage { message: view.message(message), pts, pts_count: 1 };
             (message, enums::Update::NewMessage(new))
         }
-        Place::Channel { chat, id, pts } => {
+        DeliveredMessage::Channel { chat, id, pts } => {
             let message = view.world.chat(chat)?.channel()?.messages.get(&id)?;
             let message_object = view.message(message);
             let new = types::UpdateNewChannelMessage { message: message_object, pts, pts_count: 1 };
@@ -110,19 +122,19 @@ fn arrival(
     Some(view.updates(updates, &[Peer::User(message.from), message.peer], now))
 }
 
-impl Handle for functions::messages::GetHistory {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let peer = ctx.peer(&self.peer)?;
+impl MethodHandler for functions::messages::GetHistory {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let peer = peers::peer(ctx, &self.peer)?;
         let view = ctx.view()?;
         let all = history(&view, peer);
         let newest_first = || all.into_iter().flat_map(|messages| messages.values().rev());
         let total = newest_first().count();
-        let before = |message: &&Message| self.offset_id == 0 || message.id < self.offset_id;
+        let before = |message: &&StoredMessage| self.offset_id == 0 || message.id < self.offset_id;
         let from = newest_first().take_while(|message| !before(message)).count();
         let from = count(from).saturating_add(self.add_offset);
-        // An offset before the newest message shortens the page instead.
+        // A negative offset shortens the page instead.
         let limit = self.limit.min(MAX_PAGE).saturating_add(from.min(0));
-        let in_range = |message: &&Message| {
+        let in_range = |message: &&StoredMessage| {
             (self.max_id == 0 || message.id < self.max_id) && self.min_id < message.id
         };
         let page = newest_first().skip(usize::try_from(from).unwrap_or(0));
@@ -131,8 +143,8 @@ impl Handle for functions::messages::GetHistory {
     }
 }
 
-impl Handle for functions::messages::GetMessages {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetMessages {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let me = ctx.me()?;
         let view = ctx.view()?;
         let mailbox = view.world.account(me).map(|account| &account.mailbox);
@@ -141,9 +153,9 @@ impl Handle for functions::messages::GetMessages {
     }
 }
 
-impl Handle for functions::channels::GetMessages {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let peer = Peer::Channel(ctx.channel(&self.channel)?);
+impl MethodHandler for functions::channels::GetMessages {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let peer = Peer::Channel(peers::supergroup(ctx, &self.channel)?);
         let view = ctx.view()?;
         let messages = history(&view, peer);
         let found = ids(&self.id).filter_map(|id| messages?.get(&id)).collect();
@@ -151,9 +163,9 @@ impl Handle for functions::channels::GetMessages {
     }
 }
 
-impl Handle for functions::messages::DeleteHistory {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let peer = ctx.peer(&self.peer)?;
+impl MethodHandler for functions::messages::DeleteHistory {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let peer = peers::peer(ctx, &self.peer)?;
         let old = |id: i32| self.max_id == 0 || id <= self.max_id;
         let (pts, pts_count) = delete(ctx, |message| message.peer == peer && old(message.id))?;
         let affected = types::messages::AffectedHistory { pts, pts_count, offset: 0 };
@@ -161,23 +173,23 @@ impl Handle for functions::messages::DeleteHistory {
     }
 }
 
-impl Handle for functions::messages::DeleteMessages {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::DeleteMessages {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (pts, pts_count) = delete(ctx, |message| self.id.contains(&message.id))?;
         let affected = types::messages::AffectedMessages { pts, pts_count };
         Ok(enums::messages::AffectedMessages::Messages(affected))
     }
 }
 
-impl Handle for functions::channels::DeleteMessages {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::channels::DeleteMessages {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (me, key, now) = (ctx.me()?, ctx.caller.key, ctx.now);
-        let id = ctx.channel(&self.channel)?;
+        let id = peers::supergroup(ctx, &self.channel)?;
         let chat = ctx.world.chat_mut(id).ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
         let is_creator = chat.creator == me;
         let members: Vec<UserId> = chat.members.keys().copied().collect();
         let channel = chat.channel_mut().ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
-        let may = |message: &Message| is_creator || message.from == me;
+        let may = |message: &StoredMessage| is_creator || message.from == me;
         let gone = channel.messages.extract_if(.., |id, m| self.id.contains(id) && may(m));
         let messages: Vec<i32> = gone.map(|(id, _)| id).collect();
         let pts_count = count(messages.len());
@@ -186,26 +198,28 @@ impl Handle for functions::channels::DeleteMessages {
         let update =
             types::UpdateDeleteChannelMessages { channel_id: id.0, messages, pts, pts_count };
         for viewer in members {
-            let view = View { world: ctx.world, viewer };
+            let view = WorldView { world: ctx.world, viewer };
             let update = enums::Update::DeleteChannelMessages(update.clone());
             let updates = view.updates(vec![update], &[Peer::Channel(id)], now);
-            let to = Audience::Account { user: viewer, except: Some(key) };
-            ctx.pushes.push(Push { to, updates });
+            let to = PushTarget::Account { user: viewer, except: Some(key) };
+            ctx.pushes.push(UpdatePush { to, updates });
         }
         let affected = types::messages::AffectedMessages { pts, pts_count };
         Ok(enums::messages::AffectedMessages::Messages(affected))
     }
 }
 
-/// Deletes messages of the caller's mailbox; the mailbox's number after it, and by how much it has
-/// moved.
-fn delete(ctx: &mut Ctx<'_>, wanted: impl Fn(&Message) -> bool) -> Result<(i32, i32), RpcError> {
+/// Deletes messages of the caller's mailbox; returns its new `pts`, and by how much it has grown.
+fn delete(
+    ctx: &mut CallContext<'_>,
+    wanted: impl Fn(&StoredMessage) -> bool,
+) -> Result<(i32, i32), RpcError> {
     let mailbox = &mut ctx.account()?.mailbox;
     let messages = mailbox.remove(wanted);
     let (pts, pts_count) = (mailbox.pts, count(messages.len()));
     if 0 < pts_count {
         let update = types::UpdateDeleteMessages { messages, pts, pts_count };
-        ctx.tell_others(enums::Update::DeleteMessages(update), &[])?;
+        notify::push_to_others(ctx, enums::Update::DeleteMessages(update), &[])?;
     }
     Ok((pts, pts_count))
 }
@@ -217,8 +231,8 @@ fn ids(wanted: &[enums::InputMessage]) -> impl Iterator<Item = i32> {
     })
 }
 
-/// The messages of a dialog, by number.
-fn history<'a>(view: &'a View<'_>, peer: Peer) -> Option<&'a BTreeMap<i32, Message>> {
+/// The messages of a dialog, by id.
+fn history<'a>(view: &'a WorldView<'_>, peer: Peer) -> Option<&'a BTreeMap<i32, StoredMessage>> {
     match peer {
         Peer::Channel(chat) => Some(&view.world.chat(chat)?.channel()?.messages),
         Peer::User(_) | Peer::Group(_) => {
@@ -228,9 +242,9 @@ fn history<'a>(view: &'a View<'_>, peer: Peer) -> Option<&'a BTreeMap<i32, Messa
 }
 
 fn answer(
-    view: &View<'_>,
+    view: &WorldView<'_>,
     peer: Peer,
-    page: Vec<&Message>,
+    page: Vec<&StoredMessage>,
     total: usize,
 ) -> enums::messages::Messages {
     let users = view.users(describe::users_in(page.iter().copied()));

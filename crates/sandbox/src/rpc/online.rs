@@ -1,19 +1,19 @@
-//! What clients ask for once their user is online (option `online` of `TDLib`): real objects, with
-//! nothing in them.
+//! Methods that clients call once their user is online (TDLib's option `online`); the answers are
+//! valid but empty.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 
-/// Methods whose answer is always the same, and the table of them.
+/// Implements methods with a constant answer, and their table.
 macro_rules! constant {
     ($($method:ty => $answer:expr,)+) => {
-        pub(super) const METHODS: &[Entry] = &[
-            Entry::of::<functions::payments::GetStarsTransactions>(),
-            $(Entry::of::<$method>()),+
+        pub(super) const METHODS: &[MethodEntry] = &[
+            MethodEntry::of::<functions::payments::GetStarsTransactions>(),
+            $(MethodEntry::of::<$method>()),+
         ];
-        $(impl Handle for $method {
-            fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+        $(impl MethodHandler for $method {
+            fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
                 Ok($answer)
             }
         })+
@@ -135,8 +135,8 @@ fn auto_save() -> enums::account::AutoSaveSettings {
     })
 }
 
-impl Handle for functions::payments::GetStarsTransactions {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::payments::GetStarsTransactions {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let balance = if self.ton {
             enums::StarsAmount::StarsTonAmount(types::StarsTonAmount { amount: 0 })
         } else {
@@ -160,7 +160,7 @@ fn stories() -> enums::stories::AllStories {
     enums::stories::AllStories::Stories(types::stories::AllStories {
         has_more: false,
         count: 0,
-        // Clients take an empty one for an error.
+        // Clients treat an empty state as an error.
         state: "1".to_owned(),
         peer_stories: Vec::new(),
         chats: Vec::new(),

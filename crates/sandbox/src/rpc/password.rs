@@ -2,20 +2,20 @@
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, login};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, login};
 use crate::crypto::{PRIME_GENERATOR, prime_bytes, random};
 use crate::model::{Account, PasswordError};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetPassword>(),
-    Entry::of::<functions::auth::CheckPassword>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetPassword>(),
+    MethodEntry::of::<functions::auth::CheckPassword>(),
 ];
 
-impl Handle for functions::account::GetPassword {
-    /// Also for a client that owes the password, which is not logged in yet.
+impl MethodHandler for functions::account::GetPassword {
+    /// Also for a client that still needs the password.
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let password = subject(ctx)?.password.as_mut();
         let challenge = password.map(|password| (password.challenge(), password.clone()));
         let (id, b, password) = match challenge {
@@ -31,7 +31,7 @@ impl Handle for functions::account::GetPassword {
             srp_id: id,
             hint: password.map(|password| password.hint),
             email_unconfirmed_pattern: None,
-            // What a client would use for a new password; it adds to the first salt.
+            // For a new password; the client extends the first salt.
             new_algo: algorithm(random::<8>().to_vec(), random::<16>().to_vec()),
             new_secure_algo: enums::SecurePasswordKdfAlgo::Pbkdf2Hmacsha512iter100000(
                 types::SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000 {
@@ -45,10 +45,10 @@ impl Handle for functions::account::GetPassword {
     }
 }
 
-impl Handle for functions::auth::CheckPassword {
+impl MethodHandler for functions::auth::CheckPassword {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = ctx.caller.key;
         let account = ctx.world.awaiting_password(key);
         let account = account.ok_or(RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))?;
@@ -64,12 +64,12 @@ impl Handle for functions::auth::CheckPassword {
             PasswordError::StaleChallenge => RpcError::bad_request("SRP_ID_INVALID"),
             PasswordError::Wrong => RpcError::bad_request("PASSWORD_HASH_INVALID"),
         })?;
-        login::welcome(ctx, user)
+        login::log_in(ctx, user)
     }
 }
 
-/// The account whose password is meant: the caller's own, or the one it wants to log in to.
-fn subject<'a>(ctx: &'a mut Ctx<'_>) -> Result<&'a mut Account, RpcError> {
+/// The account whose password is requested: the caller's own, or the one it is logging in to.
+fn subject<'a>(ctx: &'a mut CallContext<'_>) -> Result<&'a mut Account, RpcError> {
     let key = ctx.caller.key;
     if ctx.world.awaiting_password(key).is_some() {
         let account = ctx.world.awaiting_password(key);

@@ -1,57 +1,35 @@
-//! Who may see what: rules per key, and the settings that are one object.
+//! Privacy: rules per key, and the global settings.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, View};
-use crate::model::{
-    Account, Chat, ChatId, GlobalPrivacy, News, Peer, PrivacyKey, PrivacyRule, UserId,
-};
+use super::privacy_rules::{chats_of, describe, find, understand, users_of};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, notify};
+use crate::model::{AccountChange, GlobalPrivacy};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetGlobalPrivacySettings>(),
-    Entry::of::<functions::account::GetPrivacy>(),
-    Entry::of::<functions::account::SetGlobalPrivacySettings>(),
-    Entry::of::<functions::account::SetPrivacy>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetGlobalPrivacySettings>(),
+    MethodEntry::of::<functions::account::GetPrivacy>(),
+    MethodEntry::of::<functions::account::SetGlobalPrivacySettings>(),
+    MethodEntry::of::<functions::account::SetPrivacy>(),
 ];
 
-/// The most users that the rules of one key name.
+/// Maximum number of users in the rules of one key.
 const MAX_USERS: usize = 1000;
-/// The most groups that the rules of one key name.
+/// Maximum number of groups in the rules of one key.
 const MAX_CHATS: usize = 20;
-/// The highest price of a message, Telegram Stars.
+/// Maximum price of a message in Telegram Stars.
 pub(super) const MAX_MESSAGE_PRICE: i64 = 10_000;
 
-/// Every key as a call names it, as the model does, and as an answer does.
-const KEYS: [(enums::InputPrivacyKey, PrivacyKey, enums::PrivacyKey); 14] = {
-    use enums::{InputPrivacyKey as Input, PrivacyKey as Output};
-    [
-        (Input::StatusTimestamp, PrivacyKey::StatusTimestamp, Output::StatusTimestamp),
-        (Input::ChatInvite, PrivacyKey::ChatInvite, Output::ChatInvite),
-        (Input::PhoneCall, PrivacyKey::PhoneCall, Output::PhoneCall),
-        (Input::PhoneP2P, PrivacyKey::PhoneP2P, Output::PhoneP2P),
-        (Input::Forwards, PrivacyKey::Forwards, Output::Forwards),
-        (Input::ProfilePhoto, PrivacyKey::ProfilePhoto, Output::ProfilePhoto),
-        (Input::PhoneNumber, PrivacyKey::PhoneNumber, Output::PhoneNumber),
-        (Input::AddedByPhone, PrivacyKey::AddedByPhone, Output::AddedByPhone),
-        (Input::VoiceMessages, PrivacyKey::VoiceMessages, Output::VoiceMessages),
-        (Input::About, PrivacyKey::About, Output::About),
-        (Input::Birthday, PrivacyKey::Birthday, Output::Birthday),
-        (Input::StarGiftsAutoSave, PrivacyKey::StarGiftsAutoSave, Output::StarGiftsAutoSave),
-        (Input::NoPaidMessages, PrivacyKey::NoPaidMessages, Output::NoPaidMessages),
-        (Input::SavedMusic, PrivacyKey::SavedMusic, Output::SavedMusic),
-    ]
-};
-
-impl Handle for functions::account::GetPrivacy {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetPrivacy {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = find(&self.key)?;
         let rules = ctx.account()?.privacy.rules(key);
         describe(ctx, &rules)
     }
 }
 
-impl Handle for functions::account::SetPrivacy {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::SetPrivacy {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = find(&self.key)?;
         let mut rules = Vec::new();
         for rule in &self.rules {
@@ -65,19 +43,19 @@ impl Handle for functions::account::SetPrivacy {
         let privacy = &mut ctx.account()?.privacy;
         privacy.set(key, rules);
         let rules = privacy.rules(key);
-        ctx.tell(News::Privacy(key))?;
+        notify::record_change(ctx, AccountChange::Privacy(key))?;
         describe(ctx, &rules)
     }
 }
 
-impl Handle for functions::account::GetGlobalPrivacySettings {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(global(ctx.account()?.global_privacy))
     }
 }
 
-impl Handle for functions::account::SetGlobalPrivacySettings {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::SetGlobalPrivacySettings {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let enums::GlobalPrivacySettings::Settings(wanted) = self.settings;
         let price = wanted.noncontact_peers_paid_stars.unwrap_or(0);
         if !(0..=MAX_MESSAGE_PRICE).contains(&price) {
@@ -102,130 +80,6 @@ impl Handle for functions::account::SetGlobalPrivacySettings {
         };
         Ok(global(account.global_privacy))
     }
-}
-
-fn find(wanted: &enums::InputPrivacyKey) -> Result<PrivacyKey, RpcError> {
-    let found = KEYS.into_iter().find(|(input, ..)| input == wanted);
-    found.map(|(_, key, _)| key).ok_or(RpcError::bad_request("PRIVACY_KEY_INVALID"))
-}
-
-/// The news of a key's rules, with whom they name.
-pub(super) fn update(
-    view: &View<'_>,
-    account: &Account,
-    key: PrivacyKey,
-) -> (enums::Update, Vec<Peer>) {
-    let rules = account.privacy.rules(key);
-    let users = rules.iter().flat_map(users_of).copied().map(Peer::User);
-    let chats = rules.iter().flat_map(chats_of).filter_map(|id| view.world.chat(*id));
-    let named = users.chain(chats.map(Chat::peer)).collect();
-    let name = KEYS.into_iter().find(|(_, known, _)| *known == key).map(|(.., name)| name);
-    let key = name.unwrap_or(enums::PrivacyKey::StatusTimestamp);
-    let update = types::UpdatePrivacy { key, rules: output(&rules) };
-    (enums::Update::Privacy(update), named)
-}
-
-/// A rule as the model has it. Users and groups that the caller cannot name are left out, as
-/// Telegram does, and a rule that is left without any with them.
-fn understand(
-    ctx: &mut Ctx<'_>,
-    rule: &enums::InputPrivacyRule,
-) -> Result<Option<PrivacyRule>, RpcError> {
-    use enums::InputPrivacyRule as Input;
-    Ok(match rule {
-        Input::InputPrivacyValueAllowAll => Some(PrivacyRule::AllowAll),
-        Input::InputPrivacyValueAllowContacts => Some(PrivacyRule::AllowContacts),
-        Input::InputPrivacyValueAllowPremium => Some(PrivacyRule::AllowPremium),
-        Input::InputPrivacyValueAllowBots => Some(PrivacyRule::AllowBots),
-        Input::InputPrivacyValueDisallowAll => Some(PrivacyRule::RestrictAll),
-        Input::InputPrivacyValueDisallowContacts => Some(PrivacyRule::RestrictContacts),
-        Input::InputPrivacyValueDisallowBots => Some(PrivacyRule::RestrictBots),
-        Input::InputPrivacyValueAllowCloseFriends => {
-            return Err(RpcError::bad_request("PRIVACY_VALUE_INVALID"));
-        }
-        Input::InputPrivacyValueAllowUsers(rule) => Some(known_users(ctx, &rule.users))
-            .filter(|users| !users.is_empty())
-            .map(PrivacyRule::AllowUsers),
-        Input::InputPrivacyValueDisallowUsers(rule) => Some(known_users(ctx, &rule.users))
-            .filter(|users| !users.is_empty())
-            .map(PrivacyRule::RestrictUsers),
-        Input::InputPrivacyValueAllowChatParticipants(rule) => Some(known_chats(ctx, &rule.chats)?)
-            .filter(|chats| !chats.is_empty())
-            .map(PrivacyRule::AllowChats),
-        Input::InputPrivacyValueDisallowChatParticipants(rule) => {
-            Some(known_chats(ctx, &rule.chats)?)
-                .filter(|chats| !chats.is_empty())
-                .map(PrivacyRule::RestrictChats)
-        }
-    })
-}
-
-fn known_users(ctx: &mut Ctx<'_>, users: &[enums::InputUser]) -> Vec<UserId> {
-    users.iter().filter_map(|user| ctx.user(user).ok()).collect()
-}
-
-fn known_chats(ctx: &mut Ctx<'_>, chats: &[i64]) -> Result<Vec<ChatId>, RpcError> {
-    let me = ctx.me()?;
-    let known = |id: &ChatId| ctx.world.chat(*id).is_some_and(|chat| chat.has(me));
-    Ok(chats.iter().map(|id| ChatId(*id)).filter(known).collect())
-}
-
-fn users_of(rule: &PrivacyRule) -> &[UserId] {
-    match rule {
-        PrivacyRule::AllowUsers(users) | PrivacyRule::RestrictUsers(users) => users,
-        _ => &[],
-    }
-}
-
-fn chats_of(rule: &PrivacyRule) -> &[ChatId] {
-    match rule {
-        PrivacyRule::AllowChats(chats) | PrivacyRule::RestrictChats(chats) => chats,
-        _ => &[],
-    }
-}
-
-fn describe(
-    ctx: &mut Ctx<'_>,
-    rules: &[PrivacyRule],
-) -> Result<enums::account::PrivacyRules, RpcError> {
-    let view = ctx.view()?;
-    Ok(enums::account::PrivacyRules::Rules(types::account::PrivacyRules {
-        rules: output(rules),
-        chats: view.chats(rules.iter().flat_map(chats_of).copied()),
-        users: view.users(rules.iter().flat_map(users_of).copied()),
-    }))
-}
-
-fn output(rules: &[PrivacyRule]) -> Vec<enums::PrivacyRule> {
-    use enums::PrivacyRule as Output;
-    let users = |users: &[UserId]| users.iter().map(|user| user.0).collect();
-    let chats = |chats: &[ChatId]| chats.iter().map(|chat| chat.0).collect();
-    let describe =
-        |rule: &PrivacyRule| match rule {
-            PrivacyRule::AllowAll => Output::PrivacyValueAllowAll,
-            PrivacyRule::AllowContacts => Output::PrivacyValueAllowContacts,
-            PrivacyRule::AllowCloseFriends => Output::PrivacyValueAllowCloseFriends,
-            PrivacyRule::AllowPremium => Output::PrivacyValueAllowPremium,
-            PrivacyRule::AllowBots => Output::PrivacyValueAllowBots,
-            PrivacyRule::RestrictAll => Output::PrivacyValueDisallowAll,
-            PrivacyRule::RestrictContacts => Output::PrivacyValueDisallowContacts,
-            PrivacyRule::RestrictBots => Output::PrivacyValueDisallowBots,
-            PrivacyRule::AllowUsers(ids) => {
-                Output::PrivacyValueAllowUsers(types::PrivacyValueAllowUsers { users: users(ids) })
-            }
-            PrivacyRule::RestrictUsers(ids) => {
-                Output::PrivacyValueDisallowUsers(types::PrivacyValueDisallowUsers {
-                    users: users(ids),
-                })
-            }
-            PrivacyRule::AllowChats(ids) => Output::PrivacyValueAllowChatParticipants(
-                types::PrivacyValueAllowChatParticipants { chats: chats(ids) },
-            ),
-            PrivacyRule::RestrictChats(ids) => Output::PrivacyValueDisallowChatParticipants(
-                types::PrivacyValueDisallowChatParticipants { chats: chats(ids) },
-            ),
-        };
-    rules.iter().map(describe).collect()
 }
 
 fn global(settings: GlobalPrivacy) -> enums::GlobalPrivacySettings {

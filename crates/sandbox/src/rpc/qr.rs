@@ -1,23 +1,23 @@
-//! Logging in by a QR code that another device of the account scans.
+//! Login by a QR code that another device of the account scans.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, Push, RpcError, login, sessions};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, UpdatePush, login, sessions};
 use crate::keys::KeyId;
-use crate::model::{Audience, Device, LoginSession};
+use crate::model::{DeviceInfo, LoginSession, PushTarget};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::auth::AcceptLoginToken>(),
-    Entry::of::<functions::auth::ExportLoginToken>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::auth::AcceptLoginToken>(),
+    MethodEntry::of::<functions::auth::ExportLoginToken>(),
 ];
 
-impl Handle for functions::auth::ExportLoginToken {
+impl MethodHandler for functions::auth::ExportLoginToken {
     const NEEDS_LOGIN: bool = false;
 
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (key, now) = (ctx.caller.key, ctx.now);
         if let Some(user) = ctx.world.login_tokens.take_accepted(key) {
-            let authorization = login::admit(ctx, user)?;
+            let authorization = login::request_password_or_log_in(ctx, user)?;
             let success = types::auth::LoginTokenSuccess { authorization };
             return Ok(enums::auth::LoginToken::Success(success));
         }
@@ -26,21 +26,21 @@ impl Handle for functions::auth::ExportLoginToken {
     }
 }
 
-impl Handle for functions::auth::AcceptLoginToken {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::auth::AcceptLoginToken {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (me, now, caller) = (ctx.me()?, ctx.now, ctx.caller.key);
         let key = ctx.world.login_tokens.accept(&self.token, me, now);
         let key = key.ok_or(RpcError::bad_request("AUTH_TOKEN_EXPIRED"))?;
         ctx.pushes.push(scanned(key, now));
-        // The session is there once its client has asked again; this is what it will be.
-        let session = LoginSession::new(Some(key), Device::default(), now);
+        // The session is created when its client asks again; this is a preview of it.
+        let session = LoginSession::new(Some(key), DeviceInfo::default(), now);
         Ok(sessions::describe(&session, caller))
     }
 }
 
-/// Tells the client with this key to ask again: its QR code was scanned.
-pub(crate) fn scanned(key: KeyId, date: i32) -> Push {
+/// The update that makes the client ask again: its QR code was scanned.
+pub(crate) fn scanned(key: KeyId, date: i32) -> UpdatePush {
     let update = enums::Update::LoginToken;
     let updates = enums::Updates::UpdateShort(types::UpdateShort { update, date });
-    Push { to: Audience::Key(key), updates }
+    UpdatePush { to: PushTarget::Key(key), updates }
 }

@@ -1,25 +1,25 @@
-//! Where an account is logged in.
+//! The sessions of an account.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, Push, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, UpdatePush, notify};
 use crate::keys::KeyId;
-use crate::model::{Account, Audience, LoginSession, News};
+use crate::model::{Account, AccountChange, LoginSession, PushTarget};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::ChangeAuthorizationSettings>(),
-    Entry::of::<functions::account::GetAuthorizations>(),
-    Entry::of::<functions::account::ResetAuthorization>(),
-    Entry::of::<functions::account::SetAuthorizationTtl>(),
-    Entry::of::<functions::auth::ResetAuthorizations>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::ChangeAuthorizationSettings>(),
+    MethodEntry::of::<functions::account::GetAuthorizations>(),
+    MethodEntry::of::<functions::account::ResetAuthorization>(),
+    MethodEntry::of::<functions::account::SetAuthorizationTtl>(),
+    MethodEntry::of::<functions::auth::ResetAuthorizations>(),
 ];
 
 const HASH_INVALID: RpcError = RpcError::bad_request("HASH_INVALID");
-/// Days a session may be unused, at most.
+/// Maximum days that a session may be unused.
 const MAX_TTL_DAYS: i32 = 366;
 
-impl Handle for functions::account::GetAuthorizations {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetAuthorizations {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = ctx.caller.key;
         let account = ctx.account()?;
         let authorizations = account.sessions.iter().map(|session| describe(session, key));
@@ -31,8 +31,8 @@ impl Handle for functions::account::GetAuthorizations {
     }
 }
 
-impl Handle for functions::account::ResetAuthorization {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::ResetAuthorization {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         check_age(ctx)?;
         let own = Some(ctx.caller.key);
         match end(ctx, |session| session.hash == self.hash && session.key != own)? {
@@ -42,8 +42,8 @@ impl Handle for functions::account::ResetAuthorization {
     }
 }
 
-impl Handle for functions::auth::ResetAuthorizations {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::auth::ResetAuthorizations {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         check_age(ctx)?;
         let own = Some(ctx.caller.key);
         end(ctx, |session| session.key != own)?;
@@ -51,8 +51,8 @@ impl Handle for functions::auth::ResetAuthorizations {
     }
 }
 
-impl Handle for functions::account::ChangeAuthorizationSettings {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::ChangeAuthorizationSettings {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let key = ctx.caller.key;
         let session = named(ctx.account()?, self.hash, key).ok_or(HASH_INVALID)?;
         if let Some(disabled) = self.call_requests_disabled {
@@ -64,14 +64,14 @@ impl Handle for functions::account::ChangeAuthorizationSettings {
         if self.confirmed && session.unconfirmed {
             session.unconfirmed = false;
             let hash = session.hash;
-            ctx.tell(News::Session(hash))?;
+            notify::record_change(ctx, AccountChange::Session(hash))?;
         }
         Ok(true)
     }
 }
 
-impl Handle for functions::account::SetAuthorizationTtl {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::SetAuthorizationTtl {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         if !(1..=MAX_TTL_DAYS).contains(&self.authorization_ttl_days) {
             return Err(RpcError::bad_request("TTL_DAYS_INVALID"));
         }
@@ -80,8 +80,8 @@ impl Handle for functions::account::SetAuthorizationTtl {
     }
 }
 
-/// Telegram may refuse that a session that has just logged in ends the others.
-fn check_age(ctx: &mut Ctx<'_>) -> Result<(), RpcError> {
+/// Refuses to end other sessions from a session that is too new, as Telegram may.
+fn check_age(ctx: &mut CallContext<'_>) -> Result<(), RpcError> {
     let (key, now) = (ctx.caller.key, ctx.now);
     let account = ctx.account()?;
     let needed = account.fresh_session_s;
@@ -92,27 +92,30 @@ fn check_age(ctx: &mut Ctx<'_>) -> Result<(), RpcError> {
     Ok(())
 }
 
-/// Ends sessions; their clients are told to ask, and learn then that they are logged out.
-fn end(ctx: &mut Ctx<'_>, which: impl Fn(&LoginSession) -> bool) -> Result<usize, RpcError> {
+/// Ends sessions; their clients are made to request updates, and then get the error.
+fn end(
+    ctx: &mut CallContext<'_>,
+    which: impl Fn(&LoginSession) -> bool,
+) -> Result<usize, RpcError> {
     let account = ctx.account()?;
     let user = account.user;
-    let doomed = account.sessions.iter().filter(|session| which(session));
+    let ending = account.sessions.iter().filter(|session| which(session));
     let unconfirmed: Vec<i64> =
-        doomed.filter(|session| session.unconfirmed).map(|session| session.hash).collect();
+        ending.filter(|session| session.unconfirmed).map(|session| session.hash).collect();
     let ended = ctx.world.revoke(user, which);
     ctx.pushes.extend(ended.iter().flatten().map(|key| log_out(*key)));
     for hash in unconfirmed {
-        ctx.tell(News::Session(hash))?;
+        notify::record_change(ctx, AccountChange::Session(hash))?;
     }
     Ok(ended.len())
 }
 
-/// What makes a client find out that its session is no more.
-pub(crate) fn log_out(key: KeyId) -> Push {
-    Push { to: Audience::Key(key), updates: enums::Updates::TooLong }
+/// The update that makes a client notice that its session has ended.
+pub(crate) fn log_out(key: KeyId) -> UpdatePush {
+    UpdatePush { to: PushTarget::Key(key), updates: enums::Updates::TooLong }
 }
 
-/// The session that a call means; 0 is the caller's own.
+/// The session of a call; 0 is the caller's own.
 fn named(account: &mut Account, hash: i64, key: KeyId) -> Option<&mut LoginSession> {
     match hash {
         0 => account.session_of(key),
@@ -130,7 +133,7 @@ pub(super) fn describe(session: &LoginSession, caller: KeyId) -> enums::Authoriz
         encrypted_requests_disabled: !session.accepts_secret_chats,
         call_requests_disabled: !session.accepts_calls,
         unconfirmed: session.unconfirmed && !current,
-        // A client knows its own session by this number.
+        // For a client, the id of its own session is 0.
         hash: if current { 0 } else { session.hash },
         device_model: device.model,
         platform: device.platform,

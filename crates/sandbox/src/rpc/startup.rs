@@ -1,39 +1,39 @@
-//! What clients ask for right after a login and do without: real objects, with nothing in them.
+//! Methods that clients call right after a login; the answers are valid but empty.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, blank};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, defaults};
 use crate::model::access_hash;
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetChatThemes>(),
-    Entry::of::<functions::account::GetContentSettings>(),
-    Entry::of::<functions::account::GetNotifySettings>(),
-    Entry::of::<functions::account::GetReactionsNotifySettings>(),
-    Entry::of::<functions::account::GetSavedMusicIds>(),
-    Entry::of::<functions::account::UpdateStatus>(),
-    Entry::of::<functions::help::GetPeerColors>(),
-    Entry::of::<functions::help::GetPeerProfileColors>(),
-    Entry::of::<functions::help::GetPromoData>(),
-    Entry::of::<functions::help::GetTermsOfServiceUpdate>(),
-    Entry::of::<functions::messages::GetAttachMenuBots>(),
-    Entry::of::<functions::messages::GetAvailableEffects>(),
-    Entry::of::<functions::messages::GetAvailableReactions>(),
-    Entry::of::<functions::messages::GetDialogFilters>(),
-    Entry::of::<functions::messages::GetStickerSet>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetChatThemes>(),
+    MethodEntry::of::<functions::account::GetContentSettings>(),
+    MethodEntry::of::<functions::account::GetNotifySettings>(),
+    MethodEntry::of::<functions::account::GetReactionsNotifySettings>(),
+    MethodEntry::of::<functions::account::GetSavedMusicIds>(),
+    MethodEntry::of::<functions::account::UpdateStatus>(),
+    MethodEntry::of::<functions::help::GetPeerColors>(),
+    MethodEntry::of::<functions::help::GetPeerProfileColors>(),
+    MethodEntry::of::<functions::help::GetPromoData>(),
+    MethodEntry::of::<functions::help::GetTermsOfServiceUpdate>(),
+    MethodEntry::of::<functions::messages::GetAttachMenuBots>(),
+    MethodEntry::of::<functions::messages::GetAvailableEffects>(),
+    MethodEntry::of::<functions::messages::GetAvailableReactions>(),
+    MethodEntry::of::<functions::messages::GetDialogFilters>(),
+    MethodEntry::of::<functions::messages::GetStickerSet>(),
 ];
 
-/// Seconds until a client asks again for what there is none of.
+/// Seconds until a client asks again after an empty answer.
 const NOTHING_LIFE: i32 = 86_400;
 
-impl Handle for functions::account::GetNotifySettings {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        Ok(blank::notify_settings())
+impl MethodHandler for functions::account::GetNotifySettings {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        Ok(defaults::notify_settings())
     }
 }
 
-impl Handle for functions::account::GetReactionsNotifySettings {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetReactionsNotifySettings {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::ReactionsNotifySettings::Settings(types::ReactionsNotifySettings {
             messages_notify_from: None,
             stories_notify_from: None,
@@ -43,15 +43,15 @@ impl Handle for functions::account::GetReactionsNotifySettings {
     }
 }
 
-impl Handle for functions::account::GetChatThemes {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetChatThemes {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let none = types::account::Themes { hash: 0, themes: Vec::new() };
         Ok(enums::account::Themes::Themes(none))
     }
 }
 
-impl Handle for functions::account::GetContentSettings {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetContentSettings {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::account::ContentSettings::Settings(types::account::ContentSettings {
             sensitive_enabled: false,
             sensitive_can_change: false,
@@ -59,27 +59,27 @@ impl Handle for functions::account::GetContentSettings {
     }
 }
 
-impl Handle for functions::account::GetSavedMusicIds {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetSavedMusicIds {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let none = types::account::SavedMusicIds { ids: Vec::new() };
         Ok(enums::account::SavedMusicIds::Ids(none))
     }
 }
 
-impl Handle for functions::account::UpdateStatus {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::UpdateStatus {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(true)
     }
 }
 
-impl Handle for functions::help::GetPeerColors {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::help::GetPeerColors {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(no_colors())
     }
 }
 
-impl Handle for functions::help::GetPeerProfileColors {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::help::GetPeerProfileColors {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(no_colors())
     }
 }
@@ -88,30 +88,30 @@ fn no_colors() -> enums::help::PeerColors {
     enums::help::PeerColors::Colors(types::help::PeerColors { hash: 0, colors: Vec::new() })
 }
 
-impl Handle for functions::help::GetPromoData {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::help::GetPromoData {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let expires = ctx.now.saturating_add(NOTHING_LIFE);
         Ok(enums::help::PromoData::Empty(types::help::PromoDataEmpty { expires }))
     }
 }
 
-impl Handle for functions::help::GetTermsOfServiceUpdate {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::help::GetTermsOfServiceUpdate {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let expires = ctx.now.saturating_add(NOTHING_LIFE);
         let none = types::help::TermsOfServiceUpdateEmpty { expires };
         Ok(enums::help::TermsOfServiceUpdate::Empty(none))
     }
 }
 
-impl Handle for functions::messages::GetAttachMenuBots {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetAttachMenuBots {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let none = types::AttachMenuBots { hash: 0, bots: Vec::new(), users: Vec::new() };
         Ok(enums::AttachMenuBots::Bots(none))
     }
 }
 
-impl Handle for functions::messages::GetAvailableEffects {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetAvailableEffects {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         Ok(enums::messages::AvailableEffects::Effects(types::messages::AvailableEffects {
             hash: 0,
             effects: Vec::new(),
@@ -120,25 +120,25 @@ impl Handle for functions::messages::GetAvailableEffects {
     }
 }
 
-impl Handle for functions::messages::GetAvailableReactions {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetAvailableReactions {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let none = types::messages::AvailableReactions { hash: 0, reactions: Vec::new() };
         Ok(enums::messages::AvailableReactions::Reactions(none))
     }
 }
 
-impl Handle for functions::messages::GetDialogFilters {
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        // Clients take a list without the chat list itself for an error.
+impl MethodHandler for functions::messages::GetDialogFilters {
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        // Clients treat a list without the main chat list as an error.
         let filters = vec![enums::DialogFilter::Default];
         let filters = types::messages::DialogFilters { tags_enabled: false, filters };
         Ok(enums::messages::DialogFilters::Filters(filters))
     }
 }
 
-impl Handle for functions::messages::GetStickerSet {
-    /// The sets that clients use by themselves are there, and empty; nobody has made others.
-    fn handle(self, _: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::messages::GetStickerSet {
+    /// The sets that clients use internally exist and are empty; there are no others.
+    fn handle(self, _: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         use enums::InputStickerSet as Input;
         let (id, name, emojis) = match self.stickerset {
             Input::AnimatedEmoji => (1, "AnimatedEmojies".to_owned(), false),

@@ -1,36 +1,36 @@
-//! What a client has missed.
+//! Differences: the updates that a client has missed.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, describe, news};
-use crate::model::{Change, Message, Peer, count};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, describe, notify, peers};
+use crate::model::{MailboxChange, Peer, StoredMessage, count};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::updates::GetChannelDifference>(),
-    Entry::of::<functions::updates::GetDifference>(),
-    Entry::of::<functions::updates::GetState>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::updates::GetChannelDifference>(),
+    MethodEntry::of::<functions::updates::GetDifference>(),
+    MethodEntry::of::<functions::updates::GetState>(),
 ];
 
-/// The number of the updates that have none of their own; the sandbox does not count them.
+/// The `seq` of updates without `pts`; the sandbox does not count them.
 const SEQ: i32 = 1;
-/// Seconds after which a client may ask a supergroup again whether it has missed anything.
+/// Seconds until a client may request a supergroup's difference again.
 const POLL_S: i32 = 60;
 
-impl Handle for functions::updates::GetState {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::updates::GetState {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         state(ctx)
     }
 }
 
-/// Where the caller's mailbox is now.
-pub(super) fn state(ctx: &mut Ctx<'_>) -> Result<enums::updates::State, RpcError> {
+/// The current state of the caller's mailbox.
+pub(super) fn state(ctx: &mut CallContext<'_>) -> Result<enums::updates::State, RpcError> {
     let (date, pts) = (ctx.now, ctx.account()?.mailbox.pts);
     let state = types::updates::State { pts, qts: 1, date, seq: SEQ, unread_count: 0 };
     Ok(enums::updates::State::State(state))
 }
 
-impl Handle for functions::updates::GetDifference {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::updates::GetDifference {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let (date, state) = (ctx.now, state(ctx)?);
         let view = ctx.view()?;
         let Some(account) = view.world.account(view.viewer) else {
@@ -41,20 +41,21 @@ impl Handle for functions::updates::GetDifference {
             let difference = types::updates::DifferenceTooLong { pts: mailbox.pts };
             return Ok(enums::updates::Difference::TooLong(difference));
         };
-        let (mut new, mut other_updates) = (Vec::<&Message>::new(), Vec::new());
+        let (mut new, mut other_updates) = (Vec::<&StoredMessage>::new(), Vec::new());
         let mut named: Vec<Peer> = Vec::new();
         for (pts, change) in changes {
             match change {
-                // One that has been deleted since is not told of.
-                Change::Arrived(id) => new.extend(mailbox.message(*id)),
-                Change::Deleted(ids) => {
+                // A message that has been deleted since is left out.
+                MailboxChange::Arrived(id) => new.extend(mailbox.message(*id)),
+                MailboxChange::Deleted(ids) => {
                     let (messages, pts_count) = (ids.clone(), count(ids.len()));
                     let deleted = types::UpdateDeleteMessages { messages, pts: *pts, pts_count };
                     other_updates.push(enums::Update::DeleteMessages(deleted));
                 }
             }
         }
-        for (update, peers) in account.news.since(self.date).filter_map(|n| news::update(&view, n))
+        for (update, peers) in
+            account.change_log.since(self.date).filter_map(|change| notify::update(&view, change))
         {
             other_updates.push(update);
             named.extend(peers);
@@ -75,14 +76,14 @@ impl Handle for functions::updates::GetDifference {
     }
 }
 
-impl Handle for functions::updates::GetChannelDifference {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.channel(&self.channel)?;
+impl MethodHandler for functions::updates::GetChannelDifference {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::supergroup(ctx, &self.channel)?;
         let limit = usize::try_from(self.limit).unwrap_or(0);
         let view = ctx.view()?;
         let channel = view.world.chat(id).and_then(|chat| chat.channel());
         let channel = channel.ok_or(RpcError::bad_request("CHANNEL_INVALID"))?;
-        let new: Vec<(i32, &Message)> = channel.since(self.pts).take(limit).collect();
+        let new: Vec<(i32, &StoredMessage)> = channel.since(self.pts).take(limit).collect();
         let (timeout, rest) = (Some(POLL_S), channel.since(self.pts).count() - new.len());
         let Some((last, _)) = new.last() else {
             let pts = channel.pts;

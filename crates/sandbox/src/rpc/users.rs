@@ -1,29 +1,30 @@
-//! Users one by one.
+//! Individual users.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError, blank};
-use crate::model::{BlockList, Peer, Reach, UserId, count};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError, defaults, peers};
+use crate::model::{BlockList, ContactRequirement, Peer, UserId, count};
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::users::GetFullUser>(),
-    Entry::of::<functions::users::GetRequirementsToContact>(),
-    Entry::of::<functions::users::GetSavedMusic>(),
-    Entry::of::<functions::users::GetUsers>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::users::GetFullUser>(),
+    MethodEntry::of::<functions::users::GetRequirementsToContact>(),
+    MethodEntry::of::<functions::users::GetSavedMusic>(),
+    MethodEntry::of::<functions::users::GetUsers>(),
 ];
 
-impl Handle for functions::users::GetUsers {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        // Those who cannot be had are left out: the rest is still an answer.
-        let known: Vec<UserId> = self.id.iter().filter_map(|user| ctx.user(user).ok()).collect();
+impl MethodHandler for functions::users::GetUsers {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        // Unknown users are left out.
+        let known: Vec<UserId> =
+            self.id.iter().filter_map(|user| peers::user(ctx, user).ok()).collect();
         let view = ctx.view()?;
         Ok(known.into_iter().map(|id| view.user(id)).collect())
     }
 }
 
-impl Handle for functions::users::GetFullUser {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        let id = ctx.user(&self.id)?;
+impl MethodHandler for functions::users::GetFullUser {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        let id = peers::user(ctx, &self.id)?;
         let blocks = &ctx.account()?.blocks;
         let blocked = blocks.has(BlockList::Main, Peer::User(id));
         let blocked_my_stories_from = blocks.has(BlockList::Stories, Peer::User(id));
@@ -32,7 +33,7 @@ impl Handle for functions::users::GetFullUser {
         let reach = needed(ctx, id)?;
         let hides_read_dates =
             ctx.world.account(id).is_some_and(|account| account.global_privacy.hide_read_marks);
-        let person = ctx.world.person(id).ok_or(RpcError::bad_request("USER_ID_INVALID"))?;
+        let person = ctx.world.user(id).ok_or(RpcError::bad_request("USER_ID_INVALID"))?;
         let full = types::UserFull {
             blocked,
             blocked_my_stories_from,
@@ -40,13 +41,13 @@ impl Handle for functions::users::GetFullUser {
             phone_calls_available: !person.bot,
             can_pin_message: true,
             common_chats_count: count(common),
-            contact_require_premium: reach == Reach::Premium,
+            contact_require_premium: reach == ContactRequirement::Premium,
             read_dates_private: id != me && hides_read_dates,
             send_paid_messages_stars: match reach {
-                Reach::Paid(stars) => Some(stars),
-                Reach::Anyone | Reach::Premium => None,
+                ContactRequirement::Paid(stars) => Some(stars),
+                ContactRequirement::Anyone | ContactRequirement::Premium => None,
             },
-            ..blank::user_full(id.0)
+            ..defaults::user_full(id.0)
         };
         let users = ctx.view()?.users([id]);
         Ok(enums::users::UserFull::Full(types::users::UserFull {
@@ -57,40 +58,45 @@ impl Handle for functions::users::GetFullUser {
     }
 }
 
-impl Handle for functions::users::GetRequirementsToContact {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::users::GetRequirementsToContact {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let mut requirements = Vec::new();
         for user in &self.id {
-            let id = ctx.user(user)?;
+            let id = peers::user(ctx, user)?;
             requirements.push(match needed(ctx, id)? {
-                Reach::Anyone => enums::RequirementToContact::Empty,
-                Reach::Premium => enums::RequirementToContact::Premium,
-                Reach::Paid(stars_amount) => enums::RequirementToContact::PaidMessages(
-                    types::RequirementToContactPaidMessages { stars_amount },
-                ),
+                ContactRequirement::Anyone => enums::RequirementToContact::Empty,
+                ContactRequirement::Premium => enums::RequirementToContact::Premium,
+                ContactRequirement::Paid(stars_amount) => {
+                    enums::RequirementToContact::PaidMessages(
+                        types::RequirementToContactPaidMessages { stars_amount },
+                    )
+                }
             });
         }
         Ok(requirements)
     }
 }
 
-impl Handle for functions::users::GetSavedMusic {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
-        ctx.user(&self.id)?;
+impl MethodHandler for functions::users::GetSavedMusic {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
+        peers::user(ctx, &self.id)?;
         let none = types::users::SavedMusic { count: 0, documents: Vec::new() };
         Ok(enums::users::SavedMusic::Music(none))
     }
 }
 
-/// What the caller needs to write to `id`: nothing more if they are a contact of theirs, have
-/// written before, or are Premium where that is what is asked.
-pub(super) fn needed(ctx: &mut Ctx<'_>, id: UserId) -> Result<Reach, RpcError> {
+/// What the caller needs to write to `id`: nothing if it is their contact, if they have written
+/// before, or if they require Premium and the caller has it.
+pub(super) fn needed(
+    ctx: &mut CallContext<'_>,
+    id: UserId,
+) -> Result<ContactRequirement, RpcError> {
     let me = ctx.me()?;
     let wrote = ctx.account()?.mailbox.dialogs.get(&Peer::User(id));
     let wrote = wrote.is_some_and(|dialog| dialog.messages.values().any(|m| m.from == id));
     let knows_me = ctx.world.account(id).is_some_and(|account| account.contacts.contains_key(&me));
-    let premium = ctx.world.person(me).is_some_and(|person| person.premium);
+    let premium = ctx.world.user(me).is_some_and(|person| person.premium);
     let reach = ctx.world.reach(id);
-    let free = id == me || wrote || knows_me || (premium && reach == Reach::Premium);
-    Ok(if free { Reach::Anyone } else { reach })
+    let free = id == me || wrote || knows_me || (premium && reach == ContactRequirement::Premium);
+    Ok(if free { ContactRequirement::Anyone } else { reach })
 }

@@ -1,18 +1,18 @@
-//! Sites an account has logged in to.
+//! Websites that an account has logged in to.
 
 use grammers_tl_types::{enums, functions, types};
 
-use super::{Ctx, Entry, Handle, RpcError};
+use super::{CallContext, MethodEntry, MethodHandler, RpcError};
 use crate::model::Website;
 
-pub(super) const METHODS: &[Entry] = &[
-    Entry::of::<functions::account::GetWebAuthorizations>(),
-    Entry::of::<functions::account::ResetWebAuthorization>(),
-    Entry::of::<functions::account::ResetWebAuthorizations>(),
+pub(super) const METHODS: &[MethodEntry] = &[
+    MethodEntry::of::<functions::account::GetWebAuthorizations>(),
+    MethodEntry::of::<functions::account::ResetWebAuthorization>(),
+    MethodEntry::of::<functions::account::ResetWebAuthorizations>(),
 ];
 
-impl Handle for functions::account::GetWebAuthorizations {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::GetWebAuthorizations {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let websites = ctx.account()?.websites.clone();
         let users = ctx.view()?.users(websites.iter().map(|site| site.bot));
         let authorizations = websites.into_iter().map(describe).collect();
@@ -21,8 +21,8 @@ impl Handle for functions::account::GetWebAuthorizations {
     }
 }
 
-impl Handle for functions::account::ResetWebAuthorization {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::ResetWebAuthorization {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         let websites = &mut ctx.account()?.websites;
         match websites.iter().position(|site| site.hash == self.hash) {
             None => Err(RpcError::bad_request("HASH_INVALID")),
@@ -34,8 +34,8 @@ impl Handle for functions::account::ResetWebAuthorization {
     }
 }
 
-impl Handle for functions::account::ResetWebAuthorizations {
-    fn handle(self, ctx: &mut Ctx<'_>) -> Result<Self::Return, RpcError> {
+impl MethodHandler for functions::account::ResetWebAuthorizations {
+    fn handle(self, ctx: &mut CallContext<'_>) -> Result<Self::Return, RpcError> {
         ctx.account()?.websites.clear();
         Ok(true)
     }

@@ -4,31 +4,31 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::TransportError;
-use super::obfuscation::Cipher;
+use super::obfuscation::DirectionCipher;
 use crate::crypto::random;
 
-/// Longest frame taken from a client.
+/// Maximum length of a client's frame.
 const MAX_FRAME: usize = 1 << 22;
-/// In a frame's length: the client wants to know at once that it arrived.
+/// Flag in a frame's length: the client requests a quick acknowledgement.
 const QUICK_ACK: u32 = 1 << 31;
 
 /// One message of the transport.
 pub(crate) struct Frame {
-    /// Its bytes; with the padded framing up to 15 random ones follow the message.
+    /// Its bytes; with padded framing, up to 15 random bytes follow the message.
     pub(crate) payload: BytesMut,
-    /// The client waits for the quick acknowledgement.
+    /// Whether the client requests a quick acknowledgement.
     pub(crate) quick_ack: bool,
 }
 
 /// The client's side of a stream.
 pub(crate) struct FrameReader {
     stream: OwnedReadHalf,
-    cipher: Cipher,
+    cipher: DirectionCipher,
     plain: BytesMut,
 }
 
 impl FrameReader {
-    pub(super) fn new(stream: OwnedReadHalf, cipher: Cipher) -> Self {
+    pub(super) fn new(stream: OwnedReadHalf, cipher: DirectionCipher) -> Self {
         Self { stream, cipher, plain: BytesMut::new() }
     }
 
@@ -70,12 +70,12 @@ impl FrameReader {
 /// The server's side of a stream.
 pub(crate) struct FrameWriter {
     stream: OwnedWriteHalf,
-    cipher: Cipher,
+    cipher: DirectionCipher,
     padded: bool,
 }
 
 impl FrameWriter {
-    pub(super) fn new(stream: OwnedWriteHalf, cipher: Cipher, padded: bool) -> Self {
+    pub(super) fn new(stream: OwnedWriteHalf, cipher: DirectionCipher, padded: bool) -> Self {
         Self { stream, cipher, padded }
     }
 

@@ -2,28 +2,30 @@ use aes::Aes256;
 use ctr::Ctr128BE;
 use ctr::cipher::{Array, KeyIvInit, StreamCipher};
 
-use super::Secret;
 use crate::crypto::{sha256, take};
 
-/// Length of what a client sends first.
+/// The 16 secret bytes of an MTProto proxy.
+pub(crate) type ProxySecret = [u8; 16];
+
+/// Length of the header that a client sends first.
 pub(super) const HEADER: usize = 64;
 
 /// The stream cipher of one direction.
-pub(super) type Cipher = Ctr128BE<Aes256>;
+pub(super) type DirectionCipher = Ctr128BE<Aes256>;
 
 const INTERMEDIATE: [u8; 4] = [0xee; 4];
 const PADDED: [u8; 4] = [0xdd; 4];
 
-/// What a header says.
-pub(super) struct Keys {
-    pub(super) from_client: Cipher,
-    pub(super) to_client: Cipher,
+/// The content of a header.
+pub(super) struct StreamKeys {
+    pub(super) from_client: DirectionCipher,
+    pub(super) to_client: DirectionCipher,
     pub(super) padded: bool,
     pub(super) dc: i16,
 }
 
-/// Derives both ciphers from a header; `None` when it does not name a known framing once decrypted.
-pub(super) fn open(header: [u8; HEADER], secret: Option<&Secret>) -> Option<Keys> {
+/// Derives both ciphers from a header; `None` when the decrypted header names no known framing.
+pub(super) fn open(header: [u8; HEADER], secret: Option<&ProxySecret>) -> Option<StreamKeys> {
     let mut reversed = header;
     reversed.reverse();
     let mut from_client = cipher(&header, secret);
@@ -35,15 +37,15 @@ pub(super) fn open(header: [u8; HEADER], secret: Option<&Secret>) -> Option<Keys
         INTERMEDIATE => false,
         _ => return None,
     };
-    Some(Keys { from_client, to_client, padded, dc: i16::from_le_bytes(take(&plain, 60)) })
+    Some(StreamKeys { from_client, to_client, padded, dc: i16::from_le_bytes(take(&plain, 60)) })
 }
 
-fn cipher(header: &[u8; HEADER], secret: Option<&Secret>) -> Cipher {
+fn cipher(header: &[u8; HEADER], secret: Option<&ProxySecret>) -> DirectionCipher {
     let key = match secret {
         Some(secret) => sha256(&[&header[8..40], secret]),
         None => take(header, 8),
     };
-    Cipher::new(&Array(key), &Array(take(header, 40)))
+    DirectionCipher::new(&Array(key), &Array(take(header, 40)))
 }
 
 #[cfg(test)]
@@ -52,7 +54,7 @@ mod tests {
     use crate::crypto::random;
 
     /// A header as a client makes it.
-    fn header(secret: Option<&Secret>, tag: [u8; 4], dc: i16) -> [u8; HEADER] {
+    fn header(secret: Option<&ProxySecret>, tag: [u8; 4], dc: i16) -> [u8; HEADER] {
         let mut header = random::<HEADER>();
         let mut plain = header;
         plain[56..60].copy_from_slice(&tag);
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_tells_its_data_centre_and_framing() {
+    fn a_header_names_its_data_centre_and_framing() {
         let secret = random();
         let keys = open(header(Some(&secret), PADDED, 10_002), Some(&secret)).unwrap();
         assert!(keys.padded);

@@ -10,11 +10,11 @@ const CONNECT: u8 = 1;
 const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
-/// Granted, bound to 0.0.0.0:0: nobody looks at it.
+/// Granted, bound to 0.0.0.0:0; clients ignore the address.
 const GRANTED: [u8; 10] = [VERSION, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
-/// Lets a client of SOCKS5 (RFC 1928, without authentication) in; wherever it wants to go, it is
-/// at the sandbox.
+/// Handles the SOCKS5 greeting (RFC 1928, without authentication); every destination is the
+/// sandbox.
 pub(super) async fn greet(stream: &mut TcpStream) -> Result<(), TransportError> {
     let [version, count] = read::<2>(stream).await?;
     let mut methods = vec![0; usize::from(count)];
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_is_granted_whatever_address_it_wants() {
+    async fn a_client_is_granted_any_address() {
         let request = [5, 1, 0, 1, 149, 154, 175, 50, 1, 187];
         let (greeted, answer) = check(&[5, 1, 0], &request).await;
         assert!(greeted);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_wants_a_password_or_no_connection_is_refused() {
+    async fn a_client_that_authenticates_or_does_not_connect_is_refused() {
         let (greeted, answer) = check(&[5, 1, 2], &[]).await;
         assert_eq!((greeted, answer), (false, vec![5, 0xff]));
         assert!(!check(&[5, 1, 0], &[5, 2, 0, 1]).await.0);

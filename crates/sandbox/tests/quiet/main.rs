@@ -1,5 +1,5 @@
-//! What the real libtdjson has to complain about when nothing is wrong: nothing. It has a process
-//! of its own, since a process has one log.
+//! The real libtdjson logs no warning when nothing is wrong. A separate process, since TDLib has
+//! one log per process.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../real/support.rs"]
@@ -9,13 +9,13 @@ mod support;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use sandbox::{BlockList, Fault, Options, Peer};
+use sandbox::{BlockList, Fault, Peer, SandboxOptions};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::Rig;
 
-/// Keeps what is logged.
+/// Collects the log lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -44,12 +44,12 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_logs_in_and_works_has_nothing_to_complain_about() {
+async fn a_client_that_logs_in_and_works_logs_no_warning() {
     let log = Log::default();
-    // TDLib's warnings, level 2 of its log, come as `info`.
+    // TDLib's warnings, level 2 of its log, are logged as `info`.
     let subscriber = tracing_subscriber::fmt().with_env_filter("tdlib=info").with_ansi(false);
     subscriber.with_writer(log.clone()).init();
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     while user.call("loadChats", json!({"limit": 20})).await.is_ok() {}
@@ -67,7 +67,7 @@ async fn a_client_that_logs_in_and_works_has_nothing_to_complain_about() {
     user.call("setMessageSenderBlockList", block).await.unwrap();
     rig.sandbox.wait_for_calls(Some(1), Some("contacts.block"), 1).await;
     assert_eq!(account.blocked(BlockList::Main), [Peer::User(contact)]);
-    // TDLib asks for these by itself, some time after a login; this is the last one.
+    // TDLib calls these methods some time after a login; this is the last one.
     rig.sandbox.wait_for_calls(Some(1), Some("help.getTermsOfServiceUpdate"), 1).await;
     user.close().await;
     let mut again = rig.client("account-1").await;
@@ -75,15 +75,15 @@ async fn a_client_that_logs_in_and_works_has_nothing_to_complain_about() {
     rig.sandbox.wait_for_calls(Some(1), Some("account.getSavedMusicIds"), 1).await;
     let online = json!({"@type": "optionValueBoolean", "value": true});
     again.call("setOption", json!({"name": "online", "value": online})).await.unwrap();
-    // One of the many things that TDLib asks for when its user is online, and the last one.
+    // The last of the many methods that TDLib calls when its user is online.
     let last = "account.getChannelRestrictedStatusEmojis";
     rig.sandbox.wait_for_calls(Some(1), Some(last), 1).await;
-    // Its answer comes after those that are under way.
+    // Its answer follows those of all earlier calls.
     again.call("getActiveSessions", json!({})).await.unwrap();
     assert!(log.text().is_empty(), "{}", log.text());
     assert!(rig.sandbox.unknown_methods().is_empty(), "{:?}", rig.sandbox.unknown_methods());
     assert!(rig.sandbox.hot_loops().is_empty(), "{:?}", rig.sandbox.hot_loops());
-    // So that an empty log means something: there is one when something is wrong.
+    // Shows that the log is not empty when something is wrong.
     rig.sandbox.inject(Fault::error(400, "PEER_ID_INVALID").method("contacts.unblock"));
     let unblock = json!({"sender_id": sender, "block_list": null});
     again.call("setMessageSenderBlockList", unblock).await.unwrap();

@@ -1,12 +1,12 @@
 //! Block lists, seen from two sessions of the account.
 
-use sandbox::{AccountHandle, BlockList, Options, Peer, UserId};
+use sandbox::{AccountHandle, BlockList, Peer, SandboxOptions, UserId};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();
@@ -17,7 +17,8 @@ fn sender(user: UserId) -> Value {
     json!({"@type": "messageSenderUser", "user_id": user.0})
 }
 
-/// The number of blocked senders once it is `wanted`: TDLib says ok before Telegram has been asked.
+/// Waits until the number of blocked senders is `wanted`: TDLib answers ok before it has asked
+/// Telegram.
 async fn blocked(user: &User, list: &str, wanted: u64) -> Value {
     let page = json!({"block_list": {"@type": list}, "offset": 0, "limit": 100});
     for _ in 0..100 {
@@ -30,7 +31,7 @@ async fn blocked(user: &User, list: &str, wanted: u64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_user_is_on_that_list_alone_and_the_other_session_sees_it() {
+async fn a_blocked_user_is_on_that_list_only_and_the_other_session_sees_it() {
     let (rig, account, first) = start().await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;

@@ -1,19 +1,19 @@
-//! What libtdjson does that whoever calls it has to know, each shown by what Telegram gets.
+//! Behaviour of libtdjson that its callers must know, shown by the calls that Telegram receives.
 
-use sandbox::{AccountHandle, BlockList, Fault, Options, Peer};
+use sandbox::{AccountHandle, BlockList, Fault, Peer, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();
     (rig, account, user)
 }
 
-/// Puts the account's first contact on a list, or takes it off.
+/// Puts the account's first contact on a list, or removes it.
 async fn set_list(user: &User, account: &AccountHandle, list: Option<&str>) {
     let sender = json!({"@type": "messageSenderUser", "user_id": account.contacts()[0].0});
     let list = list.map_or(Value::Null, |list| json!({"@type": list}));
@@ -39,11 +39,11 @@ async fn a_block_that_telegram_refuses_is_reported_as_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_that_is_known_already_is_not_sent() {
+async fn a_known_block_is_not_sent_again() {
     let (rig, account, user) = start().await;
     let chat = json!({"user_id": account.contacts()[0].0, "force": false});
     user.call("createPrivateChat", chat).await.unwrap();
-    // An answer that is under way would undo what TDLib believes.
+    // A pending answer would overwrite TDLib's state.
     user.call("getUserFullInfo", json!({"user_id": account.contacts()[0].0})).await.unwrap();
     set_list(&user, &account, Some("blockListMain")).await;
     rig.sandbox.wait_for_calls(Some(1), Some("contacts.block"), 1).await;
@@ -85,7 +85,7 @@ async fn a_write_without_an_answer_is_sent_again_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn global_settings_that_are_set_at_once_lose_one_of_them() {
+async fn of_two_global_settings_set_at_once_one_is_lost() {
     let (rig, account, user) = start().await;
     let slow = Fault::delay(std::time::Duration::from_millis(300));
     rig.sandbox.inject(slow.method("account.setGlobalPrivacySettings"));
@@ -106,8 +106,8 @@ async fn global_settings_that_are_set_at_once_lose_one_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn questions_whom_one_may_write_to_are_asked_together() {
-    let rig = Rig::start(Options { accounts: 3, ..Options::default() }).await;
+async fn questions_who_accepts_messages_are_sent_together() {
+    let rig = Rig::start(SandboxOptions { accounts: 3, ..SandboxOptions::default() }).await;
     for account in [2, 3] {
         let other = rig.log_in(account).await;
         let settings = json!({

@@ -1,17 +1,17 @@
 use std::time::{Duration, Instant};
 
-use sandbox::{Effect, Fault, Options};
+use sandbox::{Fault, FaultEffect, SandboxOptions};
 use serde_json::json;
 
 use crate::support::Rig;
 
 const SESSIONS: &str = "account.getAuthorizations";
-/// TDLib asks for it again at once, hundreds of times a second, when it is refused.
+/// When it is refused, TDLib calls it again immediately, hundreds of times a second.
 const EXPORT: &str = "auth.exportAuthorization";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_flood_wait_reaches_the_caller_with_its_seconds() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     rig.sandbox.inject(Fault::flood_wait(100).account(1).method(SESSIONS).times(1));
     let refused = user.call("getActiveSessions", json!({})).await;
@@ -26,7 +26,7 @@ async fn a_long_flood_wait_reaches_the_caller_with_its_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_flood_wait_is_waited_out_by_tdlib_itself() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     rig.sandbox.inject(Fault::flood_wait(2).method(SESSIONS).times(1));
     let begun = Instant::now();
@@ -38,8 +38,8 @@ async fn a_short_flood_wait_is_waited_out_by_tdlib_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_of_ours_is_the_answer_and_strikes_one_account_only() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+async fn an_injected_error_is_the_answer_and_affects_one_account_only() {
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (one, two) = (rig.log_in(1).await, rig.log_in(2).await);
     rig.sandbox.inject(Fault::error(400, "SOMETHING_INVALID").account(2).method(SESSIONS));
     one.call("getActiveSessions", json!({})).await.unwrap();
@@ -54,7 +54,7 @@ async fn an_error_of_ours_is_the_answer_and_strikes_one_account_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_can_be_late_or_never_come() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let delay = Duration::from_millis(1500);
     rig.sandbox.inject(Fault::delay(delay).method(SESSIONS).times(1));
@@ -70,12 +70,12 @@ async fn an_answer_can_be_late_or_never_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_connection_breaks_is_answered_on_the_next_one() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_call_whose_connection_breaks_is_answered_on_the_next_connection() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     for (runs, times) in [(false, 2), (true, 1)] {
         let before = rig.sandbox.count_calls(None, Some(SESSIONS));
-        let fault = Fault::new(Effect::Disconnect { runs }).method(SESSIONS).times(1);
+        let fault = Fault::new(FaultEffect::Disconnect { runs }).method(SESSIONS).times(1);
         rig.sandbox.inject(fault);
         user.call("getActiveSessions", json!({})).await.unwrap();
         assert_eq!(rig.sandbox.count_calls(None, Some(SESSIONS)) - before, times, "{runs}");
@@ -86,7 +86,7 @@ async fn a_call_whose_connection_breaks_is_answered_on_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_survives_dropped_and_refused_connections_and_a_restart() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     assert!(0 < rig.sandbox.drop_connections(Some(1)));
     user.call("getActiveSessions", json!({})).await.unwrap();
@@ -107,9 +107,9 @@ async fn a_client_survives_dropped_and_refused_connections_and_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_whose_key_is_lost_is_logged_out() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (mut one, two) = (rig.log_in(1).await, rig.log_in(2).await);
-    // TDLib does not believe that a key is lost that was made within a minute.
+    // TDLib does not believe that a key younger than a minute is lost.
     rig.sandbox.shift_clock(120);
     one.call("getActiveSessions", json!({})).await.unwrap();
     rig.sandbox.lose_keys(Some(1));
@@ -120,8 +120,8 @@ async fn a_client_whose_key_is_lost_is_logged_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_follows_the_clock_and_takes_new_salts() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_client_follows_the_clock_and_uses_new_salts() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     for seconds in [7200, 90_000] {
         rig.sandbox.shift_clock(seconds);
@@ -133,7 +133,7 @@ async fn a_client_follows_the_clock_and_takes_new_salts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_banned_account_is_logged_out_and_cannot_come_back() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (mut one, two) = (rig.log_in(1).await, rig.log_in(2).await);
     rig.sandbox.ban(1, true);
     one.state("authorizationStateClosed").await;
@@ -152,7 +152,7 @@ async fn a_banned_account_is_logged_out_and_cannot_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_account_may_not_write_and_learns_why() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     rig.sandbox.freeze(1, true);
     let chat = json!({"user_ids": [], "title": "Late", "message_auto_delete_time": 0});
@@ -166,8 +166,8 @@ async fn a_frozen_account_may_not_write_and_learns_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_calls_in_a_loop_is_found_out() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_client_that_calls_in_a_loop_is_reported() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     rig.sandbox.set_home(1, 2);
     rig.sandbox.inject(Fault::error(400, "DC_ID_INVALID").method(EXPORT));
     let user = rig.log_in(1).await;

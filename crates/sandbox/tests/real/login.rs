@@ -1,11 +1,11 @@
-use sandbox::Options;
+use sandbox::SandboxOptions;
 use serde_json::json;
 
 use crate::support::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_logs_in_by_code_and_sees_both_its_sessions() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let answer = user.call("getActiveSessions", json!({})).await.unwrap();
     let sessions = answer["sessions"].as_array().unwrap();
@@ -19,8 +19,8 @@ async fn an_account_logs_in_by_code_and_sees_both_its_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_code_is_refused_and_the_right_one_is_still_taken() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+async fn a_wrong_code_is_refused_and_the_right_one_is_still_accepted() {
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let mut user = rig.client("two").await;
     user.state("authorizationStateWaitPhoneNumber").await;
     let phone = json!({"phone_number": rig.sandbox.phone(2)});
@@ -38,7 +38,7 @@ async fn a_wrong_code_is_refused_and_the_right_one_is_still_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_from_the_same_database_needs_no_code() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     rig.log_in(1).await.close().await;
     let mut again = rig.client("account-1").await;
     again.state("authorizationStateReady").await;
@@ -49,7 +49,7 @@ async fn a_restart_from_the_same_database_needs_no_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_session_is_terminated_by_its_id() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let answer = user.call("getActiveSessions", json!({})).await.unwrap();
     let other = answer["sessions"].as_array().unwrap().iter().find(|s| s["is_current"] == false);
@@ -65,7 +65,7 @@ async fn another_session_is_terminated_by_its_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logging_out_ends_the_session_and_the_key() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     user.call("logOut", json!({})).await.unwrap();
     user.state("authorizationStateClosed").await;

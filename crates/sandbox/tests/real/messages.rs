@@ -1,6 +1,6 @@
 //! Messages between accounts.
 
-use sandbox::{Options, Peer, Sandbox};
+use sandbox::{Peer, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
@@ -21,7 +21,7 @@ async fn hears(user: &mut User, words: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_reaches_the_other_account_and_the_senders_other_session() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (mut one, mut two) = (rig.log_in(1).await, rig.log_in(2).await);
     let mut other = rig.client("other").await;
     other.log_in(&rig.sandbox, 1).await;
@@ -44,8 +44,8 @@ async fn a_message_reaches_the_other_account_and_the_senders_other_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_hear_messages_and_a_client_catches_up_after_a_restart() {
-    let rig = Rig::start(Options::default()).await;
+async fn groups_receive_messages_and_a_client_catches_up_after_a_restart() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     user.call("loadChats", json!({"limit": 20})).await.unwrap();
     user.close().await;
@@ -65,8 +65,8 @@ async fn groups_hear_messages_and_a_client_catches_up_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_history_is_gone_in_the_other_session_too() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_deleted_history_is_deleted_in_the_other_session_too() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let mut other = rig.client("other").await;
     other.log_in(&rig.sandbox, 1).await;
@@ -88,9 +88,10 @@ async fn a_deleted_history_is_gone_in_the_other_session_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_a_sandbox_that_was_started_anew_are_news() {
+async fn messages_of_a_restarted_sandbox_are_new() {
     let state = tempfile::tempdir().unwrap();
-    let options = || Options { state: Some(state.path().to_owned()), ..Options::default() };
+    let options =
+        || SandboxOptions { state: Some(state.path().to_owned()), ..SandboxOptions::default() };
     let mut rig = Rig::start(options()).await;
     let mut user = rig.log_in(1).await;
     while user.call("loadChats", json!({"limit": 20})).await.is_ok() {}
@@ -107,7 +108,7 @@ async fn messages_of_a_sandbox_that_was_started_anew_are_news() {
     }
     let address = rig.sandbox.address();
     rig.sandbox.stop().await;
-    rig.sandbox = Sandbox::start(Options { listen: address, ..options() }).await.unwrap();
+    rig.sandbox = sandbox::start(SandboxOptions { listen: address, ..options() }).await.unwrap();
     user.call("getActiveSessions", json!({})).await.unwrap();
     greet(&rig.sandbox, "after");
     hears(&mut user, "after").await;

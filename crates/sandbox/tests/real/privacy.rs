@@ -1,11 +1,11 @@
 //! Privacy rules, global privacy settings and close friends, seen from two sessions.
 
-use sandbox::{AccountHandle, Options, Peer, PrivacyKey, PrivacyRule};
+use sandbox::{AccountHandle, Peer, PrivacyKey, PrivacyRule, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
-/// Every privacy setting that TDLib has, and the key it stands for.
+/// Every privacy setting of TDLib, and its key.
 const SETTINGS: [(&str, PrivacyKey); 14] = [
     ("ShowStatus", PrivacyKey::StatusTimestamp),
     ("ShowProfilePhoto", PrivacyKey::ProfilePhoto),
@@ -24,7 +24,7 @@ const SETTINGS: [(&str, PrivacyKey); 14] = [
 ];
 
 async fn start() -> (Rig, AccountHandle, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     user.call("getContacts", json!({})).await.unwrap();
@@ -65,7 +65,7 @@ async fn every_setting_reaches_its_own_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_keep_their_order_and_the_other_session_hears_of_them() {
+async fn rules_keep_their_order_and_the_other_session_receives_them() {
     let (rig, account, first) = start().await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;
@@ -98,7 +98,7 @@ async fn rules_keep_their_order_and_the_other_session_hears_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_that_are_not_known_vanish_from_rules_in_silence() {
+async fn unknown_ids_are_silently_dropped_from_rules() {
     let (rig, account, user) = start().await;
     let mut restrict = rule("RestrictUsers");
     restrict["user_ids"] = json!([987_654_321]);
@@ -109,7 +109,7 @@ async fn ids_that_are_not_known_vanish_from_rules_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn global_settings_are_one_object_that_setters_keep_whole() {
+async fn a_setter_keeps_the_other_global_settings() {
     let (rig, account, user) = start().await;
     let archive = json!({
         "@type": "archiveChatListSettings",
@@ -138,7 +138,7 @@ async fn global_settings_are_one_object_that_setters_keep_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_options_of_new_chats_come_from_the_app_configuration() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(2)).unwrap();
     account.let_restrict_new_chats(false);
     for (number, allowed) in [(1, true), (2, false)] {
@@ -181,7 +181,7 @@ async fn close_friends_are_contacts_and_the_other_session_sees_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_for_premium_or_stars_cannot_be_written_to() {
-    let rig = Rig::start(Options { accounts: 3, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 3, ..SandboxOptions::default() }).await;
     for (account, allow, stars) in [(2, false, 0), (3, true, 7)] {
         let user = rig.log_in(account).await;
         let settings = json!({
@@ -209,7 +209,7 @@ async fn who_asks_for_premium_or_stars_cannot_be_written_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_away_learns_what_has_changed_when_it_is_back() {
+async fn an_offline_session_learns_what_has_changed_when_it_reconnects() {
     let (rig, _account, first) = start().await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;

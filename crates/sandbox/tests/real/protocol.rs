@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use sandbox::{Options, Sandbox};
+use sandbox::SandboxOptions;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_temporary_key_is_bound_and_serves() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_temporary_key_is_bound_and_works() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.client("pfs").await;
     let option =
         json!({"name": "use_pfs", "value": {"@type": "optionValueBoolean", "value": true}});
@@ -29,8 +29,8 @@ async fn a_temporary_key_is_bound_and_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_sent_to_the_data_centre_where_the_account_is_at_home() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_login_is_redirected_to_the_home_data_centre_of_the_account() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     rig.sandbox.set_home(1, 4);
     let user = rig.log_in(1).await;
     let outcomes: Vec<String> = rig
@@ -51,7 +51,7 @@ async fn a_login_is_sent_to_the_data_centre_where_the_account_is_at_home() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_runs_twice_loses_its_session() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     rig.log_in(1).await.close().await;
     let other = rig.log_in(2).await;
     rig.copy("account-1", "twin");
@@ -68,8 +68,8 @@ async fn an_account_that_runs_twice_loses_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
-    let rig = Rig::start(Options::default()).await;
+async fn an_account_that_reconnects_and_restarts_is_not_a_duplicate() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     for _ in 0..3 {
         rig.sandbox.drop_connections(None);
@@ -85,9 +85,9 @@ async fn an_account_that_reconnects_and_restarts_is_no_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn socks5_is_a_way_in_as_well() {
+async fn clients_can_connect_by_socks5() {
     let socks = Some("127.0.0.1:0".parse().unwrap());
-    let rig = Rig::start(Options { socks, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { socks, ..SandboxOptions::default() }).await;
     let address = rig.sandbox.socks_address().unwrap();
     let kind = json!({"@type": "proxyTypeSocks5", "username": "", "password": ""});
     let mut user = rig.client_through("socks", address, kind).await;
@@ -99,7 +99,7 @@ async fn socks5_is_a_way_in_as_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_may_be_given_without_padding() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let secret = rig.sandbox.secret().trim_start_matches("dd").to_owned();
     let kind = json!({"@type": "proxyTypeMtproto", "secret": secret});
     let mut user = rig.client_through("plain", rig.sandbox.address(), kind).await;
@@ -111,27 +111,30 @@ async fn the_secret_may_be_given_without_padding() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sandbox_that_kept_its_state_knows_its_clients_again() {
     let state = tempfile::tempdir().unwrap();
-    let options =
-        || Options { accounts: 2, state: Some(state.path().join("state")), ..Options::default() };
+    let options = || SandboxOptions {
+        accounts: 2,
+        state: Some(state.path().join("state")),
+        ..SandboxOptions::default()
+    };
     let mut rig = Rig::start(options()).await;
     let user = rig.log_in(2).await;
     let before = user.call("getActiveSessions", json!({})).await.unwrap();
     let (address, secret) = (rig.sandbox.address(), rig.sandbox.secret().to_owned());
     rig.sandbox.stop().await;
-    rig.sandbox = Sandbox::start(Options { listen: address, ..options() }).await.unwrap();
+    rig.sandbox = sandbox::start(SandboxOptions { listen: address, ..options() }).await.unwrap();
     assert_eq!(rig.sandbox.secret(), secret);
     let after = user.call("getActiveSessions", json!({})).await.unwrap();
     let count = |answer: &Value| answer["sessions"].as_array().unwrap().len();
     assert_eq!((count(&before), count(&after)), (2, 2));
     user.close().await;
-    // The library still trusts the new one, so that others can log in.
+    // The library still trusts the new sandbox, so that others can log in.
     rig.log_in(1).await.close().await;
     rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_of_messages_arrives_whole_and_in_order() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_stream_of_messages_arrives_complete_and_in_order() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     let sent = rig.sandbox.stream_messages(1, 200, Duration::from_secs(1)).await;
     assert!((150..=200).contains(&sent), "{sent}");
@@ -145,8 +148,8 @@ async fn a_stream_of_messages_arrives_whole_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_data_centre_that_is_silent_sends_nobody_outside() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_silent_data_centre_sends_no_client_outside() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     // Where the patched library looks for other data centres; the stock one asks dns.google.
     let recovery = TcpListener::bind("127.0.0.1:443").await.unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -162,9 +165,9 @@ async fn a_data_centre_that_is_silent_sends_nobody_outside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_update_can_be_pushed() {
-    let rig = Rig::start(Options { accounts: 2, ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { accounts: 2, ..SandboxOptions::default() }).await;
     let (one, two) = (rig.log_in(1).await, rig.log_in(2).await);
-    // Whoever is told `updatesTooLong` asks what it has missed.
+    // A client that gets `updatesTooLong` requests its difference.
     let asked = |account| rig.sandbox.count_calls(Some(account), Some("updates.getDifference"));
     let before = (asked(1), asked(2));
     assert!(rig.sandbox.push(1, &0xe317_af7e_u32.to_le_bytes()));

@@ -1,15 +1,15 @@
-//! Where an account is logged in, seen from two of its sessions.
+//! The sessions of an account, seen from two of them.
 
 use std::time::Duration;
 
-use sandbox::{AccountHandle, Options};
+use sandbox::{AccountHandle, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
 
-/// A sandbox with one account, logged in to twice: the first client and the second.
+/// A sandbox with one account and two clients logged in to it.
 async fn two_sessions() -> (Rig, AccountHandle, User, User) {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let first = rig.log_in(1).await;
     let mut second = rig.client("second").await;
     second.log_in(&rig.sandbox, 1).await;
@@ -30,7 +30,7 @@ async fn sessions(user: &User) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_login_is_told_to_the_other_session_which_confirms_it() {
+async fn a_new_login_is_announced_to_the_other_session_which_confirms_it() {
     let (rig, account, mut first, second) = two_sessions().await;
     let news = first.update(|update| update["@type"] == "updateUnconfirmedSession").await;
     let id = news["session"]["id"].clone();
@@ -73,7 +73,7 @@ async fn a_fresh_session_must_not_end_others_when_telegram_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_takes_no_calls_and_no_secret_chats_when_told() {
+async fn a_session_can_refuse_calls_and_secret_chats() {
     let (rig, account, first, second) = two_sessions().await;
     let old = account.sessions()[0].hash.to_string();
     let calls = json!({"session_id": old, "can_accept_calls": false});
@@ -93,8 +93,8 @@ async fn a_session_takes_no_calls_and_no_secret_chats_when_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn times_to_live_are_kept() {
-    let rig = Rig::start(Options::default()).await;
+async fn times_to_live_are_stored() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let days = json!({"inactive_session_ttl_days": 30});
@@ -114,7 +114,7 @@ async fn times_to_live_are_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_websites_are_listed_and_disconnected() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let answer = user.call("getConnectedWebsites", json!({})).await.unwrap();

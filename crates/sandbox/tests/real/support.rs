@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Options, PatchedLibrary, Sandbox};
+use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, Updates};
+use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, UpdateReceiver};
 use tempfile::TempDir;
 
-/// The longest that anything here may take.
+/// Timeout of each step.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A sandbox and a TDLib that trusts it.
@@ -23,11 +23,11 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: SandboxOptions) -> Self {
         let subscriber = tracing_subscriber::fmt().with_env_filter("warn,sandbox=debug");
-        // Another test of this process may have been first.
+        // Another test of this process may have installed it already.
         subscriber.with_test_writer().try_init().ok();
-        let sandbox = Sandbox::start(options).await.unwrap();
+        let sandbox = sandbox::start(options).await.unwrap();
         let patched = sandbox.patch_library(&stock_library()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let library = Library::load(patched.path(), 2, directory.path()).unwrap();
@@ -35,19 +35,19 @@ impl Rig {
         Self { sandbox, tdlib, directory, _library: patched }
     }
 
-    /// Ends the reader and the sandbox; to be called when all clients are closed.
+    /// Stops the reader and the sandbox; call it when all clients are closed.
     pub(crate) async fn stop(self) {
         self.tdlib.stop().await;
         self.sandbox.stop().await;
     }
 
-    /// A client whose database is called `name`; the same name finds the same database.
+    /// A client with the database `name`; the same name opens the same database.
     pub(crate) async fn client(&self, name: &str) -> User {
         let kind = json!({"@type": "proxyTypeMtproto", "secret": self.sandbox.secret()});
         self.client_through(name, self.sandbox.address(), kind).await
     }
 
-    /// A client that takes a way of its own.
+    /// A client with its own proxy.
     pub(crate) async fn client_through(
         &self,
         name: &str,
@@ -60,7 +60,7 @@ impl Rig {
             "server": address.ip().to_string(), "port": address.port(), "type": kind
         });
         let parameters = parameters(&self.directory.path().join(name));
-        // Both in flight together: no connection may go around the proxy.
+        // Both in flight together: no connection may bypass the proxy.
         let (added, set) = tokio::join!(
             user.call("addProxy", json!({"proxy": proxy, "enable": true})),
             user.call("setTdlibParameters", parameters),
@@ -70,7 +70,7 @@ impl Rig {
         user
     }
 
-    /// Copies a closed client's database, as nobody ever should.
+    /// Copies a closed client's database, which must never be done in practice.
     pub(crate) fn copy(&self, name: &str, copy: &str) {
         let (from, to) = (self.directory.path().join(name), self.directory.path().join(copy));
         std::fs::create_dir(&to).unwrap();
@@ -81,7 +81,7 @@ impl Rig {
         }
     }
 
-    /// A client that is logged in to a fleet account.
+    /// A client that is logged in to a default account.
     pub(crate) async fn log_in(&self, account: u32) -> User {
         let mut user = self.client(&format!("account-{account}")).await;
         user.log_in(&self.sandbox, account).await;
@@ -92,7 +92,7 @@ impl Rig {
 /// One TDLib client.
 pub(crate) struct User {
     client: Client,
-    updates: Updates,
+    updates: UpdateReceiver,
     seen: Vec<Update>,
 }
 
@@ -125,7 +125,7 @@ impl User {
         .await;
     }
 
-    /// Waits for an update that `wanted` accepts, and returns it; those before it are forgotten.
+    /// Waits for an update that `wanted` accepts, and returns it; earlier updates are dropped.
     pub(crate) async fn update(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let waiting = async {
             loop {

@@ -1,6 +1,6 @@
-//! Every way to log in, and what stops one.
+//! All ways to log in, and what prevents a login.
 
-use sandbox::{Options, Sandbox};
+use sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, User};
@@ -29,8 +29,8 @@ fn refused(code: i32, message: &str) -> Result<Value, (i32, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_has_to_follow_the_code() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_password_must_follow_the_code() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     protect(&rig.sandbox, "correct horse");
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     let mut user = rig.client("one").await;
@@ -57,7 +57,7 @@ async fn a_password_has_to_follow_the_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_sent_again_another_way_and_expires() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.client("one").await;
     send_phone(&mut user, &rig.sandbox.phone(1)).await;
     let way = |update: &Value| update["authorization_state"]["code_info"]["type"]["@type"].clone();
@@ -76,7 +76,7 @@ async fn a_code_is_sent_again_another_way_and_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_number_registers_and_is_an_account_from_then_on() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let phone = "+15559990001";
     assert!(rig.sandbox.account(phone).is_none());
     let mut user = rig.client("new").await;
@@ -96,8 +96,8 @@ async fn a_new_number_registers_and_is_an_account_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_number_that_is_none_is_refused() {
-    let rig = Rig::start(Options::default()).await;
+async fn an_invalid_phone_number_is_refused() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.client("one").await;
     user.state("authorizationStateWaitPhoneNumber").await;
     let phone = json!({"phone_number": "12"});
@@ -113,7 +113,7 @@ async fn show_qr(user: &mut User) -> String {
     link(user).await
 }
 
-/// The next link that is shown.
+/// The next QR code link.
 async fn link(user: &mut User) -> String {
     let link = |update: &Value| update["authorization_state"]["link"].as_str().map(str::to_owned);
     link(&user.update(|update| link(update).is_some()).await).unwrap()
@@ -121,7 +121,7 @@ async fn link(user: &mut User) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_qr_code_is_scanned_by_another_session_of_the_account() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let phone = rig.log_in(1).await;
     let mut desktop = rig.client("desktop").await;
     let shown = show_qr(&mut desktop).await;
@@ -135,8 +135,8 @@ async fn a_qr_code_is_scanned_by_another_session_of_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_qr_code_of_a_protected_account_still_wants_the_password() {
-    let rig = Rig::start(Options::default()).await;
+async fn a_qr_code_of_a_protected_account_still_requires_the_password() {
+    let rig = Rig::start(SandboxOptions::default()).await;
     protect(&rig.sandbox, "correct horse");
     let mut desktop = rig.client("desktop").await;
     let shown = show_qr(&mut desktop).await;
@@ -152,7 +152,7 @@ async fn a_qr_code_of_a_protected_account_still_wants_the_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_logs_in_by_its_token() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let token = rig.sandbox.add_bot("helper_bot");
     let mut bot = rig.client("bot").await;
     bot.state("authorizationStateWaitPhoneNumber").await;
@@ -168,7 +168,7 @@ async fn a_bot_logs_in_by_its_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_revoked_by_telegram_ends_at_once() {
-    let rig = Rig::start(Options::default()).await;
+    let rig = Rig::start(SandboxOptions::default()).await;
     let mut user = rig.log_in(1).await;
     let account = rig.sandbox.account(&rig.sandbox.phone(1)).unwrap();
     assert!(account.revoke(account.sessions()[1].hash));
@@ -179,9 +179,9 @@ async fn a_session_revoked_by_telegram_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_a_seed_is_as_the_file_says() {
+async fn an_account_of_a_seed_file_is_as_the_file_says() {
     let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/seed.toml").into();
-    let rig = Rig::start(Options { seed: Some(seed), ..Options::default() }).await;
+    let rig = Rig::start(SandboxOptions { seed: Some(seed), ..SandboxOptions::default() }).await;
     let mut user = rig.client("seven").await;
     send_phone(&mut user, &rig.sandbox.phone(7)).await;
     user.state("authorizationStateWaitCode").await;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
 /// `[broker]`: the command bus on RabbitMQ.
 #[derive(Clone, Debug, Deserialize)]
@@ -12,18 +12,18 @@ pub struct BrokerSettings {
     /// AMQP URI, `amqp://user:password@host:port/vhost`. Secret.
     /// Default: `amqp://127.0.0.1:5672/%2f`.
     pub uri: SecretString,
-    /// `quorum` (replicated; for production) or `classic`. A queue never changes its type in place.
+    /// `quorum` (replicated; for production) or `classic`. The type of an existing queue cannot be changed.
     /// Default: `quorum`.
     pub queue_type: QueueType,
-    /// Deliveries that RabbitMQ sends ahead, per shard and flow: 1 to 4096. Default: 256.
+    /// Unacknowledged deliveries per shard and flow: 1 to 4096. Default: 256.
     pub prefetch: u16,
-    /// Longest wait for any one answer of RabbitMQ (connect, declare, consume, confirm), in
-    /// milliseconds: 100 to 600000. A quorum queue without a leader answers nothing at all.
+    /// Timeout of each RabbitMQ operation (connect, declare, consume, confirm), in milliseconds: 100
+    /// to 600000. A quorum queue without a leader never answers.
     /// Default: 10000.
     pub timeout_ms: u64,
 }
 
-/// How RabbitMQ keeps a queue.
+/// How RabbitMQ stores a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueType {
@@ -61,7 +61,7 @@ impl BrokerSettings {
         Duration::from_millis(self.timeout_ms)
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if !self.uri.expose_secret().starts_with("amqp://") {
             faults.add("broker.uri", "must be an amqp:// URI");
         }

@@ -1,26 +1,24 @@
-use runtime::Telemetry;
+use runtime::{LogFormat, Telemetry};
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
-/// `[log]`: what goes to standard error.
+/// `[log]`: the log on standard error.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// Levels, for all and by target: `info`, `warn,broker=debug`. Default: `info`.
+    /// Levels, overall and by target: `info`, `warn,broker=debug`. Default: `info`.
     pub filter: String,
     /// `text` or `json`. Default: `text`.
+    #[serde(with = "LogFormatName")]
     pub format: LogFormat,
 }
 
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
+/// The names of the formats.
+#[derive(Deserialize)]
+#[serde(remote = "LogFormat", rename_all = "lowercase")]
+enum LogFormatName {
     Text,
-    /// One JSON object a line.
     Json,
 }
 
@@ -31,16 +29,12 @@ impl Default for LogSettings {
 }
 
 impl LogSettings {
-    /// The log set-up they ask for.
+    /// The log configuration.
     pub fn telemetry(&self) -> Telemetry {
-        let format = match self.format {
-            LogFormat::Text => runtime::LogFormat::Text,
-            LogFormat::Json => runtime::LogFormat::Json,
-        };
-        Telemetry { filter: self.filter.clone(), format }
+        Telemetry { filter: self.filter.clone(), format: self.format }
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if let Err(error) = Telemetry::check(&self.filter) {
             faults.add("log.filter", error);
         }

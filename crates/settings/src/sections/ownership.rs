@@ -2,25 +2,24 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
 /// `[ownership]`: how the workers share the shards, by leases on the publisher's Redis.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OwnershipSettings {
-    /// Name of this worker, the same after a restart: letters, digits, `_`, `-` and `.`. No two
-    /// workers of an installation may have the same. Default: the host's name, with `-2`, `-3`, …
-    /// where several workers share a store.
+    /// Name of this worker, stable across restarts and unique in the installation: letters, digits,
+    /// `_`, `-` and `.`. Default: the host name, followed by `-2`, `-3`, … when several workers share
+    /// a data directory.
     pub name: Option<String>,
-    /// Seconds that a lease lasts without being renewed: 2 to 600; the same on every worker.
-    /// A worker that cannot reach Redis for two thirds of it closes its accounts. Default: 15.
+    /// Seconds until a lease that is not renewed expires: 2 to 600; the same on every worker. A
+    /// worker that cannot reach Redis for two thirds of this time closes its accounts. Default: 15.
     pub lease_s: u64,
-    /// Seconds that a new worker waits before shards move to it from others: 0 to 3600.
-    /// Default: 10.
+    /// Seconds until shards move from other workers to a new one: 0 to 3600. Default: 10.
     pub join_delay_s: u64,
-    /// Seconds that a shard stays where it is before it moves once more: 0 to 86400. Default: 60.
+    /// Minimum seconds between two moves of a shard: 0 to 86400. Default: 60.
     pub dwell_s: u64,
-    /// Replicas of Redis that must have a renewal before it counts (`WAIT`): 0 to 10. Default: 0.
+    /// Redis replicas that must acknowledge a renewal before it counts (`WAIT`): 0 to 10. Default: 0.
     pub replicas: u8,
 }
 
@@ -46,7 +45,7 @@ impl OwnershipSettings {
         Duration::from_secs(self.dwell_s)
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         let named = |name: &String| (1..=64).contains(&name.len()) && name.chars().all(word);
         if !self.name.as_ref().is_none_or(named) {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
 /// `[publisher]`: the event log and the live channels on Redis.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,17 +11,18 @@ use crate::load::Faults;
 pub struct PublisherSettings {
     /// Redis URI, `redis://user:password@host:port/db`. Secret. Default: `redis://127.0.0.1:6379/0`.
     pub uri: SecretString,
-    /// Events kept per account, about; older ones are trimmed: 100 to 10000000. Default: 10000.
+    /// Approximate number of events kept per account; older ones are trimmed: 100 to 10000000.
+    /// Default: 10000.
     pub max_events: u64,
-    /// Seconds that an event is kept, by its `occurred_at`: 60 to 31536000. Default: 2592000
+    /// Seconds that an event is kept after its `occurred_at`: 60 to 31536000. Default: 2592000
     /// (30 days).
     pub max_age_s: u64,
     /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub idle_expiry_s: u64,
-    /// The same for accounts no worker knows, whose log holds nothing but refusals. Default: 3600.
+    /// The same for accounts that no worker runs; their log holds only rejections. Default: 3600.
     pub unknown_expiry_s: u64,
-    /// Longest wait for one answer of Redis, in milliseconds: 100 to 600000. Default: 5000.
+    /// Timeout of each Redis request, in milliseconds: 100 to 600000. Default: 5000.
     pub timeout_ms: u64,
 }
 
@@ -44,7 +45,7 @@ impl PublisherSettings {
         Duration::from_millis(self.timeout_ms)
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if !self.uri.expose_secret().starts_with("redis://") {
             faults.add("publisher.uri", "must be a redis:// URI");
         }

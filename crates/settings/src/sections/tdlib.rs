@@ -2,19 +2,19 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
-/// `[tdlib]`: the library.
+/// `[tdlib]`: libtdjson.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TdlibSettings {
     /// Path of libtdjson 1.8.61. Default: `.tdlib/libtdjson.so.1.8.61`, where `make tdlib` puts it.
     pub library: PathBuf,
-    /// TDLib's own log: 1 (errors) or 2 (warnings; they tell of hidden flood waits and lost
-    /// sessions). Above that it would write whole requests. Default: 2.
+    /// Level of TDLib's own log: 1 (errors) or 2 (warnings, which report hidden flood waits and lost
+    /// sessions). Higher levels would log whole requests. Default: 2.
     pub log_level: u8,
-    /// Longest wait for one answer of TDLib, in seconds: 70 to 600. TDLib itself waits out floods
-    /// of up to 60 seconds in silence, so nothing shorter is sound. Default: 90.
+    /// Timeout of each TDLib request, in seconds: 70 to 600. TDLib itself silently waits out flood
+    /// limits of up to 60 seconds, so a shorter timeout would be wrong. Default: 90.
     pub timeout_s: u64,
 }
 
@@ -25,7 +25,7 @@ impl Default for TdlibSettings {
 }
 
 impl TdlibSettings {
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if !(1..=2).contains(&self.log_level) {
             faults.add("tdlib.log_level", "must be between 1 and 2");
         }

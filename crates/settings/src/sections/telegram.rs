@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::load::Faults;
+use crate::faults::SettingFaults;
 
 /// `[telegram]`: how the accounts present themselves to Telegram.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,21 +11,21 @@ pub struct TelegramSettings {
     pub api_id: Option<i32>,
     /// Application hash from my.telegram.org. Required. Secret.
     pub api_hash: Option<SecretString>,
-    /// Key that the accounts' databases are encrypted under, each by a key of its own derived from
-    /// it; at least 16 bytes. Required; databases cannot be opened with another one. Secret.
+    /// Master key, at least 16 bytes: each account's database is encrypted with a key derived from
+    /// it. Required; databases cannot be opened with another one. Secret.
     pub master_key: Option<SecretString>,
-    /// Device that the session list of each account shows. Default: `tdfleet`.
+    /// Device name in each account's session list. Default: `tdfleet`.
     pub device_model: String,
-    /// Language of the client, IETF. Default: `en`.
+    /// IETF language tag of the client. Default: `en`.
     pub system_language_code: String,
-    /// Whether the accounts live on Telegram's test data centres. Default: false.
+    /// Whether the accounts are on Telegram's test data centres. Default: false.
     pub use_test_dc: bool,
-    /// MTProto proxy of all accounts, if any.
+    /// MTProto proxy for all accounts, if any.
     pub proxy: Option<ProxySettings>,
 }
 
-/// `[telegram.proxy]`: an MTProto proxy; set before the first connection, so that none goes
-/// around it.
+/// `[telegram.proxy]`: an MTProto proxy; set before the first connection, so that no connection
+/// bypasses it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxySettings {
@@ -37,9 +37,9 @@ pub struct ProxySettings {
     pub secret: SecretString,
 }
 
-/// What Telegram and the databases cannot do without; see the fields of [`TelegramSettings`].
+/// The required secrets and ids; see the fields of [`TelegramSettings`].
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub struct TelegramCredentials {
     /// Application id.
     pub api_id: i32,
     /// Application hash. Secret.
@@ -63,18 +63,18 @@ impl Default for TelegramSettings {
 }
 
 impl TelegramSettings {
-    /// The credentials, which everything that opens accounts needs.
+    /// The credentials that opening an account needs.
     ///
     /// # Errors
     ///
-    /// Those that are not set.
-    pub fn credentials(&self) -> Result<Credentials, Faults> {
+    /// The settings that are missing.
+    pub fn credentials(&self) -> Result<TelegramCredentials, SettingFaults> {
         match (self.api_id, self.api_hash.clone(), self.master_key.clone()) {
             (Some(api_id), Some(api_hash), Some(master_key)) => {
-                Ok(Credentials { api_id, api_hash, master_key })
+                Ok(TelegramCredentials { api_id, api_hash, master_key })
             }
             (id, hash, key) => {
-                let mut faults = Faults::default();
+                let mut faults = SettingFaults::default();
                 let set = [
                     ("telegram.api_id", id.is_some()),
                     ("telegram.api_hash", hash.is_some()),
@@ -88,7 +88,7 @@ impl TelegramSettings {
         }
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         use secrecy::ExposeSecret;
 
         if self.device_model.is_empty() {

@@ -3,41 +3,41 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::load::Faults;
-use crate::ranges::Ranges;
-use crate::words::Words;
+use crate::faults::SettingFaults;
+use crate::name_set::NameSet;
+use crate::number_ranges::NumberRanges;
 
-/// `[worker]`: the accounts and their store.
+/// `[worker]`: the accounts and their data directory.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerSettings {
     /// Every account of the installation, the same on every worker: numbers and ranges, such as
     /// `1-200, 305`. Default: none.
-    pub accounts: Ranges,
+    pub accounts: NumberRanges,
     /// Directory of the TDLib databases (`accounts/<userbot_id>/`). Default: `data`.
     pub data_dir: PathBuf,
-    /// Accounts that are opened, or closed, at the same time: 1 to 1000. Default: 16.
+    /// Accounts opened, or closed, concurrently: 1 to 1000. Default: 16.
     pub opening: u16,
-    /// Megabytes (2^20 bytes) of events that each account keeps on disk while Redis is away: 1 to
+    /// Megabytes (2^20 bytes) of events that each account spools on disk while Redis is down: 1 to
     /// 10240. Default: 64.
     pub spool_mb: u16,
-    /// Seconds that a shutdown may take before what still runs is left to redelivery: 1 to 600.
-    /// Default: 60.
+    /// Seconds that a shutdown waits for running commands before it leaves them to redelivery: 1 to
+    /// 600. Default: 60.
     pub grace_s: u64,
     /// TDLib methods that the command `call_tdlib` may call, such as `getMe, getChats`.
     /// Default: none.
-    pub call_tdlib_methods: Words,
+    pub call_tdlib_methods: NameSet,
 }
 
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
-            accounts: Ranges::default(),
+            accounts: NumberRanges::default(),
             data_dir: PathBuf::from("data"),
             opening: 16,
             spool_mb: 64,
             grace_s: 60,
-            call_tdlib_methods: Words::default(),
+            call_tdlib_methods: NameSet::default(),
         }
     }
 }
@@ -53,7 +53,7 @@ impl WorkerSettings {
         u64::from(self.spool_mb) << 20
     }
 
-    pub(crate) fn check(&self, faults: &mut Faults) {
+    pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if self.accounts.iter().any(|id| !(1..1 << 53).contains(&id)) {
             faults.add("worker.accounts", "must be between 1 and 9007199254740991");
         }

@@ -1,23 +1,23 @@
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::{Done, method};
+use super::{OkAnswer, method};
 use crate::enums::OptionValue;
 use crate::types::TestInt;
 
-/// Closes the client; its end is `authorizationStateClosed`, not this method's answer.
+/// Closes the client. It is closed at `authorizationStateClosed`, not when this is answered.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Close;
-method!(Close, "close", Done);
+method!(Close, "close", OkAnswer);
 
-/// Logs the account out and removes its database; ends in `authorizationStateClosed` too.
+/// Logs the account out and deletes its database; also ends in `authorizationStateClosed`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct LogOut;
-method!(LogOut, "logOut", Done);
+method!(LogOut, "logOut", OkAnswer);
 
-/// Has TDLib read the application's configuration from Telegram anew; some options come of it.
+/// Makes TDLib fetch the application's configuration again; some options are derived from it.
 ///
-/// Nobody needs the answer itself.
+/// The answer itself is not used.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetApplicationConfig;
 method!(GetApplicationConfig, "getApplicationConfig", IgnoredAny);
@@ -38,9 +38,9 @@ pub struct SetOption<'a> {
     /// Its new value; `Empty` resets it.
     pub value: OptionValue,
 }
-method!(SetOption<'_>, "setOption", Done);
+method!(SetOption<'_>, "setOption", OkAnswer);
 
-/// Squares a number inside TDLib, without network or database; shows that it is alive.
+/// Squares a number inside TDLib, without network or database: a health check.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TestSquareInt {
     /// The number.

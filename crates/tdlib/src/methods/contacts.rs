@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Done, method};
+use super::{OkAnswer, method};
 use crate::enums::{BlockList, CanSendMessageToUserResult, ChatType, MessageSender};
 use crate::types::{ChatPhotoInfo, MessageSenders, User, Users};
 
@@ -25,15 +25,15 @@ pub struct GetChat {
 }
 method!(GetChat, "getChat", Chat);
 
-/// What tdfleet reads of a chat.
+/// The fields of a chat that tdfleet reads.
 ///
-/// Narrow on purpose: tdlib-rs's type holds the last message, and with it every kind of content
-/// there is, which takes minutes to compile wherever it is decoded.
+/// Narrow on purpose: tdlib-rs's type holds the last message, and with it every kind of message
+/// content, which takes minutes to compile wherever it is decoded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Chat {
     /// The chat.
     pub id: i64,
-    /// Private chat, basic group, supergroup or secret chat, with that one's own id.
+    /// Private chat, basic group, supergroup or secret chat, with its own id.
     pub r#type: ChatType,
     /// Its title.
     pub title: String,
@@ -43,17 +43,17 @@ pub struct Chat {
     pub block_list: Option<BlockList>,
 }
 
-/// Puts a user or chat on a block list, or takes a user off the main one.
+/// Puts a user or chat on a block list, or removes a user from the main one.
 ///
-/// TDLib answers before Telegram has, and tells nobody of a refusal.
+/// TDLib answers before Telegram has confirmed it, and reports no refusal.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetMessageSenderBlockList {
-    /// Whom.
+    /// The user or chat.
     pub sender_id: MessageSender,
     /// The list; `None` unblocks.
     pub block_list: Option<BlockList>,
 }
-method!(SetMessageSenderBlockList, "setMessageSenderBlockList", Done);
+method!(SetMessageSenderBlockList, "setMessageSenderBlockList", OkAnswer);
 
 /// A page of a block list.
 #[derive(Clone, Debug, Serialize)]
@@ -78,14 +78,14 @@ pub struct SetCloseFriends<'a> {
     /// The whole list; all must be contacts.
     pub user_ids: &'a [i64],
 }
-method!(SetCloseFriends<'_>, "setCloseFriends", Done);
+method!(SetCloseFriends<'_>, "setCloseFriends", OkAnswer);
 
 /// Whether the account may write to a user.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CanSendMessageToUser {
     /// The user.
     pub user_id: i64,
-    /// Only what is known without asking Telegram.
+    /// Answer only from local data, without asking Telegram.
     pub only_local: bool,
 }
 method!(CanSendMessageToUser, "canSendMessageToUser", CanSendMessageToUserResult);

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Done, bytes, method};
+use super::{OkAnswer, bytes, method};
 use crate::enums::{AuthorizationState, ResendCodeReason};
 use crate::types::{AddedProxy, PhoneNumberAuthenticationSettings, Proxy};
 
@@ -12,20 +12,20 @@ use crate::types::{AddedProxy, PhoneNumberAuthenticationSettings, Proxy};
 pub struct SetTdlibParameters<'a> {
     /// Telegram's test servers instead of the real ones.
     pub use_test_dc: bool,
-    /// Where the databases are.
+    /// Directory of the databases.
     pub database_directory: &'a str,
-    /// Where downloaded files go.
+    /// Directory of downloaded files.
     pub files_directory: &'a str,
     /// The key the databases are encrypted with; empty means none.
     #[serde(serialize_with = "bytes")]
     pub database_encryption_key: &'a [u8],
-    /// Keeps what is known of files over a restart.
+    /// Keeps file metadata across restarts.
     pub use_file_database: bool,
-    /// Keeps users and chats over a restart; needs the file database.
+    /// Keeps users and chats across restarts; needs the file database.
     pub use_chat_info_database: bool,
-    /// Keeps messages over a restart, and lets old ones leave memory; needs the chat database.
+    /// Keeps messages across restarts, and unloads old ones from memory; needs the chat database.
     pub use_message_database: bool,
-    /// Takes part in secret chats.
+    /// Enables secret chats.
     pub use_secret_chats: bool,
     /// The application's id, from my.telegram.org.
     pub api_id: i32,
@@ -35,60 +35,60 @@ pub struct SetTdlibParameters<'a> {
     pub system_language_code: &'a str,
     /// Shown in the list of sessions; must not be empty.
     pub device_model: &'a str,
-    /// Shown in the list of sessions; empty lets TDLib find out.
+    /// Shown in the list of sessions; empty lets TDLib detect it.
     pub system_version: &'a str,
     /// Shown in the list of sessions; must not be empty.
     pub application_version: &'a str,
 }
-method!(SetTdlibParameters<'_>, "setTdlibParameters", Done);
+method!(SetTdlibParameters<'_>, "setTdlibParameters", OkAnswer);
 
-/// Adds a proxy, kept in the database; TDLib answers only once its parameters are set.
+/// Adds a proxy and stores it in the database; TDLib answers only once its parameters are set.
 ///
-/// To be sent before `setTdlibParameters` is awaited, so that no connection goes around it.
+/// Send it before awaiting `setTdlibParameters`, so that no connection bypasses it.
 #[derive(Serialize)]
 pub struct AddProxy {
     /// The proxy, with its secret or password.
     pub proxy: Proxy,
-    /// Uses it from now on.
+    /// Whether to use it from now on.
     pub enable: bool,
 }
 method!(AddProxy, "addProxy", AddedProxy);
 
-/// Where the account stands in logging in.
+/// The current authorization state.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetAuthorizationState;
 method!(GetAuthorizationState, "getAuthorizationState", AuthorizationState);
 
-/// Begins the login by phone number; Telegram sends a code.
+/// Starts the login by phone number; Telegram sends a code.
 #[derive(Serialize)]
 pub struct SetAuthenticationPhoneNumber<'a> {
     /// In international form; secret.
     pub phone_number: &'a str,
-    /// How the code may be sent; `None` for the usual ways.
+    /// How the code may be sent; `None` for the default ways.
     pub settings: Option<PhoneNumberAuthenticationSettings>,
 }
-method!(SetAuthenticationPhoneNumber<'_>, "setAuthenticationPhoneNumber", Done);
+method!(SetAuthenticationPhoneNumber<'_>, "setAuthenticationPhoneNumber", OkAnswer);
 
-/// Answers with the code that Telegram sent.
+/// Submits the code that Telegram sent.
 #[derive(Serialize)]
 pub struct CheckAuthenticationCode<'a> {
     /// The code; secret.
     pub code: &'a str,
 }
-method!(CheckAuthenticationCode<'_>, "checkAuthenticationCode", Done);
+method!(CheckAuthenticationCode<'_>, "checkAuthenticationCode", OkAnswer);
 
-/// Has the code sent again, by the next way, when its time is over.
+/// Requests the code again, by the next way, once its timeout has passed.
 #[derive(Clone, Debug, Serialize)]
 pub struct ResendAuthenticationCode {
-    /// Why.
+    /// The reason.
     pub reason: Option<ResendCodeReason>,
 }
-method!(ResendAuthenticationCode, "resendAuthenticationCode", Done);
+method!(ResendAuthenticationCode, "resendAuthenticationCode", OkAnswer);
 
-/// Answers with the password of two-step verification.
+/// Submits the password of two-step verification.
 #[derive(Serialize)]
 pub struct CheckAuthenticationPassword<'a> {
     /// The password; secret.
     pub password: &'a str,
 }
-method!(CheckAuthenticationPassword<'_>, "checkAuthenticationPassword", Done);
+method!(CheckAuthenticationPassword<'_>, "checkAuthenticationPassword", OkAnswer);

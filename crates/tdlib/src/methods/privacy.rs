@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Done, method};
+use super::{OkAnswer, method};
 use crate::enums::UserPrivacySetting;
 use crate::types::{
     ArchiveChatListSettings, NewChatPrivacySettings, ReadDatePrivacySettings,
@@ -17,7 +17,7 @@ method!(GetUserPrivacySettingRules, "getUserPrivacySettingRules", UserPrivacySet
 
 /// Replaces the rules of one privacy setting.
 ///
-/// TDLib drops users and chats it does not know, in silence.
+/// TDLib silently drops users and chats it does not know.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetUserPrivacySettingRules {
     /// The setting.
@@ -25,43 +25,43 @@ pub struct SetUserPrivacySettingRules {
     /// The rules, in order; the first that matches decides.
     pub rules: UserPrivacySettingRules,
 }
-method!(SetUserPrivacySettingRules, "setUserPrivacySettingRules", Done);
+method!(SetUserPrivacySettingRules, "setUserPrivacySettingRules", OkAnswer);
 
-/// What becomes of new chats and of the archive.
+/// How new chats and the archive are handled.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetArchiveChatListSettings;
 method!(GetArchiveChatListSettings, "getArchiveChatListSettings", ArchiveChatListSettings);
 
-/// Replaces what [`GetArchiveChatListSettings`] reads.
+/// Replaces the settings that [`GetArchiveChatListSettings`] returns.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetArchiveChatListSettings {
-    /// All of it.
+    /// The complete settings.
     pub settings: ArchiveChatListSettings,
 }
-method!(SetArchiveChatListSettings, "setArchiveChatListSettings", Done);
+method!(SetArchiveChatListSettings, "setArchiveChatListSettings", OkAnswer);
 
 /// Whether others see when this account has read their messages.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetReadDatePrivacySettings;
 method!(GetReadDatePrivacySettings, "getReadDatePrivacySettings", ReadDatePrivacySettings);
 
-/// Replaces what [`GetReadDatePrivacySettings`] reads.
+/// Replaces the settings that [`GetReadDatePrivacySettings`] returns.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetReadDatePrivacySettings {
-    /// All of it.
+    /// The complete settings.
     pub settings: ReadDatePrivacySettings,
 }
-method!(SetReadDatePrivacySettings, "setReadDatePrivacySettings", Done);
+method!(SetReadDatePrivacySettings, "setReadDatePrivacySettings", OkAnswer);
 
-/// Whether strangers may write first, and at what price.
+/// Whether strangers may start a chat, and at what price.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetNewChatPrivacySettings;
 method!(GetNewChatPrivacySettings, "getNewChatPrivacySettings", NewChatPrivacySettings);
 
-/// Replaces what [`GetNewChatPrivacySettings`] reads.
+/// Replaces the settings that [`GetNewChatPrivacySettings`] returns.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetNewChatPrivacySettings {
-    /// All of it; a price without leave to write is an error.
+    /// The complete settings; a price while strangers may not write is an error.
     pub settings: NewChatPrivacySettings,
 }
-method!(SetNewChatPrivacySettings, "setNewChatPrivacySettings", Done);
+method!(SetNewChatPrivacySettings, "setNewChatPrivacySettings", OkAnswer);

@@ -1,9 +1,9 @@
 use serde::Serialize;
 
-use super::{Done, int64, method};
+use super::{OkAnswer, int64, method};
 use crate::types::{ConnectedWebsites, Sessions};
 
-/// All sessions of the account, its own (id 0) included.
+/// All sessions of the account, including the current one.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetActiveSessions;
 method!(GetActiveSessions, "getActiveSessions", Sessions);
@@ -15,53 +15,53 @@ pub struct TerminateSession {
     #[serde(serialize_with = "int64")]
     pub session_id: i64,
 }
-method!(TerminateSession, "terminateSession", Done);
+method!(TerminateSession, "terminateSession", OkAnswer);
 
-/// Ends all sessions of the account but its own.
+/// Ends all sessions of the account except the current one.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TerminateAllOtherSessions;
-method!(TerminateAllOtherSessions, "terminateAllOtherSessions", Done);
+method!(TerminateAllOtherSessions, "terminateAllOtherSessions", OkAnswer);
 
-/// Confirms a session that was opened without this one's knowledge.
+/// Confirms a session that is still unconfirmed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ConfirmSession {
     /// The session.
     #[serde(serialize_with = "int64")]
     pub session_id: i64,
 }
-method!(ConfirmSession, "confirmSession", Done);
+method!(ConfirmSession, "confirmSession", OkAnswer);
 
-/// Lets a session take calls, or not.
+/// Sets whether a session accepts calls.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ToggleSessionCanAcceptCalls {
-    /// The session; 0 is the account's own.
+    /// The session; 0 is the current one.
     #[serde(serialize_with = "int64")]
     pub session_id: i64,
-    /// Whether it may.
+    /// Whether it accepts them.
     pub can_accept_calls: bool,
 }
-method!(ToggleSessionCanAcceptCalls, "toggleSessionCanAcceptCalls", Done);
+method!(ToggleSessionCanAcceptCalls, "toggleSessionCanAcceptCalls", OkAnswer);
 
-/// Lets a session take secret chats, or not.
+/// Sets whether a session accepts secret chats.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ToggleSessionCanAcceptSecretChats {
-    /// The session; 0 is the account's own.
+    /// The session; 0 is the current one.
     #[serde(serialize_with = "int64")]
     pub session_id: i64,
-    /// Whether it may.
+    /// Whether it accepts them.
     pub can_accept_secret_chats: bool,
 }
-method!(ToggleSessionCanAcceptSecretChats, "toggleSessionCanAcceptSecretChats", Done);
+method!(ToggleSessionCanAcceptSecretChats, "toggleSessionCanAcceptSecretChats", OkAnswer);
 
-/// Sets after how long without use Telegram ends a session.
+/// Sets how long a session may be unused before Telegram ends it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SetInactiveSessionTtl {
     /// Days, 1 to 366.
     pub inactive_session_ttl_days: i32,
 }
-method!(SetInactiveSessionTtl, "setInactiveSessionTtl", Done);
+method!(SetInactiveSessionTtl, "setInactiveSessionTtl", OkAnswer);
 
-/// The websites the account is logged in to with Telegram.
+/// The websites that the account has logged in to through Telegram.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetConnectedWebsites;
 method!(GetConnectedWebsites, "getConnectedWebsites", ConnectedWebsites);
@@ -73,9 +73,9 @@ pub struct DisconnectWebsite {
     #[serde(serialize_with = "int64")]
     pub website_id: i64,
 }
-method!(DisconnectWebsite, "disconnectWebsite", Done);
+method!(DisconnectWebsite, "disconnectWebsite", OkAnswer);
 
 /// Logs the account out of all websites.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DisconnectAllWebsites;
-method!(DisconnectAllWebsites, "disconnectAllWebsites", Done);
+method!(DisconnectAllWebsites, "disconnectAllWebsites", OkAnswer);

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-/// One request that came in.
+/// One received request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The client that it came from.
+    /// The client that sent it.
     pub client_id: i32,
     /// Its method.
     pub method: String,
@@ -12,7 +12,7 @@ pub struct Request {
     pub(super) extra: Value,
 }
 
-/// What a request gets, and which updates come with it.
+/// The answer to a request, and the updates around it.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub(super) before: Vec<Value>,
@@ -42,7 +42,7 @@ impl Reply {
         Self { before: Vec::new(), object: None, after: Vec::new(), held: false }
     }
 
-    /// Keeps the answer, and the updates with it, back until [`crate::Scripted::release`].
+    /// Holds the answer and its updates back until [`crate::Scripted::release`].
     #[must_use]
     pub fn held(self) -> Self {
         Self { held: true, ..self }

@@ -1,11 +1,11 @@
-//! Every confirmed command has one answer, and nothing of it is left anywhere.
+//! Every confirmed command has exactly one answer, is done in the ledger, and is pending nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::record::{Id, Published};
-use super::Case;
+use super::super::evidence::{Id, PublishedCommand};
+use super::AccountCase;
 
-pub(super) fn check(case: &Case<'_>) -> Vec<String> {
+pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
     let answers = answers(case);
     let mut violations = Vec::new();
     for command in &case.evidence.published {
@@ -19,8 +19,8 @@ pub(super) fn check(case: &Case<'_>) -> Vec<String> {
     violations
 }
 
-/// The events that answer each command, wherever they were found.
-fn answers<'a>(case: &'a Case<'_>) -> BTreeMap<&'a str, BTreeSet<Id>> {
+/// The events that answer each command, seen live or found in the log.
+fn answers<'a>(case: &'a AccountCase<'_>) -> BTreeMap<&'a str, BTreeSet<Id>> {
     let mut answers: BTreeMap<&str, BTreeSet<Id>> = BTreeMap::new();
     let seen = case.evidence.seen.values().map(|seen| &seen.event);
     for event in seen.chain(&case.evidence.log) {
@@ -31,7 +31,7 @@ fn answers<'a>(case: &'a Case<'_>) -> BTreeMap<&'a str, BTreeSet<Id>> {
     answers
 }
 
-fn answered(command: &Published, events: Option<&BTreeSet<Id>>) -> Option<String> {
+fn answered(command: &PublishedCommand, events: Option<&BTreeSet<Id>>) -> Option<String> {
     let id = &command.id;
     match events.map_or(0, BTreeSet::len) {
         0 if command.confirmed.is_some() => Some(format!("command {id} has no answer")),
@@ -43,8 +43,12 @@ fn answered(command: &Published, events: Option<&BTreeSet<Id>>) -> Option<String
     }
 }
 
-/// The ledger knows the command as done, by its answer; what Redis lost is not asked for.
-fn settled(case: &Case<'_>, command: &Published, events: Option<&BTreeSet<Id>>) -> Option<String> {
+/// The ledger has the command as done, with its answer's id. Entries that Redis lost are excused.
+fn settled(
+    case: &AccountCase<'_>,
+    command: &PublishedCommand,
+    events: Option<&BTreeSet<Id>>,
+) -> Option<String> {
     let id = &command.id;
     let lost = case.last_wipe().is_some_and(|wipe| command.attempts.iter().any(|at| *at <= wipe));
     let event = events.and_then(BTreeSet::first);

@@ -1,14 +1,14 @@
-//! What Telegram did: in the order of the publishes, once, and as it was answered.
+//! Effects at Telegram: in the order of publishing, at most once, and consistent with the answers.
 
 use std::collections::BTreeMap;
 
 use contracts::Flow;
 
-use super::super::record::{Deed, Effect, Event, Published};
-use super::Case;
+use super::super::evidence::{CommandKind, Effect, Event, PublishedCommand};
+use super::AccountCase;
 
-/// Failures that say that nothing was done.
-const UNDONE: &[&str] = &[
+/// Error codes that promise that nothing was done.
+const NOTHING_DONE: &[&str] = &[
     "invalid_request",
     "unknown_command",
     "unknown_account",
@@ -20,15 +20,17 @@ const UNDONE: &[&str] = &[
     "not_allowed",
 ];
 
-pub(super) fn check(case: &Case<'_>) -> Vec<String> {
+pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
     let published = &case.evidence.published;
     let places: BTreeMap<_, _> = published
         .iter()
         .enumerate()
-        .filter(|(_, command)| matches!(command.deed, Deed::Once | Deed::Again))
-        .map(|(place, command)| ((command.deed as u8, command.number), place))
+        .filter(|(_, command)| {
+            matches!(command.kind, CommandKind::NotIdempotent | CommandKind::Idempotent)
+        })
+        .map(|(place, command)| ((command.kind as u8, command.number), place))
         .collect();
-    let place = |effect: &Effect| places.get(&(effect.deed as u8, effect.number)).copied();
+    let place = |effect: &Effect| places.get(&(effect.kind as u8, effect.number)).copied();
     let done: Vec<usize> = case.evidence.effects.iter().filter_map(place).collect();
     let mut violations = order(published, &done);
     violations.extend(once(case, &done));
@@ -36,8 +38,8 @@ pub(super) fn check(case: &Case<'_>) -> Vec<String> {
     violations
 }
 
-/// The effects of a flow come in the order of its publishes.
-fn order(published: &[Published], done: &[usize]) -> Vec<String> {
+/// The effects of a flow are in the order in which its commands were published.
+fn order(published: &[PublishedCommand], done: &[usize]) -> Vec<String> {
     let mut violations = Vec::new();
     for flow in Flow::ALL {
         let places: Vec<usize> =
@@ -55,8 +57,8 @@ fn order(published: &[Published], done: &[usize]) -> Vec<String> {
     violations
 }
 
-/// What must not happen twice has not.
-fn once(case: &Case<'_>, done: &[usize]) -> Vec<String> {
+/// A command that is not idempotent takes effect once.
+fn once(case: &AccountCase<'_>, done: &[usize]) -> Vec<String> {
     let mut times: BTreeMap<usize, u32> = BTreeMap::new();
     for place in done {
         *times.entry(*place).or_default() += 1;
@@ -65,21 +67,21 @@ fn once(case: &Case<'_>, done: &[usize]) -> Vec<String> {
     times
         .into_iter()
         .map(|(place, times)| (&published[place], times))
-        .filter(|(command, times)| 1 < *times && command.deed == Deed::Once)
-        .filter(|(command, _)| !forgotten(case, command))
+        .filter(|(command, times)| 1 < *times && command.kind == CommandKind::NotIdempotent)
+        .filter(|(command, _)| !lost_by_ledger(case, command))
         .map(|(command, times)| format!("command {} took effect {times} times", command.id))
         .collect()
 }
 
-/// Whether a copy was published after Redis had lost what the ledger knew of the first.
-fn forgotten(case: &Case<'_>, command: &Published) -> bool {
+/// Whether a copy was published after Redis had lost the ledger's entry of the first.
+fn lost_by_ledger(case: &AccountCase<'_>, command: &PublishedCommand) -> bool {
     case.wipes.iter().any(|(from, to)| {
         command.attempts.iter().any(|at| at < to) && command.attempts.iter().any(|at| from < at)
     })
 }
 
-/// A success has its effect, an effect its answer, and no answer denies what was done.
-fn as_answered(case: &Case<'_>, done: &[usize]) -> Vec<String> {
+/// Every success has its effect, every effect has an answer, and no answer denies an effect.
+fn as_answered(case: &AccountCase<'_>, done: &[usize]) -> Vec<String> {
     let mut answers: BTreeMap<&str, &Event> = BTreeMap::new();
     for event in case.evidence.seen.values().map(|seen| &seen.event).chain(&case.evidence.log) {
         if let Some(command) = &event.command {
@@ -92,10 +94,16 @@ fn as_answered(case: &Case<'_>, done: &[usize]) -> Vec<String> {
         let (id, answer) = (&command.id, answers.get(command.id.as_str()));
         violations.extend(match answer.map(|event| (event.id, event.code.as_deref())) {
             None if effect => Some(format!("command {id} took effect without an answer")),
-            Some((event, Some(code))) if effect && UNDONE.contains(&code) => {
+            Some((event, Some(code))) if effect && NOTHING_DONE.contains(&code) => {
                 Some(format!("command {id} took effect and is answered `{code}` by {event}"))
             }
-            Some((event, None)) if !effect && matches!(command.deed, Deed::Once | Deed::Again) => {
+            Some((event, None))
+                if !effect
+                    && matches!(
+                        command.kind,
+                        CommandKind::NotIdempotent | CommandKind::Idempotent
+                    ) =>
+            {
                 Some(format!("command {id} is answered as done by {event} and is not"))
             }
             _ => None,

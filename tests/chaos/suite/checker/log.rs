@@ -1,20 +1,20 @@
-//! Event ids grow without a gap, and what was in the log once is still there.
+//! Event ids have no gaps, and an event that was once in the log is still there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::record::{Event, Id};
-use super::Case;
+use super::super::evidence::{Event, Id};
+use super::AccountCase;
 
-pub(super) fn check(case: &Case<'_>) -> Vec<String> {
+pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
     let mut violations = chain(case);
     violations.extend(missing(case));
     violations.extend(messages(case));
-    violations.extend(ends(case));
+    violations.extend(unusable(case));
     violations
 }
 
 /// No fault makes an account unusable, unless its database was destroyed.
-fn ends(case: &Case<'_>) -> Vec<String> {
+fn unusable(case: &AccountCase<'_>) -> Vec<String> {
     let end = |event: &Event| {
         let state = event.state.as_deref()?;
         let ended = ["failed", "session_lost"].contains(&state) && !case.evidence.destroyed;
@@ -23,8 +23,8 @@ fn ends(case: &Case<'_>) -> Vec<String> {
     case.evidence.seen.values().filter_map(|seen| end(&seen.event)).collect()
 }
 
-/// Each event names the one before it, and is numbered after it.
-fn chain(case: &Case<'_>) -> Vec<String> {
+/// Each event names its predecessor, and its number follows.
+fn chain(case: &AccountCase<'_>) -> Vec<String> {
     let log = &case.evidence.log;
     let excused = excused(case);
     let mut violations = Vec::new();
@@ -54,14 +54,14 @@ fn chain(case: &Case<'_>) -> Vec<String> {
     violations
 }
 
-/// Whether an event's number is one more than that of the event before it, or begins an epoch.
+/// Whether an event's number is its predecessor's plus one, or the first of a new epoch.
 fn follows(event: &Event) -> bool {
     let first = |prev: Id| if event.id.epoch == prev.epoch { prev.n + 1 } else { 1 };
     event.prev.is_none_or(|prev| event.id.n == first(prev))
 }
 
-/// What the follower has seen stands in the log, byte for byte.
-fn missing(case: &Case<'_>) -> Vec<String> {
+/// Every event that the follower has seen is in the log, byte for byte.
+fn missing(case: &AccountCase<'_>) -> Vec<String> {
     let excused = excused(case);
     let log: BTreeMap<Id, &Event> =
         case.evidence.log.iter().map(|event| (event.id, event)).collect();
@@ -82,9 +82,9 @@ fn missing(case: &Case<'_>) -> Vec<String> {
     violations
 }
 
-/// Events that may be gone: Redis lost its data after they were seen, and the owner that had
-/// appended them was another than the one that outlived the loss.
-fn excused(case: &Case<'_>) -> BTreeSet<Id> {
+/// Events that may be missing: Redis lost its data after they were seen, and the owner that had
+/// appended them did not outlive the loss to append them again.
+fn excused(case: &AccountCase<'_>) -> BTreeSet<Id> {
     let seen = &case.evidence.seen;
     let mut excused = BTreeSet::new();
     for (from, to) in case.wipes {
@@ -98,15 +98,18 @@ fn excused(case: &Case<'_>) -> BTreeSet<Id> {
     excused
 }
 
-/// Each message that came in is told, unless an unclean take-over has announced that it may not be.
-fn messages(case: &Case<'_>) -> Vec<String> {
+/// Every incoming message has an event, unless a later `resync` says that events may be missing.
+fn messages(case: &AccountCase<'_>) -> Vec<String> {
     if case.evidence.destroyed {
         return Vec::new();
     }
     let seen = || case.evidence.seen.values();
-    let told: BTreeSet<&str> = seen().filter_map(|seen| seen.event.text.as_deref()).collect();
+    let published: BTreeSet<&str> = seen().filter_map(|seen| seen.event.text.as_deref()).collect();
     let announced = |sent: u64| seen().any(|s| s.event.kind == "resync" && sent <= s.at);
     let missing = case.evidence.messages.iter();
-    let missing = missing.filter(|(text, sent)| !told.contains(text.as_str()) && !announced(*sent));
-    missing.map(|(text, _)| format!("message {text} is not told, and no resync after it")).collect()
+    let missing =
+        missing.filter(|(text, sent)| !published.contains(text.as_str()) && !announced(*sent));
+    missing
+        .map(|(text, _)| format!("message {text} has no event, and there is no resync after it"))
+        .collect()
 }

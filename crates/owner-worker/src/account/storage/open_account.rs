@@ -5,9 +5,9 @@ use hkdf::Hkdf;
 use settings::ExposeSecret;
 use sha2::Sha256;
 use tdlib::enums::ProxyType;
-use tdlib::methods::{AddProxy, Close, Done, SetTdlibParameters};
+use tdlib::methods::{AddProxy, Close, OkAnswer, SetTdlibParameters};
 use tdlib::types::{AddedProxy, Proxy, ProxyTypeMtproto};
-use tdlib::{CallError, Client, Pending, Tdlib, Updates};
+use tdlib::{CallError, Client, PendingCall, Tdlib, UpdateReceiver};
 use tracing::warn;
 
 use super::directory::AccountDirectory;
@@ -23,12 +23,12 @@ const SLOW_CLOSE: Duration = Duration::from_secs(30);
 pub(crate) struct OpenAccount {
     id: AccountId,
     pub(crate) client: Client,
-    pub(crate) updates: Updates,
+    pub(crate) updates: UpdateReceiver,
     directory: AccountDirectory,
 }
 
 /// The calls that open an account: the proxy, if one is set, and the parameters.
-type ParameterCalls = (Option<Pending<AddedProxy>>, Pending<Done>);
+type ParameterCalls = (Option<PendingCall<AddedProxy>>, PendingCall<OkAnswer>);
 
 impl OpenAccount {
     /// Creates the account's TDLib client.

@@ -93,7 +93,7 @@ impl OpenTask {
         let (started, mut warned) = (Instant::now(), false);
         loop {
             let error = match self.attempt().await {
-                Err(error) if error.is_retryable() => runtime::chain(&error),
+                Err(error) if error.is_retryable() => runtime::error_chain(&error),
                 result => return result,
             };
             let account = self.log.token().account;

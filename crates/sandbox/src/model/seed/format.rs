@@ -1,25 +1,25 @@
-//! What a seed's file may say.
+//! The format of a seed file.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::{PrivacyKey, Reach};
+use super::super::{ContactRequirement, PrivacyKey, PrivacyRule};
 
-/// A file, read but not put into a world yet.
+/// The content of a seed file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Seed {
-    pub(super) person: Vec<PersonSeed>,
+pub(crate) struct SeedFile {
+    pub(super) person: Vec<UserSeed>,
     pub(super) account: Vec<AccountSeed>,
     pub(super) group: Vec<GroupSeed>,
     pub(super) message: Vec<MessageSeed>,
 }
 
-/// A user that nobody logs in to.
+/// A user without an account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PersonSeed {
+pub(super) struct UserSeed {
     pub(super) username: String,
     pub(super) first_name: String,
     #[serde(default)]
@@ -33,10 +33,10 @@ pub(super) struct PersonSeed {
     #[serde(default)]
     pub(super) deleted: bool,
     #[serde(default)]
-    pub(super) strangers_need: Reach,
+    pub(super) strangers_need: ContactRequirement,
 }
 
-/// An account: one of the default fleet, that gets what is said here, or a further one.
+/// Settings of a default account, or an additional account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountSeed {
@@ -58,9 +58,9 @@ pub(super) struct AccountSeed {
     #[serde(default)]
     pub(super) blocked_from_stories: Vec<String>,
     #[serde(default)]
-    pub(super) strangers_need: Reach,
+    pub(super) strangers_need: ContactRequirement,
     #[serde(default)]
-    pub(super) privacy: BTreeMap<PrivacyKey, Vec<RuleSeed>>,
+    pub(super) privacy: BTreeMap<PrivacyKey, Vec<PrivacyRule<String, String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,29 +79,13 @@ pub(super) struct GroupSeed {
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageSeed {
     pub(super) from: String,
-    pub(super) to: ToSeed,
+    pub(super) to: TargetSeed,
     pub(super) text: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ToSeed {
+pub(super) enum TargetSeed {
     User(String),
     Group(String),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RuleSeed {
-    AllowAll,
-    AllowContacts,
-    AllowPremium,
-    AllowBots,
-    AllowUsers(Vec<String>),
-    AllowGroups(Vec<String>),
-    RestrictAll,
-    RestrictContacts,
-    RestrictBots,
-    RestrictUsers(Vec<String>),
-    RestrictGroups(Vec<String>),
 }

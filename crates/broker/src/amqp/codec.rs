@@ -1,0 +1,165 @@
+//! Messages to and from AMQP's form.
+
+use bytes::Bytes;
+use contracts::Properties;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+
+use crate::amqp::publication::Publication;
+use crate::message::Message;
+
+/// RabbitMQ's pseudo-queue that receives replies without a queue being declared.
+pub(crate) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+const PERSISTENT: u8 = 2;
+/// W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
+/// RabbitMQ removed the message from its queue.
+const EXPIRED: &str = "x-tdfleet-expired";
+/// The message was forwarded once.
+const FORWARDED: &str = "x-tdfleet-forwarded";
+
+/// Longest header that is passed on, in bytes: headers share one AMQP frame.
+const MAX_HEADER: usize = 1024;
+
+/// The text as an AMQP short string, if it fits. A text that came from AMQP always does.
+pub(crate) fn short_string(text: &str) -> Option<ShortString> {
+    ShortString::try_new(text).ok()
+}
+
+/// The text as a header's value, cut to [`MAX_HEADER`].
+pub(crate) fn header(text: &str) -> AMQPValue {
+    let mut end = text.len().min(MAX_HEADER);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    AMQPValue::LongString(LongString::from(&text.as_bytes()[..end]))
+}
+
+/// Reads a delivery.
+pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
+    let properties = &delivery.properties;
+    let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
+    let headers = properties.headers().as_ref();
+    let mark = |name| {
+        let value = headers.and_then(|headers| headers.inner().get(name));
+        value.is_some_and(|value| *value == AMQPValue::Boolean(true))
+    };
+    Message {
+        properties: Properties {
+            message_id: text(properties.message_id()),
+            correlation_id: text(properties.correlation_id()),
+            reply_to: text(properties.reply_to()),
+            traceparent: headers
+                .and_then(|headers| headers.inner().get(TRACEPARENT))
+                .and_then(header_text),
+        },
+        timestamp: *properties.timestamp(),
+        expired: mark(EXPIRED),
+        forwarded: mark(FORWARDED),
+        key: delivery.routing_key.into(),
+        body: Bytes::from(delivery.data),
+    }
+}
+
+/// The text of a header's value.
+pub(crate) fn header_text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// The AMQP properties of a message to be published.
+pub(crate) fn properties(message: &Message) -> BasicProperties {
+    let Properties { message_id, correlation_id, reply_to, traceparent } = &message.properties;
+    let mut headers = FieldTable::default();
+    if let Some(traceparent) = traceparent {
+        headers.insert(TRACEPARENT.into(), header(traceparent));
+    }
+    for (name, set) in [(EXPIRED, message.expired), (FORWARDED, message.forwarded)] {
+        if set {
+            headers.insert(name.into(), AMQPValue::Boolean(true));
+        }
+    }
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_headers(headers);
+    if let Some(id) = message_id.as_deref().and_then(short_string) {
+        properties = properties.with_message_id(id);
+    }
+    if let Some(id) = correlation_id.as_deref().and_then(short_string) {
+        properties = properties.with_correlation_id(id);
+    }
+    if let Some(queue) = reply_to.as_deref().and_then(short_string) {
+        properties = properties.with_reply_to(queue);
+    }
+    if let Some(seconds) = message.timestamp {
+        properties = properties.with_timestamp(seconds);
+    }
+    properties
+}
+
+/// The publication that sends a command to its shard.
+pub(crate) fn command(exchange: ShortString, message: Message) -> Publication {
+    // A key that is too long is unroutable; `CommandRequest` never makes one.
+    let key = short_string(&message.key).unwrap_or_default();
+    Publication { exchange, key, properties: properties(&message), body: message.body }
+}
+
+/// The AMQP properties of a reply: it repeats the command's ids, so that the caller can match it.
+pub(crate) fn reply_properties(command: &Properties) -> BasicProperties {
+    let mut properties = BasicProperties::default().with_content_type("application/json".into());
+    if let Some(id) = command.message_id.as_deref().and_then(short_string) {
+        properties = properties.with_message_id(id);
+    }
+    let correlation_id = command.correlation_id.as_ref().or(command.message_id.as_ref());
+    if let Some(id) = correlation_id.and_then(|id| short_string(id)) {
+        properties = properties.with_correlation_id(id);
+    }
+    properties
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_cut_between_characters() {
+        let AMQPValue::LongString(cut) = header(&"é".repeat(MAX_HEADER)) else {
+            panic!("a long string");
+        };
+        assert_eq!(cut.to_string(), "é".repeat(MAX_HEADER / 2));
+    }
+
+    #[test]
+    fn marks_and_ids_survive_the_round_trip() {
+        let sent = Message {
+            key: "cmd_hi.s055.acc.1.x".to_owned(),
+            body: Bytes::from_static(b"{}"),
+            properties: Properties {
+                message_id: Some("m".to_owned()),
+                correlation_id: Some("c".to_owned()),
+                reply_to: Some("q".to_owned()),
+                traceparent: Some("00-1-2-01".to_owned()),
+            },
+            timestamp: Some(7),
+            expired: true,
+            forwarded: true,
+        };
+        let mut delivery = lapin::message::Delivery::mock(
+            1,
+            "".into(),
+            sent.key.as_str().into(),
+            false,
+            sent.body.to_vec(),
+        );
+        delivery.properties = properties(&sent);
+        let read = message(delivery);
+        assert_eq!(format!("{:?}", read.properties), format!("{:?}", sent.properties));
+        assert!(read.expired && read.forwarded);
+        assert_eq!((read.timestamp, read.key, read.body), (Some(7), sent.key, sent.body));
+    }
+}

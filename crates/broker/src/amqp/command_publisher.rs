@@ -1,0 +1,46 @@
+use contracts::{Names, ShardCount};
+use lapin::types::ShortString;
+use runtime::Stage;
+use settings::BrokerSettings;
+
+use crate::amqp::codec;
+use crate::amqp::connection::{ConnectionManager, ConnectionPurpose};
+use crate::amqp::publication::PublishResult;
+use crate::amqp::publisher::AmqpPublisher;
+use crate::amqp::topology::Topology;
+use crate::error::Error;
+use crate::message::Message;
+use crate::pending_replies::PendingReplies;
+
+/// Publishes a client's commands to the commands' exchange.
+#[derive(Clone)]
+pub(crate) struct CommandPublisher {
+    exchange: ShortString,
+    publisher: AmqpPublisher,
+}
+
+impl CommandPublisher {
+    pub(crate) fn start(
+        stage: &Stage,
+        settings: &BrokerSettings,
+        names: Names,
+        count: ShardCount,
+    ) -> Result<Self, Error> {
+        let exchange = names.commands_exchange().into();
+        let topology = Topology::new(settings, names, count);
+        let manager = ConnectionManager::new(settings, ConnectionPurpose::Publish, topology)?;
+        let stop = stage.stopping();
+        let publisher = AmqpPublisher::start(stage, manager, settings.timeout(), stop);
+        Ok(Self { exchange, publisher })
+    }
+
+    pub(crate) fn pending_replies(&self) -> &PendingReplies {
+        self.publisher.pending_replies()
+    }
+
+    /// Publishes; the results in order.
+    pub(crate) async fn publish(&self, messages: Vec<Message>) -> Vec<PublishResult> {
+        let command = |message| codec::command(self.exchange.clone(), message);
+        self.publisher.publish(messages.into_iter().map(command).collect()).await
+    }
+}

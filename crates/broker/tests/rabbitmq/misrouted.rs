@@ -1,0 +1,124 @@
+//! Messages that did not reach their shard, or that nobody can process.
+
+use broker::Settlement;
+use contracts::{Flow, RoutingKey, Shard};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+use settings::QueueType;
+
+use crate::amqp_client::reason;
+use crate::support::{Fixture, PATIENCE, account, answer, count, shard_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unroutable_command_reaches_its_account() {
+    let fixture = Fixture::shared(QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    let client = fixture.client().await;
+    let exchange = fixture.names.commands_exchange();
+    let body = br#"{"action": "ping", "userbot_id": 1}"#;
+    for key in ["cmd_lo.s999.acc.1.ping", "somewhere", "cmd_hi.s000.one.ping"] {
+        client.publish(&exchange, key, body, BasicProperties::default()).await;
+        let delivery = inbox.next().await;
+        assert!(delivery.forwarded, "{key}");
+        assert_eq!(&delivery.body[..], body);
+        let flow = if key.starts_with("cmd_lo") { Flow::Lo } else { Flow::Hi };
+        assert_eq!(delivery.key, Some(RoutingKey::new(flow, count(), account(1), "ping")));
+        answer(delivery);
+    }
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_on_the_wrong_shard_is_forwarded_once() {
+    let fixture = Fixture::shared(QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    let wrong = Shard((shard_of(1).0 + 1) % count().get());
+    bus.subscribe(shard_of(1));
+    bus.subscribe(wrong);
+    let client = fixture.client().await;
+    let key = format!("cmd_hi.{wrong}.acc.1.ping");
+    let body = br#"{"command": "ping", "userbot_id": 1}"#;
+    let properties = BasicProperties::default().with_message_id("m-1".into());
+    let exchange = fixture.names.commands_exchange();
+    client.publish(&exchange, &key, body, properties.clone()).await;
+    let delivery = inbox.next().await;
+    assert_eq!(delivery.routing_key, Fixture::key(1, "ping"));
+    assert_eq!(delivery.properties.message_id.as_deref(), Some("m-1"));
+    assert!(delivery.forwarded);
+    answer(delivery);
+
+    let mut headers = FieldTable::default();
+    headers.insert("x-tdfleet-forwarded".into(), AMQPValue::Boolean(true));
+    client.publish(&exchange, &key, body, properties.with_headers(headers)).await;
+    let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
+    assert_eq!(
+        (reason(&letter), &letter.data[..]),
+        ("it was forwarded before".to_owned(), &body[..])
+    );
+    assert!(inbox.is_empty(), "the handler never sees it");
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_names_no_account_is_a_dead_letter() {
+    let fixture = Fixture::shared(QueueType::Quorum);
+    let (_bus, _inbox) = fixture.worker().await;
+    let client = fixture.client().await;
+    let replies = client.reply_queue().await;
+    let properties = BasicProperties::default()
+        .with_reply_to(replies.as_str().into())
+        .with_message_id("m-1".into())
+        // RabbitMQ refuses a publish under another user's name: it must not be passed on.
+        .with_user_id("guest".into());
+    client.publish(&fixture.names.commands_exchange(), "?", b"\xff nope", properties).await;
+    let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
+    assert_eq!(letter.data, b"\xff nope");
+    assert_eq!(reason(&letter), "neither its routing key nor its body names an account");
+    let reply = client.get(&replies).await.delivery;
+    assert_eq!(reply.properties.message_id().as_ref().unwrap().as_str(), "m-1");
+    let event: serde_json::Value = serde_json::from_slice(&reply.data).unwrap();
+    assert_eq!(event["payload"]["type"], "command_error");
+    assert_eq!(event["payload"]["error_info"]["code"], "invalid_request");
+    assert_eq!(event["payload"]["_meta"]["command_id"], "m-1");
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_keeps_its_reason() {
+    let fixture = Fixture::shared(QueueType::Classic);
+    let (bus, mut inbox) = fixture.worker().await;
+    bus.subscribe(shard_of(1));
+    let client = fixture.client().await;
+    let key = Fixture::key(1, "ping");
+    let exchange = fixture.names.commands_exchange();
+    client.publish(&exchange, &key, b"{", BasicProperties::default()).await;
+    let delivery = inbox.next().await;
+    let reason_given = "command is not valid JSON".to_owned();
+    delivery.ticket.settle(Settlement::DeadLetter { reason: reason_given.clone(), event: None });
+    let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
+    assert_eq!((reason(&letter), &letter.data[..]), (reason_given, &b"{"[..]));
+    let headers = letter.properties.headers().clone().unwrap();
+    let expected = AMQPValue::LongString(key.as_bytes().into());
+    assert_eq!(headers.inner().get("x-tdfleet-routing-key"), Some(&expected));
+    assert!(bus.unsubscribe(shard_of(1), PATIENCE).await);
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_command_is_delivered_marked() {
+    for queue_type in [QueueType::Quorum, QueueType::Classic] {
+        let fixture = Fixture::shared(queue_type);
+        let (bus, mut inbox) = fixture.worker().await;
+        let client = fixture.client().await;
+        let properties = BasicProperties::default().with_expiration("0".into());
+        let body = br#"{"command": "ping", "userbot_id": 1}"#;
+        let exchange = fixture.names.commands_exchange();
+        client.publish(&exchange, &Fixture::key(1, "ping"), body, properties).await;
+        bus.subscribe(shard_of(1));
+        let delivery = inbox.next().await;
+        assert!(delivery.expired && !delivery.forwarded, "{queue_type:?}");
+        answer(delivery);
+        fixture.drain().await;
+    }
+}

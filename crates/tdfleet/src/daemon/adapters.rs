@@ -1,0 +1,54 @@
+//! Joins the ports that the parts declare to the parts that fill them.
+
+use std::sync::{Arc, OnceLock};
+
+use broker::{Bus, Delivery, DeliveryHandler, Settlement};
+use bytes::Bytes;
+use contracts::Properties;
+use owner_worker::{CommandOutcome, Worker, WorkerRequest};
+use ownership::Guard;
+
+/// The broker's deliveries go to the worker.
+pub(crate) struct Intake {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) guard: Guard,
+}
+
+impl DeliveryHandler for Intake {
+    fn handle(&self, delivery: Delivery) {
+        let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
+        if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
+            return ticket.refuse();
+        }
+        let request = WorkerRequest { body, key, properties, redelivered, expired };
+        let done = move |outcome| {
+            ticket.settle(match outcome {
+                CommandOutcome::Answered(event) => Settlement::Answered { event },
+                CommandOutcome::AnsweredBefore | CommandOutcome::Pending => Settlement::Kept,
+                CommandOutcome::DeadLetter { reason, event } => {
+                    Settlement::DeadLetter { reason, event }
+                }
+            });
+        };
+        self.worker.submit(request, Box::new(done));
+    }
+}
+
+/// The answers of commands that RabbitMQ has let go of go by the bus, once there is one: it is made
+/// after the worker that it hands its deliveries to.
+#[derive(Default)]
+pub(crate) struct Replies(OnceLock<Bus>);
+
+impl Replies {
+    pub(crate) fn go_by(&self, bus: Bus) {
+        self.0.get_or_init(|| bus);
+    }
+}
+
+impl owner_worker::ReplySender for Replies {
+    fn reply(&self, command: &Properties, event: Bytes) {
+        if let Some(bus) = self.0.get() {
+            bus.reply(command, event);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Everything that can be checked before any part of the worker runs.
+//!
+//! What is wrong here ends the process with one line: no task has started that could log another.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use contracts::{Names, ShardCount};
+use owner_worker::WorkerConfig;
+use runtime::Signals;
+use settings::Settings;
+use tdlib::Library;
+
+use crate::installation;
+
+/// What a worker is made from.
+pub(super) struct Preflight {
+    pub(super) names: Names,
+    pub(super) shard_count: ShardCount,
+    pub(super) config: WorkerConfig,
+    pub(super) library: Library,
+    pub(super) signals: Signals,
+}
+
+impl Preflight {
+    /// Checks the settings, loads TDLib, and starts listening for signals.
+    pub(super) fn run(settings: &Settings) -> anyhow::Result<Self> {
+        let shard_count = installation::shard_count(settings)?;
+        let config = worker_config(settings, shard_count)?;
+        let crash_records = config.data_dir.join("crashes");
+        let library =
+            Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records)?;
+        let signals = Signals::listen().context("cannot listen for signals")?;
+        Ok(Self { names: installation::names(settings), shard_count, config, library, signals })
+    }
+}
+
+fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<WorkerConfig> {
+    let Settings { worker, telegram, tdlib, .. } = settings;
+    Ok(WorkerConfig {
+        accounts: installation::account_ids(settings),
+        shard_count,
+        credentials: telegram.credentials()?,
+        telegram: telegram.clone(),
+        timeout: Duration::from_secs(tdlib.timeout_s),
+        opening: worker.opening.into(),
+        spool: worker.spool(),
+        call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
+        data_dir: worker.data_dir.clone(),
+    })
+}

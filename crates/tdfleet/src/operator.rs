@@ -1,0 +1,10 @@
+//! The operator's commands: they look at a fleet and change what it should do, from outside it.
+
+pub(crate) mod check_config;
+pub(crate) mod dead_letters;
+pub(crate) mod doctor;
+pub(crate) mod events;
+mod fleet;
+pub(crate) mod send;
+pub(crate) mod shards;
+pub(crate) mod workers;

@@ -1,0 +1,64 @@
+//! `tdfleet doctor`: checks everything that a worker needs.
+
+mod check;
+mod rabbitmq;
+mod redis;
+mod store;
+
+use std::process::ExitCode;
+
+use settings::Settings;
+use tdlib::{Library, REQUIRED_VERSION};
+
+use crate::cli::DoctorArgs;
+use crate::exit::success_if;
+use crate::installation;
+use crate::output::{print_json, print_line};
+use check::{CheckState, DoctorCheck};
+
+pub(crate) async fn run(settings: Settings, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let (names, count) = (installation::names(&settings), installation::shard_count(&settings)?);
+    let mut checks = vec![check_telegram(&settings), check_library(&settings)];
+    checks.extend(store::check(&settings.worker.data_dir));
+    let (redis, rabbitmq) = tokio::join!(
+        redis::check(&settings.publisher),
+        rabbitmq::check(&settings.broker, names, count)
+    );
+    checks.extend(redis);
+    checks.extend(rabbitmq);
+    if args.json {
+        print_json(&checks)?;
+    } else {
+        for check in &checks {
+            print_line(check.line());
+        }
+    }
+    Ok(success_if(checks.iter().all(|check| check.state != CheckState::Wrong)))
+}
+
+fn check_telegram(settings: &Settings) -> DoctorCheck {
+    const PART: &str = "telegram";
+    let accounts = settings.worker.accounts.iter().count();
+    match settings.telegram.credentials() {
+        Err(faults) => {
+            let names: Vec<_> = faults.iter().map(|fault| &*fault.setting).collect();
+            let found = format!("missing settings: {}", names.join(", "));
+            DoctorCheck::wrong(PART, found, "set them")
+        }
+        Ok(_) if accounts == 0 => DoctorCheck::warning(
+            PART,
+            "no accounts are configured",
+            "set worker.accounts, to the same value on every worker",
+        ),
+        Ok(_) => DoctorCheck::ok(PART, format!("credentials are set; {accounts} accounts")),
+    }
+}
+
+fn check_library(settings: &Settings) -> DoctorCheck {
+    const PART: &str = "tdlib";
+    let crash_records = settings.worker.data_dir.join("crashes");
+    match Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records) {
+        Ok(_) => DoctorCheck::ok(PART, format!("libtdjson {REQUIRED_VERSION} loads")),
+        Err(error) => DoctorCheck::wrong(PART, runtime::error_chain(&error), "see docs/tdlib.md"),
+    }
+}

@@ -1,0 +1,83 @@
+//! Rules that hold for every event log, wherever it is kept: scenarios that need only
+//! [`log_port::LogPort`] and [`log_port::AccountLog`].
+//!
+//! A test crate runs all of them on its log by one line, each as a test of the rule's name:
+//!
+//! ```ignore
+//! mod in_memory {
+//!     testkit::log_rules!(crate::support::open_log);
+//! }
+//! ```
+//!
+//! `open_log` is a function that returns `(Arc<dyn LogPort>, T)`: an empty log, and whatever must
+//! live as long as the test does. Events are observed only through `on_stored`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a rule that does not hold panics"
+)]
+
+pub mod events;
+pub mod head;
+pub mod ledger;
+pub mod pending;
+pub mod steps;
+
+/// Runs every rule, or those of one module of [`log_rules`](crate::log_rules), as tests of one log.
+///
+/// The first argument opens an empty log. A second one names the module: `events`, `head`, `ledger`
+/// or `pending`.
+#[macro_export]
+macro_rules! log_rules {
+    ($open:path) => {
+        $crate::log_rules!($open, events);
+        $crate::log_rules!($open, head);
+        $crate::log_rules!($open, ledger);
+        $crate::log_rules!($open, pending);
+    };
+    ($open:path, events) => {
+        $crate::log_rules! { $open, events:
+            events_are_numbered_and_name_the_one_before,
+            many_accounts_keep_their_own_order,
+            an_account_without_a_worker_is_numbered_too,
+        }
+    };
+    ($open:path, head) => {
+        $crate::log_rules! { $open, head:
+            a_claim_returns_the_last_event,
+            a_claim_returns_the_epoch_that_opened_the_account,
+            a_claim_returns_whether_the_account_is_logged_in,
+            an_older_epoch_is_fenced_and_its_neighbours_are_not,
+            an_older_owner_changes_nothing_any_more,
+        }
+    };
+    ($open:path, ledger) => {
+        $crate::log_rules! { $open, ledger:
+            a_command_that_is_not_idempotent_is_dispatched_once,
+            an_idempotent_command_is_poison_at_the_third_dispatch,
+            a_refusal_leaves_nothing_in_the_ledger,
+            an_id_with_another_content_is_a_conflict,
+            what_is_done_is_done_whatever_was_before,
+            a_dispatch_is_undone_once,
+            requests_about_an_account_keep_their_order,
+            a_thousand_commands_at_once_are_all_admitted,
+        }
+    };
+    ($open:path, pending) => {
+        $crate::log_rules! { $open, pending:
+            a_claim_returns_the_pending_commands_as_they_were_pushed,
+            a_command_leaves_its_pending_list_with_its_answer,
+            a_command_that_is_done_does_not_become_pending,
+            a_command_is_removed_from_its_pending_list,
+        }
+    };
+    ($open:path, $module:ident: $($rule:ident,)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $rule() {
+            let (log, _keep) = $open();
+            $crate::log_rules::$module::$rule(&*log).await;
+        })*
+    };
+}
