@@ -148,7 +148,9 @@ impl AccountClient {
                 Class::Internal => {}
                 // Before the login there is nothing to publish.
                 _ if self.login.state().is_logging_in() => {}
-                Class::Passing => self.outbox.publish_transient(event_of(account, update, at)),
+                Class::Passing => {
+                    self.outbox.publish_transient(event_of(account, update, at));
+                }
                 Class::Durable => {
                     let event = news_of(account, update, at, &self.context.first_reads);
                     if let Some(event) = event {
