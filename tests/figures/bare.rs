@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
-use contracts::{
-    AccountId, Begin, Begun, Claimant, Claimed, CommandId, Epoch, Event, EventId, Names, Note,
-    Parked, Place, Properties, Settle, ShardCount,
-};
+use contracts::{AccountId, CommandId, Epoch, Event, EventId, Names, Properties, ShardCount};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use owner_worker::{
-    Config, EventSink, NotStored, OnParked, OnStored, Outcome, Ports, Replies, Request, Worker,
+use log_port::{
+    AccountLog, Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, LogPort,
+    NotStored, OnPending, OnStored, OwnerToken, PendingCommand, PendingPosition,
 };
+use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use settings::{SettingSources, Settings};
 use tdlib::{Library, Tdlib};
@@ -37,7 +36,7 @@ pub(crate) async fn run() {
     let library = Library::load(&settings.tdlib.library, 1, &crashes).unwrap();
     let tdlib = Tdlib::start(Arc::new(library), failed.clone()).unwrap();
     let config = config(&settings, count);
-    let ports = Ports { sink: Arc::new(Nothing::new()), replies: Arc::new(NoReplies) };
+    let ports = WorkerPorts { log: Arc::new(NoLog::new()), replies: Arc::new(NoReplies) };
     let worker = Arc::new(Worker::new(accounts, config, tdlib, ports, Clock::system()));
     let execute = Arc::new(Intake(Arc::clone(&worker)));
     let names = Names::new(&settings.namespace);
@@ -49,10 +48,10 @@ pub(crate) async fn run() {
     failed.cancelled().await;
 }
 
-fn config(settings: &Settings, shard_count: ShardCount) -> Config {
+fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
     let methods = settings.worker.call_tdlib_methods.iter();
     let accounts = settings.worker.accounts.iter();
-    Config {
+    WorkerConfig {
         data_dir: settings.worker.data_dir.clone(),
         accounts: accounts.map(|id| AccountId::new(i64::try_from(id).unwrap()).unwrap()).collect(),
         shard_count,
@@ -70,9 +69,9 @@ struct Intake(Arc<Worker>);
 impl DeliveryHandler for Intake {
     fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        let request = Request { body, key, properties, redelivered, expired };
+        let request = WorkerRequest { body, key, properties, redelivered, expired };
         let done = move |outcome| match outcome {
-            Outcome::Answered(event) => ticket.settle(Settlement::Answered { event }),
+            CommandOutcome::Answered(event) => ticket.settle(Settlement::Answered { event }),
             _ => ticket.settle(Settlement::Kept),
         };
         self.0.submit(request, Box::new(done));
@@ -81,55 +80,75 @@ impl DeliveryHandler for Intake {
 
 struct NoReplies;
 
-impl Replies for NoReplies {
+impl ReplySender for NoReplies {
     fn reply(&self, _: &Properties, _: Bytes) {}
 }
 
-/// Stores nothing, and treats every command as new. It still encodes the events: they are the replies.
-struct Nothing {
-    numbers: AtomicU64,
+/// Stores nothing, and admits every command. Events are encoded all the same: they are the replies.
+struct NoLog {
     up: watch::Sender<bool>,
 }
 
-impl Nothing {
+impl NoLog {
     fn new() -> Self {
-        Self { numbers: AtomicU64::new(0), up: watch::Sender::new(true) }
+        Self { up: watch::Sender::new(true) }
     }
 }
 
-impl EventSink for Nothing {
-    fn append(&self, _: Claimant, event: Event, _: Option<Settle>, stored: Option<OnStored>) {
-        let n = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut json = Vec::with_capacity(512);
-        event.encode(EventId { epoch: Epoch(1), n }, None, &mut json);
-        if let Some(stored) = stored {
-            stored(Ok(json.into()));
-        }
+impl LogPort for NoLog {
+    fn claim(
+        &self,
+        token: OwnerToken,
+    ) -> BoxFuture<'_, Result<(Arc<dyn AccountLog>, LogHead), NotStored>> {
+        let log = NoAccountLog { token, last: AtomicU64::new(0) };
+        ready(Ok((Arc::new(log) as Arc<dyn AccountLog>, LogHead::default()))).boxed()
     }
 
-    fn claim(&self, _: Claimant) -> BoxFuture<'_, Result<Claimed, NotStored>> {
-        ready(Ok(Claimed::default())).boxed()
+    fn unserved(&self, account: AccountId, epoch: Epoch) -> Arc<dyn AccountLog> {
+        let token = OwnerToken { account, epoch, served: false };
+        Arc::new(NoAccountLog { token, last: AtomicU64::new(0) })
     }
 
-    fn begin(&self, _: Claimant, _: Begin) -> BoxFuture<'static, Result<Begun, NotStored>> {
-        ready(Ok(Begun::Go)).boxed()
-    }
-
-    fn leave(&self, _: Claimant, _: CommandId) {}
-
-    fn park(&self, _: Claimant, _: Vec<Parked>, stored: OnParked) {
-        stored(Ok(()));
-    }
-
-    fn unpark(&self, _: Claimant, _: Place) {}
-
-    fn note(&self, _: Claimant, _: Note) {}
-
-    fn pressed(&self) -> bool {
+    fn is_behind(&self) -> bool {
         false
     }
 
     fn up(&self) -> watch::Receiver<bool> {
         self.up.subscribe()
     }
+}
+
+struct NoAccountLog {
+    token: OwnerToken,
+    /// Number of the last event.
+    last: AtomicU64,
+}
+
+impl AccountLog for NoAccountLog {
+    fn token(&self) -> OwnerToken {
+        self.token
+    }
+
+    fn append(&self, event: Event, _: Option<CommandCompletion>, on_stored: Option<OnStored>) {
+        let n = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut json = Vec::with_capacity(512);
+        event.encode(EventId { epoch: self.token.epoch, n }, None, &mut json);
+        if let Some(on_stored) = on_stored {
+            on_stored(Ok(json.into()));
+        }
+    }
+
+    fn admit(&self, _: Admission) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
+        ready(Ok(AdmissionVerdict::Proceed)).boxed()
+    }
+
+    fn undo_dispatch(&self, _: CommandId) {}
+
+    fn push_pending(&self, _: Vec<PendingCommand>, on_pending: OnPending) {
+        on_pending(Ok(()));
+    }
+
+    fn remove_pending(&self, _: PendingPosition) {}
+
+    fn set_head_field(&self, _: HeadField) {}
 }

@@ -1,299 +1,264 @@
-//! One account: its TDLib client, its state, and the lanes of its commands.
+//! One account: its TDLib client, its state, and its commands.
 //!
-//! An [`Account`] is one task. It alone touches the client's updates, the state and the lanes;
-//! commands run inside it side by side as the lanes allow.
+//! An [`Account`] is one task, which owns everything below. Commands run inside it, in parallel as
+//! far as the lanes allow.
 
-mod authorization;
+mod client;
 mod closing;
-mod directory;
-mod errand;
+mod events;
 mod handle;
 mod lane;
-mod mark;
-mod opening;
+mod login;
 mod outbox;
-mod parking;
-mod spool;
-pub(crate) mod state;
-mod turns;
+mod pending;
+mod queue;
+mod run_command;
+mod schedule;
+mod storage;
+mod tasks;
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, Flow};
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use contracts::Flow;
 use log_port::{AccountLog, LogHead};
-use runtime::CancellationToken;
-use tdlib::{CallError, Update};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::error;
 
-use crate::answer::Failure;
-use crate::commands::{Common, Lane as Kind};
-use crate::copies::Copies;
-use crate::worker::Shared;
-pub(crate) use authorization::schemas as event_schemas;
+use crate::commands::Common as AccountContext;
+use crate::failure::Failure;
+use crate::in_flight::InFlightTable;
+use crate::job::{QueuedCommand, Rejection, Work};
+use crate::worker_context::WorkerContext;
+use client::AccountClient;
 use closing::Closing;
-use directory::History;
-pub(crate) use errand::{Errand, Job, Refusal};
-pub(crate) use handle::Handle;
-use handle::Message;
-use lane::Lane;
-use opening::{OpenError, Opening, Session};
-use outbox::{Gap, Outbox};
-use spool::Spool;
-use state::AccountState;
+use handle::{AccountMailbox, AccountMessage};
+use pending::PendingLists;
+use queue::CommandQueue;
+use run_command::run_command;
+use schedule::{NextStep, next_step};
+use tasks::{AccountTasks, TaskResult};
 
-/// Updates that are taken at once.
-const BATCH: usize = 256;
+pub(crate) use events::schemas as event_schemas;
+pub(crate) use handle::AccountHandle;
 
-/// How often waiting commands are looked at for deadlines that have passed.
-const SWEEP: Duration = Duration::from_millis(500);
-
-/// What an account is taken over with.
-pub(crate) struct Takeover {
-    /// The right to write its log.
-    pub(crate) log: Arc<dyn AccountLog>,
-    /// What its head said.
-    pub(crate) claimed: LogHead,
-    /// Whether the owner before gave it up in good order.
-    pub(crate) clean: bool,
-}
-
-/// What one of the account's own futures came to.
-enum Finished {
-    Opened(Result<(Session, Spool), OpenError>),
-    Parameters(Result<(), CallError>),
-    /// It is the account's turn to be closed.
-    Place(Option<OwnedSemaphorePermit>),
-    /// TDLib has been told to close.
-    Told,
-    /// The log has stored what it was given of the spool, or refuses it.
-    Sent(bool),
-    Command(Flow, Kind),
-    Refused,
+/// One account's task; see the module.
+pub(crate) struct Account {
+    shared: Arc<WorkerContext>,
+    context: Arc<AccountContext>,
+    log_up: watch::Receiver<bool>,
+    queue: CommandQueue,
+    client: AccountClient,
+    closing: Option<Closing>,
+    tasks: AccountTasks,
+    // Last: dropping it signals that everything above is dropped.
+    mailbox: AccountMailbox,
 }
 
 /// Why the account's task woke up.
-enum Wake {
-    Message(Option<Message>),
-    Finished(Finished),
-    Updates(usize),
+enum WakeReason {
+    Message(Option<AccountMessage>),
+    Task(TaskResult),
+    Updates,
+    ClientClosed,
     LogUp,
     Timer,
 }
 
-/// One account's task; see the module.
-pub(crate) struct Account {
-    id: AccountId,
-    shared: Arc<Shared>,
-    common: Arc<Common>,
-    mailbox: mpsc::UnboundedReceiver<Message>,
-    log_up: watch::Receiver<bool>,
-    copies: Arc<Copies>,
-    /// Number of the last place in a pending list that was given out.
-    last_place: u64,
-    state: AccountState,
-    session: Option<Session>,
-    /// The way of the account's own events to the log.
-    outbox: Outbox,
-    history: History,
-    /// Redis has lost what it knew of the account before this owner took it over.
-    forgotten: bool,
-    /// Gives up an opening that is under way.
-    opening: Option<CancellationToken>,
-    lanes: [Lane; 2],
-    tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
-    closing: Option<Closing>,
-    /// When waiting commands are looked at next.
-    next_sweep: Instant,
-    /// Dropped with the task, however that ends: that is what tells whoever waits.
-    _ended: oneshot::Sender<Infallible>,
-}
-
 impl Account {
-    pub(crate) fn new(takeover: Takeover, shared: Arc<Shared>) -> (Self, Handle) {
-        let Takeover { log, claimed, clean } = takeover;
-        let id = log.token().account;
-        let (sender, mailbox) = mpsc::unbounded_channel();
-        let (ending, ended) = oneshot::channel();
-        let copies = Copies::new(Arc::clone(&shared.replies));
-        let outbox = Outbox::new(Arc::clone(&shared), Arc::clone(&log));
-        if !clean {
-            outbox.resync(Gap::TakeOver);
-        }
+    /// An account that was claimed, with its log's head. `clean` says whether the previous owner
+    /// closed it cleanly.
+    pub(crate) fn new(
+        log: Arc<dyn AccountLog>,
+        head: LogHead,
+        clean: bool,
+        shared: Arc<WorkerContext>,
+    ) -> (Self, AccountHandle) {
+        let context = Arc::new(AccountContext::new(Arc::clone(&log)));
+        let in_flight = InFlightTable::new(Arc::clone(&shared.replies));
+        let pending = PendingLists::new(Arc::clone(&log), Arc::clone(&in_flight));
+        let client = AccountClient::new(&head, clean, Arc::clone(&context), Arc::clone(&shared));
+        let (handle, mailbox) = AccountHandle::new(log, in_flight);
         let mut account = Self {
-            id,
-            common: Arc::new(Common::new(Arc::clone(&log))),
-            mailbox,
             log_up: shared.log.up(),
-            copies: Arc::clone(&copies),
-            last_place: 0,
+            queue: CommandQueue::new(pending),
+            client,
             shared,
-            state: AccountState::Cold,
-            session: None,
-            outbox,
-            history: History::from(&claimed),
-            forgotten: false,
-            opening: None,
-            lanes: Default::default(),
-            tasks: FuturesUnordered::new(),
+            context,
             closing: None,
-            next_sweep: Instant::now(),
-            _ended: ending,
+            tasks: AccountTasks::default(),
+            mailbox,
         };
-        account.restore(claimed.pending);
-        (account, Handle { mailbox: sender, log, copies, ended: ended.shared() })
+        for rejection in account.queue.restore(head.pending, &account.shared) {
+            account.reject(rejection);
+        }
+        (account, handle)
     }
 
     /// Opens the account and serves it until it is closed.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let mut updates = Vec::with_capacity(BATCH);
-        self.open();
+        self.client.open(&self.tasks);
         loop {
-            self.take_updates(&mut updates).await;
-            self.run_lanes();
-            self.tend_outbox();
-            if self.has_closed() {
+            // Updates that have arrived come before commands: an account that has just become ready
+            // is ready for the next command.
+            if self.client.has_updates() && self.client.receive_updates().await {
+                self.client.handle_updates();
+            }
+            self.start_commands();
+            self.client.pump_outbox(&self.tasks);
+            if self.advance_closing() {
                 return Ok(());
             }
-            match self.wake(&mut updates).await {
-                Wake::Message(Some(message)) => self.on_message(message),
-                Wake::Message(None) => self.close(Duration::ZERO),
-                Wake::Finished(finished) => self.on_finished(finished),
-                Wake::Updates(0) => self.on_client_gone(),
-                Wake::Updates(_) => self.on_updates(&mut updates),
-                Wake::LogUp => {
-                    self.on_log_up();
-                    self.park_again();
-                }
-                Wake::Timer => self.on_timer(),
+            match self.wait().await {
+                WakeReason::Message(Some(message)) => self.on_message(message),
+                WakeReason::Message(None) => self.close(Duration::ZERO),
+                WakeReason::Task(result) => self.on_task_result(result),
+                WakeReason::Updates => self.client.handle_updates(),
+                WakeReason::ClientClosed => self.client.on_closed(),
+                WakeReason::LogUp => self.on_log_up(),
+                WakeReason::Timer => self.on_timer(),
             }
         }
     }
 
-    /// What TDLib has said so far comes before the commands that follow: an account that has just
-    /// become ready is ready for the next command.
-    async fn take_updates(&mut self, updates: &mut Vec<Update>) {
-        if let Some(session) = self.session.as_mut().filter(|session| !session.updates.is_empty())
-            && session.updates.recv_many(updates, BATCH).await > 0
-        {
-            self.on_updates(updates);
-        }
-    }
-
-    async fn wake(&mut self, updates: &mut Vec<Update>) -> Wake {
+    async fn wait(&mut self) -> WakeReason {
         let timer = self.next_timer();
-        // Once closing, a mailbox that nobody can write to has nothing more to say.
+        // Once the account is closing, a mailbox without senders has nothing more to say.
         let listens = self.closing.is_none() || !self.mailbox.is_closed();
-        let next_updates = async {
-            match &mut self.session {
-                Some(session) => session.updates.recv_many(updates, BATCH).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
-            message = self.mailbox.recv(), if listens => Wake::Message(message),
-            Some(finished) = self.tasks.next() => Wake::Finished(finished),
-            number = next_updates => Wake::Updates(number),
-            Ok(()) = self.log_up.changed() => Wake::LogUp,
-            () = sleep_until(timer) => Wake::Timer,
+            message = self.mailbox.receive(), if listens => WakeReason::Message(message),
+            Some(result) = self.tasks.next() => WakeReason::Task(result),
+            open = self.client.receive_updates() => {
+                if open { WakeReason::Updates } else { WakeReason::ClientClosed }
+            }
+            Ok(()) = self.log_up.changed() => WakeReason::LogUp,
+            () = sleep_until(timer) => WakeReason::Timer,
         }
     }
 
     fn next_timer(&self) -> Instant {
+        let finish_by = self.closing.as_ref().and_then(Closing::finish_by);
+        let timers = [self.queue.next_sweep(), finish_by];
         let far = Instant::now() + Duration::from_hours(1);
-        let sweep = self.lanes.iter().any(|lane| !lane.is_still()).then_some(self.next_sweep);
-        let finish = self.closing.as_ref().and_then(Closing::finish_by);
-        [sweep, finish].into_iter().flatten().min().unwrap_or(far)
+        timers.into_iter().flatten().min().unwrap_or(far)
     }
 
-    fn open(&mut self) {
-        self.outbox.reopen();
-        self.set_state(AccountState::Starting, None);
-        let given_up = CancellationToken::new();
-        self.opening = Some(given_up.clone());
-        let opening = Opening {
-            shared: Arc::clone(&self.shared),
-            log: Arc::clone(&self.common.log),
-            history: self.history,
-            given_up,
-        };
-        self.tasks.push(opening.run().map(Finished::Opened).boxed());
-    }
-
-    /// Writes what is to be spooled, and sends what was.
-    fn tend_outbox(&mut self) {
-        self.outbox.flush();
-        if let Some(sent) = self.outbox.send() {
-            let stored = sent.map(|stored| Finished::Sent(matches!(stored, Ok(Ok(())))));
-            self.tasks.push(stored.boxed());
-        }
-    }
-
-    fn on_message(&mut self, message: Message) {
+    fn on_message(&mut self, message: AccountMessage) {
         match message {
-            Message::Errand(_) if self.closing.is_some() => {}
-            Message::Errand(Errand::Run(job)) => self.queue(job),
-            Message::Errand(Errand::Refuse(refusal)) => self.refuse(refusal),
-            Message::Close { grace } => self.close(grace),
+            // Dropped, which means redelivery.
+            AccountMessage::Work(_) if self.closing.is_some() => {}
+            AccountMessage::Work(Work::Run(command)) => {
+                if let Some(rejection) = self.queue.push(command, &self.log_up) {
+                    self.reject(rejection);
+                }
+            }
+            AccountMessage::Work(Work::Reject(rejection)) => self.reject(rejection),
+            AccountMessage::Close { grace } => self.close(grace),
         }
     }
 
-    fn on_finished(&mut self, finished: Finished) {
-        match finished {
-            Finished::Opened(_) if self.closing.is_some() => {
-                self.opening = None;
-                self.outbox.close();
+    /// Starts the commands that may run now, lane by lane.
+    fn start_commands(&mut self) {
+        for flow in Flow::ALL {
+            while let Some(step) = self.queue.front(flow).map(|command| self.next_step(command)) {
+                match step {
+                    NextStep::Run => self.start_command(flow),
+                    NextStep::Wait => break,
+                    NextStep::Reject(failure) => {
+                        if let Some(command) = self.queue.pop(flow) {
+                            self.reject(command.reject(failure));
+                        }
+                    }
+                    NextStep::Reopen => {
+                        self.client.open(&self.tasks);
+                        break;
+                    }
+                }
             }
-            Finished::Opened(Ok((session, spool))) => {
-                self.opening = None;
-                self.outbox.open(spool);
-                self.forgotten |= session.is_forgotten();
-                self.history.opened = Some(self.common.log.token().epoch);
-                self.common.first_reads.reset();
-                let parameters = session.set_parameters(&self.shared, self.id);
-                self.tasks.push(parameters.map(Finished::Parameters).boxed());
-                self.session = Some(session);
-            }
-            Finished::Opened(Err(error)) => {
-                self.opening = None;
-                error!(account.id = %self.id, error = runtime::error_chain(&error), "account not opened");
-                self.outbox.close();
-                self.set_state(AccountState::Failed, Some(&error.to_string()));
-            }
-            Finished::Parameters(Ok(())) | Finished::Told | Finished::Refused => {}
-            Finished::Place(place) => self.on_place(place),
-            Finished::Sent(stored) => self.outbox.on_sent(stored),
-            Finished::Parameters(Err(error)) => {
-                error!(account.id = %self.id, error = ?error, "TDLib cannot open the account");
-                self.set_state(AccountState::Failed, Some(&error.to_string()));
-                self.tell_tdlib_to_close();
-            }
-            Finished::Command(flow, kind) => self.lanes[lane_of(flow)].ended(kind),
         }
+    }
+
+    fn next_step(&self, command: &QueuedCommand) -> NextStep {
+        let login = self.client.login();
+        if login.state().is_transitional() || self.closing.is_some() || !*self.log_up.borrow() {
+            return NextStep::Wait;
+        }
+        let is_open = self.client.tdlib().is_some();
+        next_step(command, login, is_open, self.shared.clock.now())
+    }
+
+    fn start_command(&mut self, flow: Flow) {
+        let Some(tdlib) = self.client.tdlib() else { return };
+        let Some(command) = self.queue.start(flow) else { return };
+        let access = command.entry.lane;
+        let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
+        let running = run_command(command, tdlib.clone(), context, shared);
+        self.tasks.add(running, move |()| TaskResult::CommandEnded(flow, access));
+    }
+
+    /// Answers a command without running it.
+    fn reject(&self, rejection: Rejection) {
+        rejection.answer.guard.leave_lane();
+        let settled = rejection.settle(Arc::clone(&self.shared));
+        self.tasks.add(settled, |()| TaskResult::CommandRejected);
+    }
+
+    fn on_task_result(&mut self, result: TaskResult) {
+        match result {
+            TaskResult::Opened(result) => self.client.on_opened(result, &self.tasks),
+            TaskResult::ParametersSet(result) => {
+                self.client.on_parameters_set(result, &self.tasks);
+            }
+            TaskResult::CommandEnded(flow, access) => self.queue.end(flow, access),
+            TaskResult::ChunkStored(stored) => self.client.on_chunk_stored(stored),
+            TaskResult::ClosePermit(permit) => {
+                if let Some(closing) = &mut self.closing {
+                    closing.close_client(permit, &self.client, &self.tasks);
+                }
+            }
+            TaskResult::CommandRejected | TaskResult::CloseAnswered => {}
+        }
+    }
+
+    /// The log is up or down. If it is up, it may have lost what it had.
+    fn on_log_up(&mut self) {
+        if *self.log_up.borrow() {
+            self.client.on_log_up();
+        }
+        self.queue.push_again(&self.log_up);
     }
 
     fn on_timer(&mut self) {
-        self.next_sweep = Instant::now() + SWEEP;
         let now = self.shared.clock.now();
-        let expired: Vec<_> = self.lanes.iter_mut().flat_map(|lane| lane.expire(now)).collect();
-        for Job { case, .. } in expired {
-            self.refuse(Refusal { case, failure: Failure::expired() });
+        for command in self.queue.take_expired(now) {
+            self.reject(command.reject(Failure::expired()));
         }
-        self.park_slow(now);
-        self.close_if_overdue();
+        if self.closing.is_none() && *self.log_up.borrow() {
+            self.queue.push_slow(now, &self.log_up);
+        }
+        if let Some(closing) = self.closing.as_mut().filter(|closing| closing.is_overdue()) {
+            self.context.cut_short.cancel();
+            closing.acquire_permit(&self.client, &self.tasks);
+        }
     }
-}
 
-fn lane_of(flow: Flow) -> usize {
-    match flow {
-        Flow::Hi => 0,
-        Flow::Lo => 1,
+    /// Stops taking commands and closes the account. A `grace` of zero means that its lease is over.
+    fn close(&mut self, grace: Duration) {
+        if let Some(closing) = &mut self.closing {
+            return closing.shorten(grace, &self.client, &self.tasks);
+        }
+        self.context.given_up.cancel();
+        self.queue.clear();
+        self.client.cancel_opening();
+        self.closing = Some(Closing::new(Arc::clone(&self.shared.closing), grace));
+    }
+
+    /// Has TDLib close the account once no command runs; whether the account is closed.
+    fn advance_closing(&mut self) -> bool {
+        let Some(closing) = self.closing.as_mut().filter(|_| self.queue.is_idle()) else {
+            return false;
+        };
+        closing.on_idle(&self.client, &self.tasks);
+        self.client.is_closed()
     }
 }

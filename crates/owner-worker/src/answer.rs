@@ -1,56 +1,53 @@
-//! From what a command came to, to its event.
+//! A command's answer: admission by the ledger first, then the event in the log that completes the
+//! command.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{
-    AccountId, Body, CommandId, ErrorCode, ErrorInfo, ErrorSource, Event, EventMeta,
-    random_trace_id,
-};
+use contracts::{AccountId, Body, CommandId, Event, EventMeta, random_trace_id};
 use jiff::Timestamp;
 use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Intent};
-use serde_json::{Map, Value};
 use tracing::debug;
 
-use crate::commands::CommandError;
-use crate::copies::Ticket;
-use crate::ports::Outcome;
-use crate::worker::Shared;
+use crate::failure::Failure;
+use crate::in_flight::InFlightGuard;
+use crate::ports::CommandOutcome;
+use crate::worker_context::WorkerContext;
 
-/// How long an answer is remembered beyond its command's deadline.
-const REMEMBERED: Duration = Duration::from_mins(10);
+/// How long the ledger remembers an answered command beyond its deadline.
+const KEEP_AFTER_DEADLINE: Duration = Duration::from_mins(10);
 
-/// Whom an answer goes to, and what it is called.
-pub(crate) struct Address {
+/// A command that is not answered yet.
+pub(crate) struct PendingAnswer {
+    pub(crate) target: AnswerTarget,
+    /// The command is not run after this time.
+    pub(crate) deadline: Timestamp,
+    pub(crate) guard: InFlightGuard,
+}
+
+/// Where an answer goes, and how it is labelled.
+pub(crate) struct AnswerTarget {
     /// The account's log.
     pub(crate) log: Arc<dyn AccountLog>,
-    /// The command's name; the event's type is this, or this with `_error`.
+    /// The command's name; the event's type is this name, with `_error` appended on failure.
     pub(crate) name: Cow<'static, str>,
-    pub(crate) ids: Ids,
-    /// Why the message is kept as a dead letter as well, if it is.
-    pub(crate) garbled: Option<String>,
+    pub(crate) ids: CorrelationIds,
+    /// Why the message is dead-lettered as well, if it is.
+    pub(crate) dead_letter: Option<String>,
 }
 
-/// A command that waits for its answer.
-pub(crate) struct Case {
-    pub(crate) address: Address,
-    /// Past it the command is not run any more.
-    pub(crate) deadline: Timestamp,
-    pub(crate) ticket: Ticket,
-}
-
-/// The ids that an answer gives back.
-pub(crate) struct Ids {
+/// The ids that an answer echoes.
+pub(crate) struct CorrelationIds {
     pub(crate) command: CommandId,
     correlation: Arc<str>,
     trace: Arc<str>,
 }
 
-impl Ids {
-    /// Those that were given; the others are made up, so that every answer has all three.
-    pub(crate) fn filled(
+impl CorrelationIds {
+    /// Generates the ids that were not given, so that every answer has all three.
+    pub(crate) fn or_generated(
         command: Option<CommandId>,
         correlation: Option<Arc<str>>,
         trace: Option<Arc<str>>,
@@ -64,185 +61,90 @@ impl Ids {
     }
 }
 
-/// A failed command: the contract's error string and the same for programs.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Failure {
-    pub(crate) error: Cow<'static, str>,
-    pub(crate) info: Box<ErrorInfo>,
-}
-
-impl Failure {
-    pub(crate) fn new(
-        error: impl Into<Cow<'static, str>>,
-        code: ErrorCode,
-        source: ErrorSource,
-        retriable: bool,
-    ) -> Self {
-        Self { error: error.into(), info: Box::new(ErrorInfo::new(code, source, retriable)) }
-    }
-
-    pub(crate) fn invalid(error: impl Into<Cow<'static, str>>) -> Self {
-        Self { error: error.into(), info: Box::new(ErrorInfo::invalid_request()) }
-    }
-
-    pub(crate) fn expired() -> Self {
-        let error = "the deadline passed before the command was run";
-        Self::new(error, ErrorCode::Expired, ErrorSource::Transport, false)
-    }
-
-    pub(crate) fn internal() -> Self {
-        Self::new("internal error", ErrorCode::Internal, ErrorSource::Internal, false)
-    }
-
-    pub(crate) fn busy() -> Self {
-        let error = "too many commands wait for this account";
-        Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
-    }
-
-    pub(crate) fn poison() -> Self {
-        let error = "the command ended the process twice and is not tried again";
-        Self::new(error, ErrorCode::Poison, ErrorSource::Internal, false)
-    }
-
-    pub(crate) fn outcome_unknown(why: &str) -> Self {
-        let error = format!("outcome unknown: {why}");
-        Self::new(error, ErrorCode::OutcomeUnknown, ErrorSource::Transport, false)
-    }
-
-    /// What a failed run means for the publisher: what TDLib has been handed may still take effect,
-    /// anything else has changed nothing.
-    pub(crate) fn of_run(error: CommandError, handed_over: bool) -> Self {
-        match error {
-            CommandError::Refused(failure) => failure,
-            CommandError::Td(error) => Self::of_tdlib(&error),
-            CommandError::Partly(done, error) => {
-                Self::of_run(*error, handed_over).with_detail("updated_fields", done.into())
-            }
-            CommandError::Deadline if handed_over => {
-                Self::outcome_unknown("TDLib did not answer in time")
-            }
-            CommandError::Closed if handed_over => {
-                Self::outcome_unknown("the account was closed before TDLib answered")
-            }
-            CommandError::Deadline => Self::new(
-                "TDLib did not answer in time",
-                ErrorCode::Timeout,
-                ErrorSource::Transport,
-                true,
-            ),
-            CommandError::Closed => Self::new(
-                "the account was closed before TDLib answered",
-                ErrorCode::NotReady,
-                ErrorSource::Ownership,
-                true,
-            ),
-            CommandError::Internal => Self::internal(),
-        }
-    }
-
-    /// Adds a member to `details`.
-    pub(crate) fn with_detail(mut self, name: &str, value: Value) -> Self {
-        let details = self.info.details.get_or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(details) = details {
-            details.insert(name.to_owned(), value);
-        }
-        self
-    }
-
-    fn of_tdlib(error: &tdlib::TdError) -> Self {
-        let flood = error.code == 429;
-        let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
-        let retry_after = error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok());
-        let info = ErrorInfo {
-            tdlib_code: Some(error.code),
-            retry_after,
-            // TDLib asks not to show these to a person.
-            details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
-            ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
-        };
-        Self { error: error.message.clone().into(), info: Box::new(info) }
-    }
-}
-
-impl Case {
-    /// Asks the ledger. The case comes back if it is new there: it is to be run, or answered as it
-    /// was going to be. Otherwise it has been answered by what the ledger knows, or dropped.
-    pub(crate) async fn admit(self, shared: &Shared, intent: Intent) -> Option<Self> {
-        let (command, fingerprint) = (self.ticket.command().clone(), self.ticket.fingerprint());
-        let begin = Admission { command, fingerprint, intent };
-        match self.address.log.admit(begin).await {
+impl PendingAnswer {
+    /// Asks the ledger whether the command may be run, or answered as intended. If so, `self` is
+    /// returned; otherwise the command has been answered from the ledger, or dropped.
+    pub(crate) async fn admit(self, shared: &WorkerContext, intent: Intent) -> Option<Self> {
+        let (command, fingerprint) = (self.guard.command().clone(), self.guard.fingerprint());
+        let admission = Admission { command, fingerprint, intent };
+        match self.target.log.admit(admission).await {
             Ok(AdmissionVerdict::Proceed) => return Some(self),
             Ok(AdmissionVerdict::Done(event)) => self.repeat(event),
-            Ok(AdmissionVerdict::Conflict) => self.conflict(shared),
+            Ok(AdmissionVerdict::Conflict) => self.reject_conflict(shared),
             Ok(AdmissionVerdict::Dispatched) => {
                 let why = "it was handed to TDLib before, and what became of it is not known";
-                self.answer(shared, Err(Failure::outcome_unknown(why)));
+                self.complete(shared, Err(Failure::outcome_unknown(why)));
             }
-            Ok(AdmissionVerdict::Poison) => self.answer(shared, Err(Failure::poison())),
+            Ok(AdmissionVerdict::Poison) => self.complete(shared, Err(Failure::poison())),
             Err(error) => debug!(%error, "command left to redelivery"),
         }
         None
     }
 
-    /// Puts the answer into the log and settles the command with it; once it is there, all who wait
-    /// are told.
-    pub(crate) fn answer(self, shared: &Shared, result: Result<Box<str>, Failure>) {
-        let Self { address, deadline, ticket } = self;
+    /// Appends the answer to the log, which completes the command in the same step. Everyone who
+    /// waits for the command gets its outcome once the answer is stored.
+    pub(crate) fn complete(self, shared: &WorkerContext, result: Result<Box<str>, Failure>) {
+        let Self { target, deadline, guard } = self;
         let left = deadline.duration_since(shared.clock.now()).try_into();
         let completion = CommandCompletion {
-            command: ticket.command().clone(),
-            fingerprint: ticket.fingerprint(),
-            keep: left.unwrap_or(Duration::ZERO).saturating_add(REMEMBERED),
-            pending: ticket.answering(),
+            command: guard.command().clone(),
+            fingerprint: guard.fingerprint(),
+            keep: left.unwrap_or(Duration::ZERO).saturating_add(KEEP_AFTER_DEADLINE),
+            pending: guard.begin_answer(),
         };
-        address.store(shared, result, Some(completion), |outcome| ticket.tell(outcome));
+        target.append(shared, result, Some(completion), |outcome| guard.resolve(outcome));
     }
 
-    /// Takes the hand-over back and drops the case: it is left to redelivery.
-    pub(crate) fn leave(self) {
-        self.address.log.undo_dispatch(self.ticket.command().clone());
+    /// Takes the dispatch back and leaves the command to redelivery.
+    pub(crate) fn undo_dispatch(self) {
+        self.target.log.undo_dispatch(self.guard.command().clone());
     }
 
-    /// Answers that the time is over, when the ledger counts the command as handed over already.
-    pub(crate) fn expire(self, shared: &Shared) {
-        self.address.log.undo_dispatch(self.ticket.command().clone());
-        self.answer(shared, Err(Failure::expired()));
+    /// Answers that the deadline has passed, after the ledger has recorded a dispatch.
+    pub(crate) fn expire_dispatched(self, shared: &WorkerContext) {
+        self.target.log.undo_dispatch(self.guard.command().clone());
+        self.complete(shared, Err(Failure::expired()));
     }
 
+    /// Repeats the answer of an earlier delivery; `None` if the log has trimmed it.
     fn repeat(self, event: Option<Bytes>) {
-        if let Some(place) = self.ticket.answering() {
-            self.address.log.remove_pending(place);
+        if let Some(position) = self.guard.begin_answer() {
+            self.target.log.remove_pending(position);
         }
-        self.ticket.tell(outcome(self.address.garbled, event));
+        self.guard.resolve(outcome(self.target.dead_letter, event));
     }
 
-    fn conflict(self, shared: &Shared) {
-        let Self { address, ticket, .. } = self;
-        let (log, place) = (Arc::clone(&address.log), ticket.answering());
-        address.conflict(shared, |outcome| ticket.tell(outcome));
-        if let Some(place) = place {
-            log.remove_pending(place);
+    fn reject_conflict(self, shared: &WorkerContext) {
+        let Self { target, guard, .. } = self;
+        let (log, position) = (Arc::clone(&target.log), guard.begin_answer());
+        target.reject_conflict(shared, |outcome| guard.resolve(outcome));
+        if let Some(position) = position {
+            log.remove_pending(position);
         }
     }
 }
 
-impl Address {
+impl AnswerTarget {
     pub(crate) fn account(&self) -> AccountId {
         self.log.token().account
     }
 
-    /// Answers a message whose id is another command's; the ledger stays as it is.
-    pub(crate) fn conflict(self, shared: &Shared, told: impl FnOnce(Outcome) + Send + 'static) {
+    /// Answers a message whose id belongs to another command; the ledger does not change.
+    pub(crate) fn reject_conflict(
+        self,
+        shared: &WorkerContext,
+        on_outcome: impl FnOnce(CommandOutcome) + Send + 'static,
+    ) {
         let failure = Failure::invalid("command_id was used for another command");
-        self.store(shared, Err(failure), None, told);
+        self.append(shared, Err(failure), None, on_outcome);
     }
 
-    fn store(
+    fn append(
         self,
-        shared: &Shared,
+        shared: &WorkerContext,
         result: Result<Box<str>, Failure>,
         completion: Option<CommandCompletion>,
-        told: impl FnOnce(Outcome) + Send + 'static,
+        on_outcome: impl FnOnce(CommandOutcome) + Send + 'static,
     ) {
         let account = self.account();
         let (kind, body) = match result {
@@ -258,21 +160,21 @@ impl Address {
             occurred_at: shared.clock.now(),
         };
         let event = Event { account, kind, body, meta };
-        let garbled = self.garbled;
-        let stored = Box::new(move |stored| match stored {
-            Ok(json) => told(outcome(garbled, Some(json))),
-            // Whoever owns the account now answers the redelivered command.
+        let dead_letter = self.dead_letter;
+        let on_stored = Box::new(move |stored| match stored {
+            Ok(json) => on_outcome(outcome(dead_letter, Some(json))),
+            // The account's new owner answers the redelivered command.
             Err(error) => tracing::warn!(%error, "an answer was not stored"),
         });
-        self.log.append(event, completion, Some(stored));
+        self.log.append(event, completion, Some(on_stored));
     }
 }
 
-/// What an answer in the log means for the message.
-fn outcome(garbled: Option<String>, event: Option<Bytes>) -> Outcome {
-    match (garbled, event) {
-        (Some(reason), event) => Outcome::DeadLetter { reason, event },
-        (None, Some(event)) => Outcome::Answered(event),
-        (None, None) => Outcome::AnsweredBefore,
+/// The outcome of a command whose answer is in the log.
+fn outcome(dead_letter: Option<String>, event: Option<Bytes>) -> CommandOutcome {
+    match (dead_letter, event) {
+        (Some(reason), event) => CommandOutcome::DeadLetter { reason, event },
+        (None, Some(event)) => CommandOutcome::Answered(event),
+        (None, None) => CommandOutcome::AnsweredBefore,
     }
 }

@@ -24,8 +24,8 @@ use futures_util::future::BoxFuture;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-use crate::answer::Failure;
-use crate::worker::Config;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 use args::{Arguments, Fields, Property};
 
 pub use catalog::{Description, catalog};
@@ -88,7 +88,7 @@ trait Command: Arguments + Send + 'static {
     type Reply: Serialize + JsonSchema;
 
     /// The rules across fields, once each of them is right by itself.
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -108,7 +108,7 @@ pub(crate) struct Entry {
     example: &'static str,
     properties: fn() -> Vec<Property>,
     reply: fn() -> Schema,
-    prepare: fn(&Fields<'_, '_>, &Config) -> Result<Prepared, Failure>,
+    prepare: fn(&Fields<'_, '_>, &WorkerConfig) -> Result<Prepared, Failure>,
 }
 
 impl Entry {
@@ -137,7 +137,7 @@ impl Entry {
     pub(crate) fn prepare(
         &self,
         fields: &[Field<'_>],
-        config: &Config,
+        config: &WorkerConfig,
     ) -> Result<Prepared, Failure> {
         if let Some(unknown) = fields.iter().find(|field| !self.fields.contains(&&*field.name)) {
             return Err(Failure::invalid(format!("unknown field: {}", unknown.name)));

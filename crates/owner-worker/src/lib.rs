@@ -1,39 +1,47 @@
-//! `AccountOwnerWorker`: runs commands on the accounts this process owns, and turns what TDLib says
-//! into events.
+//! `AccountOwnerWorker`: runs commands on the accounts that this process owns, and turns TDLib's
+//! updates into events.
 //!
-//! A [`Request`] comes in by [`Worker::submit`], which checks it (`intake.rs`) and puts it on the
-//! account's lane (`account.rs`, `account/lane.rs`), unless it is a copy of one that is under way
-//! (`copies.rs`). Before a command is run or refused, the ledger is asked (`answer.rs`). The lane
-//! runs the command's row (`commands/<area>.rs`), which asks TDLib and shapes the result
-//! (`normalize/<domain>.rs`); the answer goes to the log through [`AccountLog`](log_port::AccountLog), and once it is there
-//! [`Outcome`] goes back to whoever submitted. What a slow lane holds is parked
-//! (`account/parking.rs`). Updates take the other way: `account.rs` → `updates.rs` → `account/outbox.rs` → the log.
+//! A command enters by [`Worker::submit`] (`worker.rs`), is checked (`request.rs`), and joins an
+//! in-flight duplicate if there is one (`in_flight.rs`). Its account's task (`account.rs`) queues it
+//! (`account/queue.rs`) and runs it in turn (`account/run_command.rs`): the ledger is asked first
+//! (`answer.rs`), then the command's row (`commands/<area>.rs`) calls TDLib and shapes the result
+//! (`normalize/<domain>.rs`). The answer is appended to the [`AccountLog`](log_port::AccountLog);
+//! once it is stored, the caller of `submit` gets its [`CommandOutcome`].
 //!
-//! Invariants: every submitted request gets exactly one [`Outcome`], or is dropped undone and left to
-//! redelivery; a command is handed to TDLib only after the ledger has let it; its answer settles it
-//! in the same step as it is stored; an account's writes of one flow never overlap; TDLib is opened
-//! only under the lock of the account's directory and closed before that is let go. No AMQP and no
-//! Redis in here.
+//! An update takes the other direction: `account/updates.rs` → `updates.rs` → `account/outbox.rs` →
+//! the log.
+//!
+//! Invariants: each submitted request gets exactly one outcome, or is dropped without having been
+//! executed and left to redelivery. A command is dispatched to TDLib only after the ledger has
+//! admitted it, and its answer completes it in the same step as it is stored. Writes of one account
+//! and flow never overlap. TDLib is open only under the lock of the account's directory. No AMQP and
+//! no Redis in here.
 
 mod account;
+mod account_state;
 mod answer;
 mod commands;
-mod copies;
-mod intake;
-mod ledger;
+mod config;
+mod failure;
+mod fingerprint;
+mod in_flight;
+mod job;
 mod normalize;
 mod ports;
+mod request;
 mod updates;
 mod worker;
+mod worker_context;
 
 pub use commands::{Description, catalog};
-pub use intake::Request;
-pub use ports::{OnOutcome, Outcome, Ports, Replies};
+pub use config::WorkerConfig;
+pub use ports::{CommandOutcome, OnOutcome, ReplySender, WorkerPorts};
+pub use request::WorkerRequest;
 pub use updates::{Class, class_of, event_of};
-pub use worker::{Config, Worker};
+pub use worker::Worker;
 
-/// The events that are no answers, and differ from TDLib's own objects: name, meaning, and JSON Schema
-/// of the `result`.
+/// The events that are not answers and differ from TDLib's own objects: type, description, and JSON
+/// Schema of the `result`.
 pub fn event_schemas() -> impl Iterator<Item = (&'static str, &'static str, schemars::Schema)> {
     let updates = updates::update_schemas();
     let updates = updates

@@ -1,4 +1,4 @@
-//! What the worker needs of the outside.
+//! What the worker needs from the outside.
 
 use std::sync::Arc;
 
@@ -6,39 +6,39 @@ use bytes::Bytes;
 use contracts::Properties;
 use log_port::LogPort;
 
-/// What a worker is given of the outside.
-pub struct Ports {
-    /// The log.
+/// The ports of a [`Worker`](crate::Worker).
+pub struct WorkerPorts {
+    /// The event log, with its ledger and pending lists.
     pub log: Arc<dyn LogPort>,
-    /// The way back to whoever waits for an answer in a queue of its own.
-    pub replies: Arc<dyn Replies>,
+    /// Sends the replies of commands from the pending lists.
+    pub replies: Arc<dyn ReplySender>,
 }
 
-/// Sends the answer of a command whose message RabbitMQ has let go of.
-pub trait Replies: Send + Sync + 'static {
+/// Sends the reply of a command whose message is acknowledged already.
+pub trait ReplySender: Send + Sync + 'static {
     /// Sends `event` to the command's `reply_to`, if it has one; never blocks.
     fn reply(&self, command: &Properties, event: Bytes);
 }
 
-/// Is told what became of a request, at most once. Dropped uncalled, the request was not carried
-/// out here (the shard is being given up, or a newer owner has it) and is to be delivered again.
-pub type OnOutcome = Box<dyn FnOnce(Outcome) + Send>;
+/// Called with a request's outcome, at most once. If it is dropped instead, the request was not
+/// executed here (the shard is being given up, or has a newer owner) and must be redelivered.
+pub type OnOutcome = Box<dyn FnOnce(CommandOutcome) + Send>;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The answer is in the log; here is its JSON.
+pub enum CommandOutcome {
+    /// The answer is in the log; this is its JSON.
     Answered(Bytes),
-    /// It has been answered before, and the log does not have that event any more.
+    /// It was answered before, and the log has trimmed that event.
     AnsweredBefore,
-    /// It is in its account's pending list: the message can be let go of, the answer comes later
-    /// by [`Replies`].
-    PendingCommand,
-    /// Nobody can carry it out; it is for the operator to look at.
+    /// It is in its account's pending list: the message can be acknowledged, and the reply is sent
+    /// later by [`ReplySender`].
+    Pending,
+    /// It cannot be executed, and is kept for an operator to inspect.
     DeadLetter {
-        /// Why, in the words of the answer.
+        /// Why; the error string of the answer.
         reason: String,
-        /// The answer in the log, if it could be addressed to an account.
+        /// The answer in the log, unless the message names no account.
         event: Option<Bytes>,
     },
 }

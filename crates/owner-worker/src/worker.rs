@@ -1,119 +1,54 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use contracts::{AccountId, Epoch, Shard, ShardCount};
+use contracts::{AccountId, Command, Epoch, Flow, Shard};
 use futures_util::future::{join_all, try_join_all};
-use log_port::{AccountLog, LogPort, NotStored, OwnerToken};
+use log_port::{AccountLog, NotStored, OwnerToken};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
-use settings::{ExposeSecret, TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
-use tokio::sync::Semaphore;
 
-use crate::account::{Account, Handle, Takeover};
-use crate::copies::Copies;
-use crate::ledger::Fingerprinter;
-use crate::ports::{Ports, Replies};
-use crate::updates::Dropped;
+use crate::account::{Account, AccountHandle};
+use crate::config::WorkerConfig;
+use crate::in_flight::{InFlightTable, RawMessage, Registration};
+use crate::job::{Rejection, Work};
+use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
+use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest};
+use crate::worker_context::WorkerContext;
 
-/// What the worker is made for.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The store.
-    pub data_dir: PathBuf,
-    /// Every account of the installation.
-    pub accounts: BTreeSet<AccountId>,
-    /// Number of shards.
-    pub shard_count: ShardCount,
-    /// How the accounts present themselves.
-    pub telegram: TelegramSettings,
-    /// The application's id and hash, and the databases' master key.
-    pub credentials: TelegramCredentials,
-    /// Longest wait for one answer of TDLib; longer than the minute that TDLib waits in silence.
-    pub timeout: Duration,
-    /// Accounts that are opened at the same time, and that are closed at the same time.
-    pub opening: usize,
-    /// Bytes of events that an account keeps on disk while the log is away.
-    pub spool: u64,
-    /// TDLib methods that `call_tdlib` may call.
-    pub call_tdlib_methods: BTreeSet<String>,
-}
-
-/// What all accounts of a process share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) tdlib: Tdlib,
-    pub(crate) log: Arc<dyn LogPort>,
-    pub(crate) replies: Arc<dyn Replies>,
-    pub(crate) clock: Clock,
-    pub(crate) fingerprinter: Fingerprinter,
-    /// Places of those that are opened at the same time; an account that is opened alone has all.
-    pub(crate) opening: Arc<Semaphore>,
-    /// Places of those that are closed at the same time.
-    pub(crate) closing: Arc<Semaphore>,
-    pub(crate) dropped: Dropped,
-}
-
-/// The shards this process owns, and their accounts.
+/// Runs the accounts of the shards that this process owns.
 pub struct Worker {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) stage: Stage,
-    shards: RwLock<HashMap<Shard, Owned>>,
+    shared: Arc<WorkerContext>,
+    stage: Stage,
+    shards: RwLock<HashMap<Shard, OwnedShard>>,
 }
 
-/// One owned shard.
-pub(crate) struct Owned {
-    pub(crate) epoch: Epoch,
-    pub(crate) accounts: BTreeMap<AccountId, Handle>,
-    /// Commands of accounts that no worker runs, on their way to being refused.
-    pub(crate) strangers: Arc<Copies>,
-    /// Cancelled with the shard.
-    pub(crate) given_up: CancellationToken,
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.given_up.cancel();
-    }
-}
-
-impl Owned {
-    /// The log of an account of this shard.
-    pub(crate) fn log(&self, account: AccountId, shared: &Shared) -> Arc<dyn AccountLog> {
-        match self.accounts.get(&account) {
-            Some(handle) => Arc::clone(&handle.log),
-            None => shared.log.unserved(account, self.epoch),
-        }
-    }
+struct OwnedShard {
+    epoch: Epoch,
+    accounts: BTreeMap<AccountId, AccountHandle>,
+    /// Commands of accounts that no worker serves, until they are rejected.
+    unserved: Arc<InFlightTable>,
+    /// Cancelled when the shard is dropped.
+    given_up: CancellationToken,
 }
 
 impl Worker {
-    /// A worker that owns nothing yet; its accounts run in `stage`.
-    pub fn new(stage: Stage, config: Config, tdlib: Tdlib, ports: Ports, clock: Clock) -> Self {
-        let [opening, closing] =
-            std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
-        let dropped = Dropped::default();
-        let Ports { log, replies } = ports;
-        let fingerprinter = Fingerprinter::new(config.credentials.master_key.expose_secret());
-        let shared = Arc::new(Shared {
-            config,
-            tdlib,
-            log,
-            replies,
-            clock,
-            fingerprinter,
-            opening,
-            closing,
-            dropped,
-        });
+    /// Creates a worker that owns nothing yet; its accounts run in `stage`.
+    pub fn new(
+        stage: Stage,
+        config: WorkerConfig,
+        tdlib: Tdlib,
+        ports: WorkerPorts,
+        clock: Clock,
+    ) -> Self {
+        let shared = Arc::new(WorkerContext::new(config, tdlib, ports, clock));
         Self { shared, stage, shards: RwLock::default() }
     }
 
-    /// Takes a shard over under `epoch`: claims its accounts' logs, waiting while the log is away,
-    /// and begins to open them. From then on its requests are taken. `clean` says whether the owner
-    /// before gave the shard up in good order; if not, each account's first event is `resync`. A
-    /// shard that is open already is closed first, at once.
+    /// Takes a shard over under `epoch`: claims its accounts' logs, waiting while the log is down,
+    /// and starts to open them. From then on its requests are accepted. `clean` says whether the
+    /// previous owner closed the shard cleanly; if not, each account's first event is `resync`. A
+    /// shard that is open already is closed first, with no grace.
     ///
     /// # Errors
     ///
@@ -125,34 +60,35 @@ impl Worker {
         clean: bool,
     ) -> Result<(), NotStored> {
         self.close_shard(shard, Duration::ZERO).await;
-        let count = self.shared.config.shard_count;
-        let ours = self.shared.config.accounts.iter().copied();
-        let ours = ours.filter(|account| count.shard_of(*account) == shard);
-        let claims = ours.map(|account| {
-            let owner = OwnerToken { account, epoch, served: true };
-            async move { Ok((account, self.shared.log.claim(owner).await?)) }
+        let config = &self.shared.config;
+        let accounts = config.accounts.iter().copied();
+        let accounts = accounts.filter(|account| config.shard_count.shard_of(*account) == shard);
+        let claims = accounts.map(|account| {
+            let token = OwnerToken { account, epoch, served: true };
+            async move { Ok((account, self.shared.log.claim(token).await?)) }
         });
         let claims = try_join_all(claims).await?;
-        let claims = claims.into_iter().map(|(account, (log, claimed))| {
-            let takeover = Takeover { log, claimed, clean };
-            let (task, handle) = Account::new(takeover, Arc::clone(&self.shared));
+        let accounts = claims.into_iter().map(|(account, (log, head))| {
+            let (task, handle) = Account::new(log, head, clean, Arc::clone(&self.shared));
             self.stage.spawn("account", OnFailure::Log, task.run());
             (account, handle)
         });
-        let accounts = claims.collect();
-        let strangers = Copies::new(Arc::clone(&self.shared.replies));
-        let given_up = CancellationToken::new();
-        let owned = Owned { epoch, accounts, strangers, given_up };
+        let owned = OwnedShard {
+            epoch,
+            accounts: accounts.collect(),
+            unserved: InFlightTable::new(Arc::clone(&self.shared.replies)),
+            given_up: CancellationToken::new(),
+        };
         runtime::write_lock(&self.shards).insert(shard, owned);
         Ok(())
     }
 
-    /// Closes a shard's accounts: what has begun is finished within `grace`, what waits is left to
-    /// redelivery, and TDLib has closed every database when this returns.
+    /// Closes a shard's accounts: running commands may finish within `grace`, queued ones are left
+    /// to redelivery, and TDLib has closed every database when this returns.
     ///
-    /// The shard's requests are dropped undone from now on. TDLib closes as many accounts at a time
-    /// as are opened at a time, those of a shard about in the order of their ids; with a `grace` of
-    /// zero, as when the shard's time is over, all at once. Closing again may shorten the grace.
+    /// From now on the shard's requests are dropped. TDLib closes as many accounts at a time as may
+    /// open at a time, those of a shard roughly in the order of their ids; with a `grace` of zero,
+    /// as when the shard's lease is over, all at once. Closing again may shorten the grace.
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
             let shards = runtime::read_lock(&self.shards);
@@ -163,9 +99,87 @@ impl Worker {
         runtime::write_lock(&self.shards).remove(&shard);
     }
 
-    /// Runs `with` on an owned shard; `None` when it is not this worker's.
-    pub(crate) fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&Owned) -> T) -> Option<T> {
+    /// Checks a message and queues it for its account. Never blocks.
+    ///
+    /// `on_outcome` is called with the outcome, or dropped if the message must be redelivered: its
+    /// shard is not owned by this worker, or is being given up.
+    pub fn submit(&self, request: WorkerRequest, on_outcome: OnOutcome) {
+        let received_at = self.shared.clock.now();
+        let WorkerRequest { body, key, properties, redelivered, expired } = request;
+        let flow = key.as_ref().map_or(Flow::Hi, |key| key.flow);
+        let message = RawMessage { body, key, properties, received_at };
+        let parsed = Command::read(&message.body, &message.properties, message.key.as_ref());
+        let account = match &parsed {
+            Ok(command) => Some(command.account),
+            Err(unreadable) => unreadable.account,
+        };
+        let Some(account) = account else {
+            let reason = parsed.err().map(|unreadable| unreadable.error.into_owned());
+            let reason = reason.unwrap_or_default();
+            return on_outcome(CommandOutcome::DeadLetter { reason, event: None });
+        };
+        let shard = self.shared.config.shard_count.shard_of(account);
+        let log = self.with_shard(shard, |owned| owned.log(account, &self.shared));
+        let Some(log) = log else {
+            return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+        };
+        let delivery = DeliveryContext { log, flow, redelivered, expired, id: None };
+        let checked = CheckedCommand::check(parsed, &message, delivery, &self.shared);
+        self.with_shard(shard, |owned| self.submit_checked(owned, checked, message, on_outcome));
+    }
+
+    fn submit_checked(
+        &self,
+        owned: &OwnedShard,
+        checked: CheckedCommand,
+        message: RawMessage,
+        on_outcome: OnOutcome,
+    ) {
+        let handle = owned.accounts.get(&checked.account());
+        let in_flight = handle.map_or(&owned.unserved, |handle| &handle.in_flight);
+        let (key, fingerprint) = (checked.key(), checked.fingerprint());
+        let work = match in_flight.register(key, fingerprint, message, Some(on_outcome)) {
+            Registration::New(guard) => checked.into_work(guard),
+            Registration::Duplicate => return,
+            Registration::Conflict(on_outcome) => {
+                return checked.reject_conflict(&self.shared, on_outcome);
+            }
+        };
+        match (handle, work) {
+            (Some(handle), work) => handle.submit(work),
+            (None, Work::Reject(rejection)) => self.reject_unserved(owned, rejection),
+            // A command of an unserved account never passes the checks.
+            (None, Work::Run(_)) => {}
+        }
+    }
+
+    fn reject_unserved(&self, owned: &OwnedShard, rejection: Rejection) {
+        let (shared, given_up) = (Arc::clone(&self.shared), owned.given_up.clone());
+        self.stage.spawn("rejection", OnFailure::Log, async move {
+            given_up.run_until_cancelled(rejection.settle(shared)).await;
+            Ok(())
+        });
+    }
+
+    /// Runs `with` on an owned shard; `None` if this worker does not own it.
+    fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&OwnedShard) -> T) -> Option<T> {
         let shards = runtime::read_lock(&self.shards);
         shards.get(&shard).map(with)
+    }
+}
+
+impl OwnedShard {
+    /// The log of an account of this shard.
+    fn log(&self, account: AccountId, shared: &WorkerContext) -> Arc<dyn AccountLog> {
+        match self.accounts.get(&account) {
+            Some(handle) => Arc::clone(&handle.log),
+            None => shared.log.unserved(account, self.epoch),
+        }
+    }
+}
+
+impl Drop for OwnedShard {
+    fn drop(&mut self) {
+        self.given_up.cancel();
     }
 }

@@ -2,67 +2,65 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::Job;
-use crate::commands::Lane as Kind;
+use crate::commands::Lane as Access;
+use crate::job::QueuedCommand;
 
-/// Commands of one account and flow, in their order: a write runs alone, reads run beside each
-/// other between writes.
+/// Queued and running commands of one account and flow, in order: a write runs alone, reads run in
+/// parallel between writes.
 #[derive(Default)]
 pub(super) struct Lane {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<QueuedCommand>,
     reads: usize,
     writing: bool,
-    /// What comes is put into the pending list at once, unless nothing is left in the lane.
-    pub(super) parking: bool,
+    /// New commands are written to the pending list at once, until the lane is empty.
+    pub(super) uses_pending_list: bool,
 }
 
-/// Commands that may wait in one lane.
+/// How many commands may wait in a lane.
 const CAPACITY: usize = 10_000;
 
 impl Lane {
-    /// Whether no more commands are taken on.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= CAPACITY
     }
 
-    /// Puts a command last.
-    pub(super) fn push(&mut self, job: Job) {
-        self.waiting.push_back(job);
+    pub(super) fn push(&mut self, command: QueuedCommand) {
+        self.waiting.push_back(command);
     }
 
-    /// The command whose turn it is, if it may run beside what runs already.
-    pub(super) fn front(&self) -> Option<&Job> {
-        let job = self.waiting.front()?;
-        let free = match job.entry.lane {
-            Kind::Read => !self.writing,
-            Kind::Write => !self.writing && self.reads == 0,
+    /// The first command that waits, if it may run in parallel with what is running.
+    pub(super) fn front(&self) -> Option<&QueuedCommand> {
+        let command = self.waiting.front()?;
+        let free = match command.entry.lane {
+            Access::Read => !self.writing,
+            Access::Write => !self.writing && self.reads == 0,
         };
-        free.then_some(job)
+        free.then_some(command)
     }
 
-    /// Takes the command whose turn it is; it does not count as running.
-    pub(super) fn pop(&mut self) -> Option<Job> {
+    /// Removes the first command that waits; it does not count as running.
+    pub(super) fn pop(&mut self) -> Option<QueuedCommand> {
         self.waiting.pop_front()
     }
 
-    /// Notes that a command of that kind has begun.
-    pub(super) fn begun(&mut self, kind: Kind) {
-        match kind {
-            Kind::Read => self.reads += 1,
-            Kind::Write => self.writing = true,
+    /// Counts a command as running.
+    pub(super) fn start(&mut self, access: Access) {
+        match access {
+            Access::Read => self.reads += 1,
+            Access::Write => self.writing = true,
         }
     }
 
-    /// Notes that a command of that kind has ended.
-    pub(super) fn ended(&mut self, kind: Kind) {
-        match kind {
-            Kind::Read => self.reads = self.reads.saturating_sub(1),
-            Kind::Write => self.writing = false,
+    /// Counts a command as ended.
+    pub(super) fn end(&mut self, access: Access) {
+        match access {
+            Access::Read => self.reads = self.reads.saturating_sub(1),
+            Access::Write => self.writing = false,
         }
     }
 
     /// Whether nothing waits and nothing runs.
-    pub(super) fn is_still(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.is_idle()
     }
 
@@ -71,14 +69,15 @@ impl Lane {
         self.reads == 0 && !self.writing
     }
 
-    /// Takes out the commands whose deadline has passed.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Job> {
-        let (expired, waiting) = self.waiting.drain(..).partition(|job| job.case.deadline <= now);
+    /// Removes the commands whose deadline has passed.
+    pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<QueuedCommand> {
+        let (expired, waiting) =
+            self.waiting.drain(..).partition(|command| command.answer.deadline <= now);
         self.waiting = waiting;
-        Vec::from_iter::<VecDeque<Job>>(expired)
+        Vec::from_iter::<VecDeque<QueuedCommand>>(expired)
     }
 
-    /// Drops all that waits: it is left to redelivery.
+    /// Drops all commands that wait: they are left to redelivery.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
     }

@@ -1,236 +1,239 @@
 use std::error::Error;
+use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use contracts::{AccountId, Body, Event, EventMeta};
 use log_port::{AccountLog, NotStored};
-use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
-use super::spool::Spool;
-use crate::worker::Shared;
+use super::events::{ResyncEvent, ResyncReason};
+use super::storage::Spool;
+use super::tasks::{AccountTasks, TaskResult};
+use crate::worker_context::WorkerContext;
 
-/// What `resync` tells.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Resync {
-    /// Why events may be missing.
-    reason: Gap,
-}
-
-/// Why events may be missing.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Gap {
-    /// The owner before has not given the account up in good order: what TDLib told it last may
-    /// never have been published.
-    TakeOver,
-    /// While the event log was away there was more to tell than could be kept.
-    SpoolOverflow,
-}
-
-/// The way of the account's own events to the log: answers do not go by it.
+/// Sends the account's own events to the log; answers do not pass through it.
 ///
-/// Until the account's directory is locked they wait here, since its spool may hold older ones.
-/// While the log is away, and until all that was spooled is stored, they are spooled; otherwise
-/// they go straight to the log.
+/// Events are held back until the account's directory is locked, since its spool may contain older
+/// ones. While the log is down, and until all spooled events are stored, they are spooled. Otherwise
+/// they go directly to the log.
 pub(super) struct Outbox {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerContext>,
     account: AccountId,
     log: Arc<dyn AccountLog>,
     log_up: watch::Receiver<bool>,
-    way: Way,
-    /// A part of the spool is on its way into the log.
+    mode: OutboxMode,
+    /// A chunk of the spool is being stored.
     sending: bool,
-    /// Events that got lost since the last `resync`.
+    /// Number of events lost since the last `resync`.
     lost: u64,
 }
 
-enum Way {
+enum OutboxMode {
     /// The directory is not locked yet.
-    Held(Vec<Event>),
-    Open(Spool),
+    Holding(Vec<Event>),
+    Spooling(Spool),
     /// There is no directory.
     Direct,
 }
 
-/// Is told whether the log has what it was given of the spool.
-pub(super) type Sent = oneshot::Receiver<Result<(), NotStored>>;
-
 impl Outbox {
-    pub(super) fn new(shared: Arc<Shared>, log: Arc<dyn AccountLog>) -> Self {
+    pub(super) fn new(shared: Arc<WorkerContext>, log: Arc<dyn AccountLog>) -> Self {
         let log_up = shared.log.up();
         let account = log.token().account;
-        let way = Way::Held(Vec::new());
-        Self { shared, account, log, log_up, way, sending: false, lost: 0 }
+        let mode = OutboxMode::Holding(Vec::new());
+        Self { shared, account, log, log_up, mode, sending: false, lost: 0 }
     }
 
-    /// Tells an event.
-    pub(super) fn tell(&mut self, event: Event) {
-        let straight = self.is_straight();
-        match &mut self.way {
-            Way::Held(held) => held.push(event),
-            Way::Open(spool) if !straight => {
+    /// Publishes an event.
+    pub(super) fn publish(&mut self, event: Event) {
+        let direct = self.is_direct();
+        match &mut self.mode {
+            OutboxMode::Holding(held) => held.push(event),
+            OutboxMode::Spooling(spool) if !direct => {
                 if !spool.push(&event) {
-                    self.lose(1, None);
+                    self.count_lost(1, None);
                 }
             }
-            Way::Open(_) | Way::Direct => {
-                self.own_up();
+            OutboxMode::Spooling(_) | OutboxMode::Direct => {
+                self.report_loss();
                 self.append(event);
             }
         }
     }
 
-    /// Tells what is true for a moment only, if the log takes it at once; whether it does.
-    pub(super) fn tell_passing(&self, event: Event) -> bool {
-        let takes = self.is_straight() && !self.shared.log.is_behind();
-        if takes {
+    /// Publishes an event of the account's own, with this `result`, that occurs now.
+    pub(super) fn publish_result(&mut self, kind: &'static str, result: &impl Serialize) {
+        if let Some(event) = self.event(kind, result) {
+            self.publish(event);
+        }
+    }
+
+    /// Publishes an update that is soon stale. It is dropped if the log is down or far behind.
+    pub(super) fn publish_transient(&self, event: Event) {
+        if self.is_direct() && !self.shared.log.is_behind() {
+            self.append(event);
+        } else {
+            self.shared.dropped_updates.count();
+        }
+    }
+
+    /// Publishes that events may be missing, before any later event.
+    pub(super) fn resync(&self, reason: ResyncReason) {
+        if let Some(event) = self.event("resync", &ResyncEvent { reason }) {
             self.append(event);
         }
-        takes
     }
 
-    /// Tells that events may be missing, before anything that is told later.
-    pub(super) fn resync(&self, reason: Gap) {
-        let Ok(result) = serde_json::to_string(&Resync { reason }) else { return };
-        self.append(Event {
-            account: self.account,
-            kind: "resync".into(),
-            body: Body::Result(result.into()),
-            meta: EventMeta::at(self.shared.clock.now()),
-        });
-    }
-
-    /// From now on the directory's spool is used; what is in it goes first.
-    pub(super) fn open(&mut self, spool: Spool) {
-        let before = std::mem::replace(&mut self.way, Way::Open(spool));
+    /// The directory is locked: from now on its spool is used, and what is in it goes first.
+    pub(super) fn use_spool(&mut self, spool: Spool) {
+        let before = mem::replace(&mut self.mode, OutboxMode::Spooling(spool));
         self.sending = false;
-        if let Way::Held(held) = before {
+        if let OutboxMode::Holding(held) = before {
             for event in held {
-                self.tell(event);
+                self.publish(event);
             }
         }
     }
 
-    /// The directory is about to be let go of, or was not got.
-    pub(super) fn close(&mut self) {
+    /// The directory is about to be unlocked, or could not be locked.
+    pub(super) fn close_spool(&mut self) {
         self.flush();
-        self.own_up();
-        if let Way::Held(held) = std::mem::replace(&mut self.way, Way::Direct) {
+        self.report_loss();
+        if let OutboxMode::Holding(held) = mem::replace(&mut self.mode, OutboxMode::Direct) {
             for event in held {
                 self.append(event);
             }
         }
     }
 
-    /// The directory will be locked anew.
-    pub(super) fn reopen(&mut self) {
-        if let Way::Direct = self.way {
-            self.way = Way::Held(Vec::new());
+    /// The directory will be locked again.
+    pub(super) fn hold(&mut self) {
+        if let OutboxMode::Direct = self.mode {
+            self.mode = OutboxMode::Holding(Vec::new());
         }
     }
 
-    /// Writes what is to be spooled to disk.
-    pub(super) fn flush(&mut self) {
-        if let Way::Open(spool) = &mut self.way
+    /// Writes spooled events to disk, and sends what is there to the log.
+    pub(super) fn pump(&mut self, tasks: &AccountTasks) {
+        self.flush();
+        if let Some(stored) = self.send_spooled() {
+            tasks.add(stored, |stored| TaskResult::ChunkStored(matches!(stored, Ok(Ok(())))));
+        }
+    }
+
+    fn flush(&mut self) {
+        if let OutboxMode::Spooling(spool) = &mut self.mode
             && let Err(lost) = spool.flush()
         {
-            self.lose(lost.count, Some(&lost));
+            self.count_lost(lost.count, Some(&lost));
         }
     }
 
-    /// Gives the log the next part of the spool, if it is there and has stored the one before.
-    pub(super) fn send(&mut self) -> Option<Sent> {
+    /// Sends the next chunk of the spool to the log, if the log is up and has stored the last one.
+    /// The receiver resolves once the chunk is stored.
+    fn send_spooled(&mut self) -> Option<oneshot::Receiver<Result<(), NotStored>>> {
         if self.sending || !*self.log_up.borrow() {
             return None;
         }
-        let Way::Open(spool) = &mut self.way else { return None };
-        let chunk = match spool.take(self.account) {
+        let OutboxMode::Spooling(spool) = &mut self.mode else { return None };
+        let chunk = match spool.next_chunk(self.account) {
             Ok(Some(chunk)) => chunk,
             Ok(None) => {
-                self.own_up();
+                self.report_loss();
                 return None;
             }
             Err(error) => {
-                self.discard(&error);
+                self.discard_spool(&error);
                 return None;
             }
         };
         if chunk.unreadable > 0 {
-            self.lose(chunk.unreadable, None);
+            self.count_lost(chunk.unreadable, None);
         }
-        let (told, sent) = oneshot::channel();
         let mut events = chunk.events;
         let Some(last) = events.pop() else {
-            self.on_stored();
+            self.mark_stored();
             return None;
         };
         self.sending = true;
         for event in events {
             self.append(event);
         }
-        let stored = Box::new(move |stored: Result<_, _>| {
-            // The account may have ended.
-            told.send(stored.map(drop)).ok();
+        let (sender, stored) = oneshot::channel();
+        let on_stored = Box::new(move |stored: Result<_, _>| {
+            // The account's task may have ended.
+            sender.send(stored.map(drop)).ok();
         });
-        self.log.append(last, None, Some(stored));
-        Some(sent)
+        self.log.append(last, None, Some(on_stored));
+        Some(stored)
     }
 
-    /// The log has the part that it was given. One that it refuses is another owner's to tell, or
-    /// this one's when it opens the account again.
-    pub(super) fn on_sent(&mut self, stored: bool) {
+    /// The log has stored the chunk, or refuses it. A refused chunk is published by the account's
+    /// new owner, or by this one when it opens the account again.
+    pub(super) fn on_chunk_stored(&mut self, stored: bool) {
         if stored && self.sending {
             self.sending = false;
-            self.on_stored();
+            self.mark_stored();
         }
     }
 
-    fn on_stored(&mut self) {
-        let Way::Open(spool) = &mut self.way else { return };
-        if let Err(error) = spool.stored() {
+    fn mark_stored(&mut self) {
+        let OutboxMode::Spooling(spool) = &mut self.mode else { return };
+        if let Err(error) = spool.mark_stored() {
             warn!(account.id = %self.account, %error, "a spool cannot be deleted");
         }
         if spool.is_empty() {
-            self.own_up();
+            self.report_loss();
         }
     }
 
-    /// Says that events were lost, if some were.
-    fn own_up(&mut self) {
-        let lost = std::mem::take(&mut self.lost);
+    /// Publishes `resync` if events were lost.
+    fn report_loss(&mut self) {
+        let lost = mem::take(&mut self.lost);
         if lost > 0 {
-            info!(account.id = %self.account, lost, "telling that events were lost");
-            self.resync(Gap::SpoolOverflow);
+            info!(account.id = %self.account, lost, "publishing resync: events were lost");
+            self.resync(ResyncReason::SpoolOverflow);
         }
     }
 
-    /// Whether an event goes straight to the log.
-    fn is_straight(&self) -> bool {
-        let all_told = match &self.way {
-            Way::Held(_) => false,
-            Way::Open(spool) => spool.is_empty(),
-            Way::Direct => true,
+    /// Whether events go directly to the log.
+    fn is_direct(&self) -> bool {
+        let all_stored = match &self.mode {
+            OutboxMode::Holding(_) => false,
+            OutboxMode::Spooling(spool) => spool.is_empty(),
+            OutboxMode::Direct => true,
         };
-        all_told && *self.log_up.borrow()
+        all_stored && *self.log_up.borrow()
+    }
+
+    fn event(&self, kind: &'static str, result: &impl Serialize) -> Option<Event> {
+        let result = serde_json::to_string(result).ok()?;
+        Some(Event {
+            account: self.account,
+            kind: kind.into(),
+            body: Body::Result(result.into_boxed_str()),
+            meta: EventMeta::at(self.shared.clock.now()),
+        })
     }
 
     fn append(&self, event: Event) {
         self.log.append(event, None, None);
     }
 
-    /// Gives up what is spooled: it cannot be read.
-    fn discard(&mut self, error: &std::io::Error) {
-        self.lose(1, Some(error));
-        if let Way::Open(spool) = &mut self.way
+    /// Discards the spool, which cannot be read.
+    fn discard_spool(&mut self, error: &io::Error) {
+        self.count_lost(1, Some(error));
+        if let OutboxMode::Spooling(spool) = &mut self.mode
             && spool.delete().is_err()
         {
-            self.way = Way::Direct;
+            self.mode = OutboxMode::Direct;
         }
     }
 
-    fn lose(&mut self, count: u64, error: Option<&(dyn Error + 'static)>) {
+    fn count_lost(&mut self, count: u64, error: Option<&(dyn Error + 'static)>) {
         if self.lost == 0 {
             warn!(
                 account.id = %self.account,

@@ -9,7 +9,7 @@ use schemars::Schema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 pub(crate) use numbers::{IdList, Int64, Integer, IntegerOr, UserId, out_of_range};
 pub(crate) use object::{Object, type_name};
@@ -44,7 +44,7 @@ macro_rules! arguments {
 
             fn read(
                 _fields: &$crate::commands::args::Fields<'_, '_>,
-            ) -> Result<Self, $crate::answer::Failure> {
+            ) -> Result<Self, $crate::failure::Failure> {
                 Ok(Self { $($field: _fields.read(stringify!($field))?),* })
             }
 

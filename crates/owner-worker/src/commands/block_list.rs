@@ -11,9 +11,9 @@ use tdlib::types::{MessageSenderUser, MessageSenders};
 use super::args::{Argument, Flag, IntegerOr, UserId, arguments, type_name};
 use super::context::Thing;
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 use crate::normalize::contacts::Sender;
-use crate::worker::Config;
 
 pub(super) const COMMANDS: &[Entry] =
     &[Entry::of::<BlockUser>(), Entry::of::<UnblockUser>(), Entry::of::<GetBlockedUsers>()];
@@ -136,7 +136,7 @@ impl Command for BlockUser {
     const EXAMPLE: &'static str = r#"{"user_id": 123456789, "block_list": "blockListMain"}"#;
     type Reply = Blocked;
 
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if !self.is_blocked.0 && self.block_list == List::Stories {
             return Err(Failure::invalid("blockListStories can't be unblocked by TDLib"));
         }

@@ -8,7 +8,6 @@ use tdlib::methods::{CanSendMessageToUser, GetCloseFriends, GetUser, SetCloseFri
 use super::args::{IdList, arguments};
 use super::context::Thing;
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
 use crate::normalize::contacts::{CanSend, Friend, Profile};
 
 pub(super) const COMMANDS: &[Entry] = &[
@@ -112,7 +111,7 @@ impl Command for CanSendMessages {
                 Ok(result) => Ok(CanSend::known(user_id, &result)),
                 Err(CommandError::Closed) => Err(CommandError::Closed),
                 Err(error) => {
-                    let error = Failure::of_run(error, false).error.into_owned();
+                    let error = error.into_failure(false).error.into_owned();
                     Ok(CanSend::unknown(user_id, error))
                 }
             }

@@ -18,10 +18,10 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::CommandError;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::normalize::privacy::Setting;
 use crate::updates::{FirstReads, privacy_event};
-use crate::worker::Shared;
+use crate::worker_context::WorkerContext;
 
 /// What an account's task and its running commands share.
 pub(crate) struct Common {
@@ -66,7 +66,7 @@ pub(super) enum Thing {
 /// What a running command has.
 pub(crate) struct Context {
     client: Client,
-    shared: Arc<Shared>,
+    shared: Arc<WorkerContext>,
     common: Arc<Common>,
     deadline: Timestamp,
     handed_over: AtomicBool,
@@ -77,7 +77,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(
         client: Client,
-        shared: Arc<Shared>,
+        shared: Arc<WorkerContext>,
         common: Arc<Common>,
         deadline: Timestamp,
     ) -> Self {

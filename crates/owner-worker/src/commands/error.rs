@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
-use contracts::{ErrorCode, ErrorSource};
+use contracts::{ErrorCode, ErrorInfo, ErrorSource};
 use tdlib::{CallError, TdError};
 
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 /// Why a command has no result.
 #[derive(Debug)]
@@ -41,10 +41,55 @@ impl CommandError {
         }
     }
 
+    /// What it means for the caller. `dispatched` says whether TDLib has been asked to change
+    /// something, which may still take effect.
+    pub(crate) fn into_failure(self, dispatched: bool) -> Failure {
+        match self {
+            Self::Refused(failure) => failure,
+            Self::Td(error) => of_tdlib(&error),
+            Self::Partly(done, error) => {
+                error.into_failure(dispatched).with_detail("updated_fields", done.into())
+            }
+            Self::Deadline if dispatched => {
+                Failure::outcome_unknown("TDLib did not answer in time")
+            }
+            Self::Closed if dispatched => {
+                Failure::outcome_unknown("the account was closed before TDLib answered")
+            }
+            Self::Deadline => Failure::new(
+                "TDLib did not answer in time",
+                ErrorCode::Timeout,
+                ErrorSource::Transport,
+                true,
+            ),
+            Self::Closed => Failure::new(
+                "the account was closed before TDLib answered",
+                ErrorCode::NotReady,
+                ErrorSource::Ownership,
+                true,
+            ),
+            Self::Internal => Failure::internal(),
+        }
+    }
+
     /// The failure after `done` had taken effect.
     pub(super) fn after(self, done: &[&'static str]) -> Self {
         Self::Partly(done.to_vec(), Box::new(self))
     }
+}
+
+fn of_tdlib(error: &TdError) -> Failure {
+    let flood = error.code == 429;
+    let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
+    let retry_after = error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok());
+    let info = ErrorInfo {
+        tdlib_code: Some(error.code),
+        retry_after,
+        // TDLib asks not to show these to a person.
+        details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
+        ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
+    };
+    Failure { error: error.message.clone().into(), info: Box::new(info) }
 }
 
 impl From<Failure> for CommandError {

@@ -16,8 +16,8 @@ use tdlib::types::{
 use super::args::{Integer, arguments, out_of_range};
 use super::context::Thing;
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
-use crate::worker::Config;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 
 pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Get>(), Entry::of::<Set>()];
 
@@ -277,7 +277,7 @@ impl Command for Set {
     const EXAMPLE: &'static str = r#"{"show_read_date": false}"#;
     type Reply = Global;
 
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if self.given().iter().all(Vec::is_empty) {
             return Err(Failure::invalid(Self::NOTHING));
         }

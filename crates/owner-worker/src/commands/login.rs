@@ -12,7 +12,7 @@ use tdlib::methods::{
 
 use super::args::arguments;
 use super::{Command, CommandError, Context, Entry, Lane, Needs};
-use crate::account::state::AccountState;
+use crate::account_state::AccountState;
 
 pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Start>(), Entry::of::<SendCode>()];
 

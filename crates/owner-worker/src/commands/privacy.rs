@@ -15,7 +15,7 @@ use tdlib::methods::{GetNewChatPrivacySettings, GetUserPrivacySettingRules};
 
 use super::args::{Argument, Scalar, arguments, type_name};
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::normalize::privacy::{Privacy, Setting};
 
 pub(super) const COMMANDS: &[Entry] =
@@ -179,7 +179,7 @@ impl Command for GetMany {
             match result {
                 Ok(privacy) => settings.push(privacy),
                 Err(CommandError::Closed) => return Err(CommandError::Closed),
-                Err(error) => failures.push((sent, Failure::of_run(error, false))),
+                Err(error) => failures.push((sent, error.into_failure(false))),
             }
         }
         if settings.is_empty() {

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::args::{Argument, Object, arguments};
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
-use crate::worker::Config;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 
 pub(super) const COMMANDS: &[Entry] = &[Entry::of::<CallTdlib>()];
 
@@ -66,7 +66,7 @@ impl Command for CallTdlib {
     const EXAMPLE: &'static str = r#"{"method": "getUserFullInfo", "params": {"user_id": 1}}"#;
     type Reply = TdObject;
 
-    fn check(&self, config: &Config) -> Result<(), Failure> {
+    fn check(&self, config: &WorkerConfig) -> Result<(), Failure> {
         if config.call_tdlib_methods.contains(&self.method) {
             return Ok(());
         }

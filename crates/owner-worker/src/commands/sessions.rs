@@ -11,10 +11,10 @@ use tdlib::types;
 use super::args::{Int64, Integer, arguments};
 use super::context::Thing;
 use super::{Command, CommandError, Context, Entry, Lane};
-use crate::answer::Failure;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 use crate::normalize::Id64;
 use crate::normalize::sessions::Sessions;
-use crate::worker::Config;
 
 pub(super) const COMMANDS: &[Entry] = &[
     Entry::of::<ListActive>(),
@@ -72,7 +72,7 @@ impl Command for Terminate {
     const EXAMPLE: &'static str = r#"{"session_id": "987654321"}"#;
     type Reply = Terminated;
 
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if self.session_id.0 == 0 { Err(Failure::invalid(IS_CURRENT)) } else { Ok(()) }
     }
 
@@ -159,7 +159,7 @@ impl Command for SetSettings {
     const EXAMPLE: &'static str = r#"{"session_id": "987654321", "can_accept_calls": true}"#;
     type Reply = SessionSettings;
 
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if self.can_accept_calls.is_none() && self.can_accept_secret_chats.is_none() {
             return Err(Failure::invalid(Self::NOTHING));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{Flow, Properties};
 use futures_util::FutureExt;
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 use tokio::time::timeout;
@@ -16,13 +16,13 @@ const SOON: Duration = Duration::from_millis(50);
 
 const READY: &str = "authorizationStateReady";
 
-/// A command of account 1 with an id; running it twice does no harm.
+/// An idempotent command of account 1.
 fn ttl(id: &str, days: i64) -> Message {
     message(&json!({"command": "set_inactive_session_ttl", "userbot_id": 1,
         "inactive_session_ttl_days": days, "command_id": id}))
 }
 
-/// The same; running it twice does harm.
+/// A command that is not idempotent.
 fn disconnect(id: &str) -> Message {
     message(&json!({"command": "disconnect_all_websites", "userbot_id": 1, "command_id": id}))
 }
@@ -35,7 +35,7 @@ fn again(message: &Message) -> Message {
     Message { redelivered: true, ..message.clone() }
 }
 
-/// A world in which TDLib holds its answers to both commands back.
+/// A world in which TDLib does not answer either command yet.
 async fn holding() -> World {
     let world = World::ready().await;
     hold(&world);
@@ -55,10 +55,10 @@ async fn restarted(world: World) -> World {
     world
 }
 
-/// The event that an answer came with.
+/// The event that answers a command.
 async fn event(answer: Answer) -> Value {
     match answer.outcome().await {
-        Some(Outcome::Answered(event)) => serde_json::from_slice(&event).unwrap(),
+        Some(CommandOutcome::Answered(event)) => serde_json::from_slice(&event).unwrap(),
         other => panic!("no answer but {other:?}"),
     }
 }
@@ -68,7 +68,7 @@ async fn code(answer: Answer) -> Value {
 }
 
 #[tokio::test]
-async fn a_copy_joins_the_command_that_runs_or_waits() {
+async fn a_duplicate_joins_a_running_or_queued_command() {
     let world = holding().await;
     let first = [world.deliver(&ttl("a", 1)), world.deliver(&ttl("b", 2))];
     world.tdlib.seen("setInactiveSessionTtl").await;
@@ -88,7 +88,7 @@ async fn a_copy_joins_the_command_that_runs_or_waits() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_done_is_answered_by_the_same_event_here_and_by_the_next_owner() {
+async fn a_finished_command_is_answered_with_the_same_event_by_this_owner_and_the_next() {
     let world = World::ready().await;
     world.tdlib.answer("disconnectAllWebsites", Reply::ok());
     let first = event(world.deliver(&disconnect("a"))).await;
@@ -98,15 +98,15 @@ async fn a_command_that_is_done_is_answered_by_the_same_event_here_and_by_the_ne
     assert_eq!(world.sent("disconnectAllWebsites").len(), 1);
     let world = restarted(world).await;
     assert_eq!(event(world.deliver(&again(&disconnect("a")))).await, first);
-    world.log.trim();
+    world.log.trim_answers();
     let trimmed = world.deliver(&again(&disconnect("a"))).outcome().await;
-    assert_eq!(trimmed, Some(Outcome::AnsweredBefore));
+    assert_eq!(trimmed, Some(CommandOutcome::AnsweredBefore));
     assert_eq!(world.sent("disconnectAllWebsites").len(), 0);
     assert_eq!(world.log.answers(1, "a").len(), 1);
 }
 
 #[tokio::test]
-async fn a_command_that_waited_when_its_owner_died_is_run() {
+async fn a_command_that_was_queued_when_its_owner_died_is_run() {
     let world = holding().await;
     let messages = [ttl("a", 1), disconnect("b")];
     let lost = messages.each_ref().map(|message| world.deliver(message));
@@ -123,7 +123,7 @@ async fn a_command_that_waited_when_its_owner_died_is_run() {
 }
 
 #[tokio::test]
-async fn a_command_that_ran_when_its_owner_died_is_not_run_again_if_that_does_harm() {
+async fn a_command_that_was_running_when_its_owner_died_is_run_again_only_if_it_is_idempotent() {
     let world = holding().await;
     let _lost = world.deliver(&disconnect("a"));
     world.tdlib.seen("disconnectAllWebsites").await;
@@ -136,7 +136,7 @@ async fn a_command_that_ran_when_its_owner_died_is_not_run_again_if_that_does_ha
 }
 
 #[tokio::test]
-async fn a_command_that_ended_the_process_twice_is_poison() {
+async fn a_command_that_crashed_the_process_twice_is_poison() {
     let mut world = holding().await;
     for _ in 0..2 {
         let _lost = world.deliver(&again(&ttl("a", 1)));
@@ -155,7 +155,7 @@ async fn a_command_that_ended_the_process_twice_is_poison() {
 }
 
 #[tokio::test]
-async fn an_id_belongs_to_one_content() {
+async fn an_id_belongs_to_one_command_only() {
     let world = holding().await;
     let running = world.deliver(&ttl("a", 1));
     world.tdlib.seen("setInactiveSessionTtl").await;
@@ -170,9 +170,13 @@ async fn an_id_belongs_to_one_content() {
     assert_eq!(
         world.deliver(&refused).error().await,
         "command_id was used for another command",
-        "a refusal settles the id of another as little"
+        "a rejection does not complete it either"
     );
-    assert_eq!(event(world.deliver(&ttl("a", 1))).await, first, "it is still that command's");
+    assert_eq!(
+        event(world.deliver(&ttl("a", 1))).await,
+        first,
+        "the id still belongs to the first command"
+    );
     let world = restarted(world).await;
     assert_eq!(code(world.deliver(&again(&ttl("a", 2)))).await, "invalid_request");
     assert_eq!(event(world.deliver(&ttl("a", 1))).await, first);
@@ -180,7 +184,7 @@ async fn an_id_belongs_to_one_content() {
 }
 
 #[tokio::test]
-async fn what_a_closed_account_had_begun_in_vain_does_not_count_as_handed_over() {
+async fn commands_that_closing_cuts_off_without_effect_do_not_count_as_dispatched() {
     let world = holding().await;
     world.tdlib.answer("getAuthorizationState", Reply::silent());
     let idempotent = world.deliver(&ttl("a", 1));
@@ -190,15 +194,15 @@ async fn what_a_closed_account_had_begun_in_vain_does_not_count_as_handed_over()
     let only_read = world.deliver(&start);
     world.tdlib.seen("setInactiveSessionTtl").await;
     world.tdlib.seen("getAuthorizationState").await;
-    assert_eq!([world.log.handed_over(1, "a"), world.log.handed_over(1, "b")], [Some(1); 2]);
+    assert_eq!([world.log.dispatches(1, "a"), world.log.dispatches(1, "b")], [Some(1); 2]);
     world.close(SOON).await;
     assert_eq!((idempotent.outcome().await, only_read.outcome().await), (None, None));
-    assert_eq!([world.log.handed_over(1, "a"), world.log.handed_over(1, "b")], [None; 2]);
+    assert_eq!([world.log.dispatches(1, "a"), world.log.dispatches(1, "b")], [None; 2]);
     assert!(world.log.answers(1, "a").is_empty() && world.log.answers(1, "b").is_empty());
 }
 
 #[tokio::test]
-async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() {
+async fn a_command_that_may_no_longer_run_when_the_ledger_answers_is_not_dispatched() {
     let world = holding().await;
     let mut late = disconnect("a");
     late.body["_meta"] = json!({"deadline": "2026-11-18T11:06:41Z"});
@@ -206,7 +210,7 @@ async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() 
     fine.flow = Flow::Lo;
     let both = || (world.deliver(&late), world.deliver(&fine));
     let time_passes = async { world.clock.advance_ms(1_000) };
-    let (answer, fine) = world.log.while_asking(2, both, time_passes).await;
+    let (answer, fine) = world.log.while_silent(2, both, time_passes).await;
     assert_eq!(code(answer).await, "expired");
     world.tdlib.seen("setInactiveSessionTtl").await;
     world.tdlib.release("setInactiveSessionTtl");
@@ -216,18 +220,18 @@ async fn what_may_not_run_any_more_when_the_ledger_answers_is_not_handed_over() 
     let mut closed = Box::pin(world.close(PATIENCE));
     let closing = async {
         assert!(closed.as_mut().now_or_never().is_none());
-        // What comes now is dropped: the account has been told.
+        // The account is closing: a new command is dropped.
         assert_eq!(world.deliver(&ttl("d", 1)).outcome().await, None);
     };
-    let left = world.log.while_asking(1, || world.deliver(&disconnect("c")), closing).await;
+    let left = world.log.while_silent(1, || world.deliver(&disconnect("c")), closing).await;
     closed.await;
     assert_eq!(left.outcome().await, None);
-    assert_eq!(world.log.handed_over(1, "c"), None);
+    assert_eq!(world.log.dispatches(1, "c"), None);
     assert_eq!(world.methods(), ["setInactiveSessionTtl", "close"]);
 }
 
 #[tokio::test]
-async fn a_silent_ledger_does_not_keep_an_account_open_beyond_its_time() {
+async fn a_silent_ledger_does_not_keep_an_account_open_beyond_its_grace() {
     let world = holding().await;
     world.log.set_answering(false);
     let refused = world.deliver(&message(&json!({"command": "nope", "userbot_id": 1})));
@@ -237,23 +241,23 @@ async fn a_silent_ledger_does_not_keep_an_account_open_beyond_its_time() {
 }
 
 #[tokio::test]
-async fn the_ledger_keeps_the_order_of_a_lane() {
+async fn admission_keeps_the_order_of_a_lane() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok());
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     let read = json!({"command": "get_active_sessions", "userbot_id": 1});
     let both = || (world.deliver(&ttl("a", 1)), world.submit(&read));
-    let (write, read) = world.log.while_asking(1, both, async {}).await;
+    let (write, read) = world.log.while_silent(1, both, async {}).await;
     write.payload().await;
     read.payload().await;
     assert_eq!(world.methods(), ["setInactiveSessionTtl", "getActiveSessions"]);
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_once() {
+async fn a_rejection_is_published_once() {
     let world = World::ready().await;
     let unknown_field = json!({"command": "get_active_sessions", "userbot_id": 1, "x": 1});
-    let cases = [unknown_field, json!({"command": "nope", "userbot_id": 1}), stranger()];
+    let cases = [unknown_field, json!({"command": "nope", "userbot_id": 1}), unserved()];
     for (number, mut body) in cases.into_iter().enumerate() {
         let (id, account) = (format!("c-{number}"), body["userbot_id"].as_i64().unwrap());
         body["command_id"] = json!(id);
@@ -267,25 +271,25 @@ async fn a_refusal_is_told_once() {
     }
 }
 
-/// A command of an account that no worker knows, of a shard that this one owns.
-fn stranger() -> Value {
+/// A command of an account that no worker serves, in a shard that this one owns.
+fn unserved() -> Value {
     let count = contracts::ShardCount::new(64).unwrap();
     let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
-    let stranger = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
-    json!({"command": "get_active_sessions", "userbot_id": stranger, "command_id": "s"})
+    let account = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
+    json!({"command": "get_active_sessions", "userbot_id": account, "command_id": "s"})
 }
 
 #[tokio::test]
-async fn a_command_of_an_unknown_account_is_left_to_redelivery_when_its_shard_is_closed() {
+async fn a_command_of_an_unknown_account_is_left_to_redelivery_when_its_shard_closes() {
     let world = World::ready().await;
     world.log.set_answering(false);
-    let refused = world.deliver(&message(&stranger()));
+    let refused = world.deliver(&message(&unserved()));
     world.close(PATIENCE).await;
     assert_eq!(refused.outcome().await, None);
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
+async fn an_unreadable_message_is_answered_once_and_dead_lettered_every_time() {
     let world = World::ready().await;
     let count = contracts::ShardCount::new(64).unwrap();
     let account = contracts::AccountId::new(1).unwrap();
@@ -294,7 +298,7 @@ async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
     let garbage = |body: &'static [u8]| {
         let (key, redelivered) = (Some(key.clone()), false);
         let body = bytes::Bytes::from_static(body);
-        world.request(owner_worker::Request {
+        world.request(owner_worker::WorkerRequest {
             body,
             key,
             properties: properties(),
@@ -303,11 +307,11 @@ async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
         })
     };
     let first = garbage(b"hello").outcome().await;
-    assert!(matches!(first, Some(Outcome::DeadLetter { event: Some(_), .. })), "{first:?}");
+    assert!(matches!(first, Some(CommandOutcome::DeadLetter { event: Some(_), .. })), "{first:?}");
     assert_eq!(garbage(b"hello").outcome().await, first);
     assert_eq!(world.log.answers(1, "m").len(), 1);
     let other = garbage(b"hallo").outcome().await;
-    let Some(Outcome::DeadLetter { event: Some(other), .. }) = other else {
+    let Some(CommandOutcome::DeadLetter { event: Some(other), .. }) = other else {
         panic!("no dead letter but {other:?}");
     };
     let other: Value = serde_json::from_slice(&other).unwrap();
@@ -315,7 +319,7 @@ async fn what_cannot_be_read_is_answered_once_and_stays_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn what_was_handed_over_and_cannot_be_run_now_has_an_unknown_outcome() {
+async fn a_dispatched_command_that_can_no_longer_run_has_an_unknown_outcome() {
     let world = holding().await;
     let mut command = ttl("a", 1);
     command.body["_meta"] = json!({"deadline": "2026-11-18T11:07:00Z"});
@@ -328,7 +332,7 @@ async fn what_was_handed_over_and_cannot_be_run_now_has_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn an_answer_is_remembered_until_ten_minutes_after_the_deadline() {
+async fn the_ledger_remembers_an_answer_until_ten_minutes_after_the_deadline() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok());
     let cases = [("a", "2026-11-18T11:16:40Z", 20), ("b", "2026-11-18T11:00:00Z", 10)];
@@ -336,10 +340,10 @@ async fn an_answer_is_remembered_until_ten_minutes_after_the_deadline() {
         let mut command = ttl(id, 1);
         command.body["_meta"] = json!({"deadline": deadline});
         event(world.deliver(&command)).await;
-        assert_eq!(world.log.kept(1, id), Some(Duration::from_mins(minutes)), "{id}");
+        assert_eq!(world.log.kept_for(1, id), Some(Duration::from_mins(minutes)), "{id}");
     }
     event(world.deliver(&ttl("c", 1))).await;
-    assert_eq!(world.log.kept(1, "c"), Some(Duration::from_mins(70)));
+    assert_eq!(world.log.kept_for(1, "c"), Some(Duration::from_mins(70)));
 }
 
 #[tokio::test]
@@ -347,7 +351,7 @@ async fn a_ledger_that_redis_has_lost_is_not_trusted() {
     let world = holding().await;
     let _lost = world.deliver(&disconnect("a"));
     world.tdlib.seen("disconnectAllWebsites").await;
-    world.log.forget();
+    world.log.lose_state();
     let world = restarted(world).await;
     let payload = world.deliver(&again(&disconnect("a"))).payload().await;
     assert_eq!(payload["error_info"]["code"], "outcome_unknown");
@@ -358,7 +362,7 @@ async fn a_ledger_that_redis_has_lost_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn without_an_id_a_command_is_run_again_only_if_that_does_no_harm() {
+async fn a_redelivered_command_without_an_id_is_run_only_if_it_is_idempotent() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok());
     world.tdlib.answer("disconnectAllWebsites", Reply::ok());
@@ -375,7 +379,7 @@ async fn without_an_id_a_command_is_run_again_only_if_that_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_newer_owner_keeps_a_command_from_being_run() {
+async fn a_command_is_not_run_once_there_is_a_newer_owner() {
     let world = World::ready().await;
     world.log.fence();
     assert_eq!(world.deliver(&disconnect("a")).outcome().await, None);
@@ -383,18 +387,18 @@ async fn a_newer_owner_keeps_a_command_from_being_run() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_stored_yet_is_waited_for_by_copies_too() {
+async fn duplicates_wait_for_an_answer_to_be_stored() {
     let world = World::with(Options::default()).await;
     world.tdlib.answer("disconnectAllWebsites", Reply::ok());
-    world.log.hold();
+    world.log.hold_callbacks();
     let first = world.deliver(&disconnect("a"));
     world.tdlib.seen("disconnectAllWebsites").await;
     world.log.next(1, "disconnect_all_websites", |_| true).await;
     let mut second = world.deliver(&again(&disconnect("a")));
     assert!(second.waits());
-    world.log.release();
-    let told = timeout(PATIENCE, async { (event(first).await, event(second).await) }).await;
-    let (first, second) = told.unwrap();
+    world.log.release_callbacks();
+    let both = timeout(PATIENCE, async { (event(first).await, event(second).await) }).await;
+    let (first, second) = both.unwrap();
     assert_eq!(first, second);
     assert_eq!(world.log.answers(1, "a").len(), 1);
 }

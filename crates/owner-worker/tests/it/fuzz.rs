@@ -1,4 +1,4 @@
-//! Whatever is put on the queue, there is exactly one outcome, and nothing breaks.
+//! Any message has exactly one outcome, and nothing breaks.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::{Options, World};
 
-/// A worker, and the runtime that it lives in.
+/// A worker and its runtime.
 fn world() -> (Runtime, World) {
     let runtime = Runtime::new().unwrap();
     let options = Options { call_tdlib_methods: &["getMe"], ..Options::default() };
@@ -39,7 +39,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Requests that are nearly right: a command's own name and fields, with any values.
+/// Almost valid requests: a command's own name and fields, with any values.
 fn request() -> impl Strategy<Value = Value> {
     let commands = owner_worker::catalog().filter(|command| command.name != "start");
     let commands: Vec<_> = commands
@@ -69,7 +69,7 @@ fn request() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn a_request_of_any_values_has_one_answer() {
+fn a_request_with_any_values_has_one_answer() {
     let (runtime, world) = world();
     let number = Cell::new(0);
     proptest!(ProptestConfig::with_cases(3_000), |(mut body in request())| {
@@ -86,11 +86,11 @@ fn a_request_of_any_values_has_one_answer() {
     let fuzzed = answers.filter(|event| {
         event["_meta"]["command_id"].as_str().is_some_and(|id| id.starts_with("fuzz-"))
     });
-    assert_eq!(fuzzed.count(), number.get(), "one event for each");
+    assert_eq!(fuzzed.count(), number.get(), "one event per request");
 }
 
 #[test]
-fn bytes_of_any_kind_have_at_most_one_outcome_and_break_nothing() {
+fn any_bytes_have_at_most_one_outcome_and_break_nothing() {
     let (runtime, world) = world();
     proptest!(ProptestConfig::with_cases(3_000), |(
         bytes in prop_oneof![

@@ -1,8 +1,8 @@
-//! Writes run alone and in order, reads beside each other; nothing overtakes a late answer.
+//! Writes run alone and in order, reads in parallel; nothing overtakes a late answer.
 
 use std::time::Duration;
 
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -22,7 +22,7 @@ fn listed() -> Reply {
 }
 
 #[tokio::test]
-async fn reads_run_beside_each_other_and_a_write_alone() {
+async fn reads_run_in_parallel_and_a_write_runs_alone() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", listed().held());
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
@@ -39,7 +39,7 @@ async fn reads_run_beside_each_other_and_a_write_alone() {
     }
     world.tdlib.seen("setInactiveSessionTtl").await;
     assert!(write.waits());
-    assert_eq!(world.methods().len(), 3, "the read behind the write waits");
+    assert_eq!(world.methods().len(), 3, "the read after the write waits");
     world.tdlib.release("setInactiveSessionTtl");
     write.payload().await;
     world.tdlib.seen("getActiveSessions").await;
@@ -61,7 +61,7 @@ async fn writes_keep_their_order() {
 }
 
 #[tokio::test]
-async fn the_flows_do_not_wait_for_each_other_but_writers_of_one_thing_take_turns() {
+async fn flows_do_not_wait_for_each_other_but_writers_of_one_resource_do() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
     world.tdlib.answer("setMessageSenderBlockList", Reply::ok());
@@ -83,7 +83,7 @@ async fn the_flows_do_not_wait_for_each_other_but_writers_of_one_thing_take_turn
 }
 
 #[tokio::test]
-async fn writers_of_different_things_do_not_wait_across_flows() {
+async fn writers_of_different_resources_do_not_wait_across_flows() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
     world.tdlib.answer("setMessageSenderBlockList", Reply::ok());
@@ -96,7 +96,7 @@ async fn writers_of_different_things_do_not_wait_across_flows() {
 }
 
 #[tokio::test]
-async fn a_writer_whose_turn_does_not_come_in_time_expires_and_changes_nothing() {
+async fn a_writer_that_does_not_get_its_resource_in_time_expires_and_changes_nothing() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
     let first = world.submit(&write(1));
@@ -111,7 +111,7 @@ async fn a_writer_whose_turn_does_not_come_in_time_expires_and_changes_nothing()
 }
 
 #[tokio::test]
-async fn a_late_answer_holds_the_lane_and_the_turn() {
+async fn a_late_answer_holds_the_lane_and_the_resource() {
     let timeout = Duration::from_millis(50);
     let world = World::with(Options { timeout, ..Options::default() }).await;
     world.tdlib.answers("setInactiveSessionTtl", vec![Reply::ok().held(), Reply::ok()]);
@@ -130,7 +130,7 @@ async fn a_late_answer_holds_the_lane_and_the_turn() {
 }
 
 #[tokio::test]
-async fn commands_wait_while_the_account_starts() {
+async fn commands_wait_while_the_account_is_starting() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());
     world.tdlib.answer("getActiveSessions", listed());
@@ -147,7 +147,7 @@ async fn commands_wait_while_the_account_starts() {
 }
 
 #[tokio::test]
-async fn a_command_that_waits_expires_at_its_deadline() {
+async fn a_queued_command_expires_at_its_deadline() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());
     world.open().await;
@@ -156,7 +156,7 @@ async fn a_command_that_waits_expires_at_its_deadline() {
     let (with_deadline, without) = (world.submit(&body), world.submit(&read()));
     world.clock.advance_ms(10_000);
     assert_eq!(with_deadline.payload().await["error_info"]["code"], "expired");
-    assert_eq!(without.outcome().await, Some(Outcome::PendingCommand), "an hour has not passed");
+    assert_eq!(without.outcome().await, Some(CommandOutcome::Pending), "an hour has not passed");
     world.clock.advance_ms(3_600_000);
     let late = |event: &Value| event["_meta"]["occurred_at"] == "2026-11-18T12:06:50.000Z";
     let expired = world.log.next_event(1, "get_active_sessions_error", late).await;
@@ -164,7 +164,7 @@ async fn a_command_that_waits_expires_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn nothing_is_handed_to_tdlib_while_the_log_is_away() {
+async fn nothing_is_dispatched_while_the_log_is_down() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", listed());
     world.log.set_up(false);
@@ -178,7 +178,7 @@ async fn nothing_is_handed_to_tdlib_while_the_log_is_away() {
 }
 
 #[tokio::test]
-async fn more_than_a_lane_can_hold_is_busy() {
+async fn a_command_for_a_full_lane_is_rejected_as_busy() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
     let first = world.submit(&write(1));

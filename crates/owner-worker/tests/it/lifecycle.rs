@@ -28,9 +28,9 @@ async fn a_login_by_code_leads_to_ready() {
     );
     let started = world.result("start", &json!({"phone": "+15550100"})).await;
     assert_eq!(started, json!({"state": "wait_code"}));
-    let told = world.log.next(1, "code_required", |_| true).await;
-    assert_eq!(told["result"]["timeout"], 60);
-    assert!(!told.to_string().contains("15550100"));
+    let event = world.log.next(1, "code_required", |_| true).await;
+    assert_eq!(event["result"]["timeout"], 60);
+    assert!(!event.to_string().contains("15550100"));
     let done = world.result("send_code", &json!({"code": "12345"})).await;
     assert_eq!(done, json!({"state": "ready"}));
     world.log.next(1, "authorized", |_| true).await;
@@ -39,7 +39,7 @@ async fn a_login_by_code_leads_to_ready() {
 }
 
 #[tokio::test]
-async fn a_lost_session_stays_lost_until_start_opens_the_account_anew() {
+async fn a_lost_session_stays_lost_until_start_reopens_the_account() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::error(401, "Unauthorized").held());
     let running = world.submit(&request("get_active_sessions", &json!({})));
@@ -68,7 +68,7 @@ async fn a_lost_session_stays_lost_until_start_opens_the_account_anew() {
 }
 
 #[tokio::test]
-async fn closing_finishes_what_runs_and_drops_what_waits() {
+async fn closing_finishes_running_commands_and_drops_queued_ones() {
     let world = World::ready().await;
     world.tdlib.answer("setInactiveSessionTtl", Reply::ok().held());
     let ttl = |days: i64| {
@@ -93,7 +93,7 @@ async fn closing_finishes_what_runs_and_drops_what_waits() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_in_time_is_left_to_redelivery_only_if_that_is_harmless() {
+async fn a_command_that_does_not_finish_in_time_is_left_to_redelivery_only_if_that_is_harmless() {
     let world = World::ready().await;
     world.tdlib.answer("disconnectAllWebsites", Reply::silent());
     world.tdlib.answer("getActiveSessions", Reply::silent());
@@ -109,7 +109,7 @@ async fn what_does_not_finish_in_time_is_left_to_redelivery_only_if_that_is_harm
 }
 
 #[tokio::test]
-async fn closing_again_waits_for_the_same_end_and_may_shorten_it() {
+async fn closing_again_waits_for_the_same_close_and_may_shorten_the_grace() {
     let world = World::ready().await;
     world.tdlib.answer("disconnectAllWebsites", Reply::silent());
     let write = world.submit(&request("disconnect_all_websites", &json!({})));
@@ -120,7 +120,7 @@ async fn closing_again_waits_for_the_same_end_and_may_shorten_it() {
 }
 
 #[tokio::test]
-async fn an_account_that_still_waits_to_open_closes_at_once() {
+async fn an_account_that_is_waiting_to_open_closes_at_once() {
     let world = World::closed(&Options { opening: 1, ..Options::default() });
     world.tdlib.answer("setTdlibParameters", Reply::silent());
     world.open_account(2).await;
@@ -163,7 +163,7 @@ async fn an_account_that_tdlib_cannot_open_is_failed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_a_newer_owner_keeps_out_of_the_log_leaves_the_request_undone() {
+async fn an_answer_that_a_newer_owner_fences_off_leaves_the_request_to_redelivery() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     world.log.fence();

@@ -1,4 +1,4 @@
-//! The whole worker through its public door, over a scripted libtdjson and an event log in memory.
+//! The worker through its public interface, on a scripted libtdjson and an event log in memory.
 #![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute only")]
 
 mod block_list;
@@ -10,7 +10,7 @@ mod global_privacy;
 mod lanes;
 mod lifecycle;
 mod opening;
-mod parking;
+mod pending;
 mod privacy;
 mod raw;
 mod refusals;

@@ -1,5 +1,4 @@
-//! Taking an account over: its directory, the mark of an opening, what is told first, and closing
-//! in turns.
+//! Opening an account: its directory, the crash marker, the first events; and closing in turn.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::support::{Options, PATIENCE, World, authorization, request};
 
-/// What does not happen within this time does not happen.
+/// How long to wait for something that must not happen.
 const NEVER: Duration = Duration::from_millis(200);
 
 fn shard(account: i64) -> Shard {
@@ -44,30 +43,30 @@ async fn state(world: &World, account: i64, state: &str) -> Value {
     event["result"].clone()
 }
 
-/// Why account 1 is failed; TDLib was not given it.
+/// Why account 1 has failed without having been given to TDLib.
 async fn failure(world: &World) -> String {
     let failed = state(world, 1, "failed").await;
     assert_eq!(world.sent("setTdlibParameters").len(), 0);
     failed["reason"].as_str().unwrap().to_owned()
 }
 
-/// The directory of account 1, made as an owner makes it.
+/// The directory of account 1, created as an owner creates it.
 fn directory(world: &World) -> PathBuf {
     let path = world.data_dir.path().join("accounts/1");
     fs::create_dir_all(&path).unwrap();
     path
 }
 
-/// The mark of account 1, as a process leaves it that dies while it opens the account alone.
-fn leave_mark(world: &World) -> PathBuf {
+/// The crash marker of account 1, left by a process that died while it opened the account alone.
+fn leave_marker(world: &World) -> PathBuf {
     let path = directory(world).join("opening");
-    let mark = json!({"pid": 77, "since": 100, "alone": true, "deaths": 0});
-    fs::write(&path, mark.to_string()).unwrap();
+    let marker = json!({"pid": 77, "since": 100, "alone": true, "deaths": 0});
+    fs::write(&path, marker.to_string()).unwrap();
     path
 }
 
 #[tokio::test]
-async fn a_take_over_from_an_owner_that_did_not_let_go_begins_with_resync() {
+async fn taking_over_from_an_owner_that_did_not_close_cleanly_starts_with_resync() {
     let world = world(&Options::default());
     open(&world, 1, 42, false).await;
     let refused = world.submit(&request("no_such_command", &json!({})));
@@ -79,11 +78,11 @@ async fn a_take_over_from_an_owner_that_did_not_let_go_begins_with_resync() {
     assert_eq!(first["_meta"]["event_id"], "42-1");
     open(&world, 2, 42, true).await;
     state(&world, 2, "ready").await;
-    assert_eq!(world.log.kinds(2)[0], "account_state", "that one was given up in good order");
+    assert_eq!(world.log.kinds(2)[0], "account_state", "that one was closed cleanly");
 }
 
 #[tokio::test]
-async fn a_directory_that_another_process_has_locked_is_waited_for_without_a_place() {
+async fn waiting_for_a_directory_that_another_process_has_locked_does_not_take_a_permit() {
     let world = world(&Options { opening: 1, ..Options::default() });
     let other = File::create(directory(&world).join("owner")).unwrap();
     flock(&other, FlockOperation::LockExclusive).unwrap();
@@ -129,7 +128,7 @@ async fn an_account_that_was_logged_in_is_not_opened_without_its_database() {
     let why = failure(&world).await;
     assert!(why.contains("its database is not in accounts/1/db"), "{why}");
     assert!(!world.data_dir.path().join("accounts").exists());
-    assert_eq!(world.log.notes(1), []);
+    assert_eq!(world.log.head_fields(1), []);
 }
 
 #[tokio::test]
@@ -143,45 +142,45 @@ async fn an_old_copy_of_a_directory_is_not_opened() {
 }
 
 #[tokio::test]
-async fn redis_is_told_what_became_of_an_account_and_again_when_it_is_back() {
+async fn redis_records_the_account_and_again_when_it_is_back() {
     let world = world(&Options::default());
     open(&world, 1, 42, true).await;
     state(&world, 1, "ready").await;
     let ready = [HeadField::Opened, HeadField::LoggedIn(true)];
-    assert_eq!(world.log.notes(1), ready);
+    assert_eq!(world.log.head_fields(1), ready);
     world.log.set_up(false);
     world.log.set_up(true);
     timeout(PATIENCE, async {
-        while world.log.notes(1).len() < 4 {
+        while world.log.head_fields(1).len() < 4 {
             tokio::task::yield_now().await;
         }
     })
     .await
     .unwrap();
-    assert_eq!(world.log.notes(1)[2..], ready);
+    assert_eq!(world.log.head_fields(1)[2..], ready);
     let client = world.tdlib.seen("setTdlibParameters").await.client_id;
     world.tdlib.update(client, &authorization("authorizationStateLoggingOut"));
     state(&world, 1, "session_lost").await;
-    assert_eq!(world.log.notes(1)[4..], [HeadField::LoggedIn(false)]);
+    assert_eq!(world.log.head_fields(1)[4..], [HeadField::LoggedIn(false)]);
 }
 
 #[tokio::test]
-async fn an_opening_is_marked_until_tdlib_says_where_the_account_stands() {
+async fn the_crash_marker_exists_until_tdlib_reports_the_authorization_state() {
     let world = World::closed(&Options::default());
     let ready = authorization("authorizationStateReady");
     world.tdlib.answer("setTdlibParameters", Reply::ok().then_update(ready).held());
     open(&world, 1, 42, true).await;
     world.tdlib.seen("setTdlibParameters").await;
     let path = directory(&world).join("opening");
-    let mark: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    assert_eq!((&mark["pid"], &mark["alone"]), (&json!(std::process::id()), &json!(false)));
+    let marker: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((&marker["pid"], &marker["alone"]), (&json!(std::process::id()), &json!(false)));
     world.tdlib.release("setTdlibParameters");
     state(&world, 1, "ready").await;
     assert!(!path.exists());
 }
 
 #[tokio::test]
-async fn closing_an_account_that_is_being_opened_takes_the_mark_away() {
+async fn closing_an_account_that_is_opening_removes_its_crash_marker() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());
     open(&world, 1, 42, true).await;
@@ -192,28 +191,28 @@ async fn closing_an_account_that_is_being_opened_takes_the_mark_away() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_found_marked_is_opened_alone() {
+async fn an_account_with_a_crash_marker_is_opened_alone() {
     let world = World::closed(&Options { opening: 4, ..Options::default() });
     let ready = authorization("authorizationStateReady");
     world.tdlib.answer("setTdlibParameters", Reply::ok().then_update(ready).held());
-    let mark = leave_mark(&world);
+    let marker = leave_marker(&world);
     open(&world, 1, 42, true).await;
     world.tdlib.seen("setTdlibParameters").await;
-    let text: Value = serde_json::from_slice(&fs::read(&mark).unwrap()).unwrap();
+    let text: Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
     assert_eq!((&text["alone"], &text["deaths"]), (&json!(true), &json!(1)));
     open(&world, 2, 42, true).await;
     let second = timeout(NEVER, world.tdlib.seen("setTdlibParameters")).await;
-    assert!(second.is_err(), "account 2 is opened at the same time");
+    assert!(second.is_err(), "account 2 opens at the same time");
     world.tdlib.release("setTdlibParameters");
     state(&world, 1, "ready").await;
-    assert!(!mark.exists());
+    assert!(!marker.exists());
     world.tdlib.seen("setTdlibParameters").await;
 }
 
 #[tokio::test]
-async fn an_account_that_ended_its_process_alone_stays_failed_until_the_mark_is_deleted() {
+async fn an_account_that_crashed_its_process_stays_failed_until_the_marker_is_deleted() {
     let world = world(&Options::default());
-    let mark = leave_mark(&world);
+    let marker = leave_marker(&world);
     let crashes = world.data_dir.path().join("crashes");
     fs::create_dir(&crashes).unwrap();
     fs::write(crashes.join("crash-101-77.json"), "{}").unwrap();
@@ -224,14 +223,14 @@ async fn an_account_that_ended_its_process_alone_stays_failed_until_the_mark_is_
     assert_eq!(why, expected);
     open(&world, 1, 43, true).await;
     close(&world, 1, PATIENCE).await;
-    assert_eq!(world.sent("setTdlibParameters").len(), 0, "it is latched");
-    fs::remove_file(mark).unwrap();
+    assert_eq!(world.sent("setTdlibParameters").len(), 0, "it is quarantined");
+    fs::remove_file(marker).unwrap();
     open(&world, 1, 44, true).await;
     state(&world, 1, "ready").await;
 }
 
 #[tokio::test]
-async fn accounts_are_closed_in_turns_but_cut_off_at_once() {
+async fn accounts_close_in_turn_but_stop_taking_commands_at_once() {
     let world = world(&Options { opening: 1, ..Options::default() });
     for account in [1, 2] {
         open(&world, account, 42, true).await;
@@ -242,10 +241,10 @@ async fn accounts_are_closed_in_turns_but_cut_off_at_once() {
     let turns = async {
         world.tdlib.seen("close").await;
         let second = timeout(NEVER, world.tdlib.seen("close")).await;
-        assert!(second.is_err(), "both are closed at the same time");
+        assert!(second.is_err(), "both close at the same time");
         for account in [1, 2] {
             let body = json!({"command": "get_active_sessions", "userbot_id": account});
-            assert_eq!(world.submit(&body).outcome().await, None, "{account} is cut off");
+            assert_eq!(world.submit(&body).outcome().await, None, "{account} takes no commands");
         }
         world.tdlib.release("close");
         world.tdlib.seen("close").await;
@@ -255,7 +254,7 @@ async fn accounts_are_closed_in_turns_but_cut_off_at_once() {
 }
 
 #[tokio::test]
-async fn accounts_whose_time_is_over_are_closed_all_at_once() {
+async fn accounts_whose_lease_is_over_close_all_at_once() {
     let world = world(&Options { opening: 1, ..Options::default() });
     for account in [1, 2] {
         open(&world, account, 42, true).await;
@@ -265,7 +264,7 @@ async fn accounts_whose_time_is_over_are_closed_all_at_once() {
     world.tdlib.answer("close", Reply::ok().then_update(closed).held());
     let at_once = async {
         world.tdlib.seen("close").await;
-        // The second waits for its turn, until its time is over as well.
+        // The second waits for its turn, until its lease is over as well.
         let second = async {
             world.tdlib.seen("close").await;
             world.tdlib.release("close");

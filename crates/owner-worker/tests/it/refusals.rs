@@ -1,9 +1,9 @@
-//! "Rules for every command": the order of the checks, exact strings, one answer each.
+//! The contract's rules for every command: the order of the checks, the error strings, one answer.
 
 use std::time::Duration;
 
 use contracts::{Flow, RoutingKey, ShardCount};
-use owner_worker::Outcome;
+use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -11,7 +11,7 @@ use crate::support::objects::{session, sessions};
 use crate::support::{NOW_MS, Options, World, request};
 
 #[tokio::test]
-async fn a_result_is_one_event_named_like_the_command() {
+async fn a_result_is_one_event_with_the_name_of_its_command() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     let mut body = request("get_active_sessions", &json!({}));
@@ -30,7 +30,7 @@ async fn a_result_is_one_event_named_like_the_command() {
 }
 
 #[tokio::test]
-async fn the_first_check_that_fails_names_the_error() {
+async fn the_first_check_that_fails_determines_the_error() {
     let world =
         World::with(Options { state: "authorizationStateWaitPhoneNumber", ..Options::default() })
             .await;
@@ -104,25 +104,25 @@ async fn each_failure_has_its_code() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_of_an_owned_shard_is_answered_and_one_of_another_shard_is_left_alone() {
+async fn an_unknown_account_is_answered_only_if_its_shard_is_owned_here() {
     let world = World::ready().await;
     let count = ShardCount::new(64).unwrap();
     let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
-    let stranger = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
+    let unknown = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
     let answer =
-        world.submit(&json!({"command": "get_active_sessions", "userbot_id": stranger, "x": 1}));
+        world.submit(&json!({"command": "get_active_sessions", "userbot_id": unknown, "x": 1}));
     let payload = answer.payload().await;
-    assert_eq!(payload["error"], format!("unknown account: {stranger}"));
+    assert_eq!(payload["error"], format!("unknown account: {unknown}"));
     assert_eq!(payload["error_info"]["code"], "unknown_account");
-    let answer = world.submit(&json!({"command": "nope", "userbot_id": stranger}));
-    assert_eq!(answer.error().await, "Unsupported command: nope", "the command comes first");
+    let answer = world.submit(&json!({"command": "nope", "userbot_id": unknown}));
+    assert_eq!(answer.error().await, "Unsupported command: nope", "the command is checked first");
     let foreign = (3..10_000).find(|id| ![shard(1), shard(2)].contains(&shard(*id))).unwrap();
     let answer = world.submit(&json!({"command": "get_active_sessions", "userbot_id": foreign}));
     assert_eq!(answer.outcome().await, None);
 }
 
 #[tokio::test]
-async fn what_is_no_command_is_answered_as_far_as_it_can_be_addressed() {
+async fn a_message_that_is_not_a_command_is_answered_if_its_account_is_known() {
     let world = World::ready().await;
     let bytes = |body: &[u8]| world.submit_bytes(body, None, false);
     let error = bytes(br#"{"userbot_id": 1}"#).payload().await;
@@ -130,13 +130,13 @@ async fn what_is_no_command_is_answered_as_far_as_it_can_be_addressed() {
         (&error["type"], &error["error"]),
         (&json!("command_error"), &json!("command is required"))
     );
-    let Some(Outcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
+    let Some(CommandOutcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
         panic!("not a dead letter");
     };
     let account = contracts::AccountId::new(1).unwrap();
     let key = RoutingKey::new(Flow::Hi, ShardCount::new(64).unwrap(), account, "block_user");
     let outcome = world.submit_bytes(b"hello", Some(&key), false).outcome().await;
-    let Some(Outcome::DeadLetter { reason, event: Some(event) }) = outcome else {
+    let Some(CommandOutcome::DeadLetter { reason, event: Some(event) }) = outcome else {
         panic!("not a dead letter but {outcome:?}");
     };
     let event: Value = serde_json::from_slice(&event).unwrap();
@@ -145,7 +145,7 @@ async fn what_is_no_command_is_answered_as_far_as_it_can_be_addressed() {
 }
 
 #[tokio::test]
-async fn a_tdlib_error_is_passed_on_as_it_is() {
+async fn tdlib_errors_are_passed_on_unchanged() {
     let world = World::ready().await;
     world.tdlib.answers(
         "getActiveSessions",
@@ -185,13 +185,13 @@ async fn a_tdlib_error_is_passed_on_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_and_a_panic_are_internal_errors() {
+async fn an_unreadable_tdlib_answer_and_a_panic_are_internal_errors() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::object(json!({"@type": "sessions"})));
     let expected = json!({"code": "internal", "source": "internal", "retriable": false});
     let payload = world.failure("get_active_sessions", &json!({})).await;
     assert_eq!((&payload["error"], &payload["error_info"]), (&json!("internal error"), &expected));
-    world.tdlib.on("getActiveSessions", |_| panic!("a fault of the test's"));
+    world.tdlib.on("getActiveSessions", |_| panic!("on purpose"));
     let payload = world.failure("get_active_sessions", &json!({})).await;
     assert_eq!((&payload["error"], &payload["error_info"]), (&json!("internal error"), &expected));
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[])));
@@ -199,7 +199,7 @@ async fn an_answer_that_cannot_be_read_and_a_panic_are_internal_errors() {
 }
 
 #[tokio::test]
-async fn a_read_that_times_out_may_be_tried_again_and_a_change_may_have_happened() {
+async fn a_read_that_times_out_is_retriable_and_the_outcome_of_a_change_is_unknown() {
     let timeout = Duration::from_millis(50);
     let world = World::with(Options { timeout, ..Options::default() }).await;
     world.tdlib.answer("getActiveSessions", Reply::silent());
@@ -224,7 +224,7 @@ async fn a_write_whose_first_read_times_out_has_changed_nothing() {
 }
 
 #[tokio::test]
-async fn a_command_that_was_delivered_before_runs_again_only_if_that_is_harmless() {
+async fn a_redelivered_command_runs_again_only_if_that_is_harmless() {
     let world = World::ready().await;
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
     let again = |command: &str| {
@@ -237,7 +237,7 @@ async fn a_command_that_was_delivered_before_runs_again_only_if_that_is_harmless
 }
 
 #[tokio::test]
-async fn nothing_that_is_secret_comes_back_in_an_error() {
+async fn errors_contain_no_secrets() {
     let world =
         World::with(Options { state: "authorizationStateWaitCode", ..Options::default() }).await;
     let payload = world.failure("send_code", &json!({"code": 98_765})).await;

@@ -1,4 +1,4 @@
-//! What an account tells while the event log is away, or cannot keep up.
+//! What happens to events while the log is down or far behind.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,12 +14,12 @@ use crate::support::objects::{session, sessions};
 use crate::support::{Options, PATIENCE, World, authorization, request};
 
 /// Account 1, open and ready.
-struct Case {
+struct Fixture {
     world: World,
     client: i32,
 }
 
-impl Case {
+impl Fixture {
     async fn new() -> Self {
         Self::with(&Options::default()).await
     }
@@ -34,7 +34,7 @@ impl Case {
         Self { world, client }
     }
 
-    /// Has TDLib say something that is `size` bytes long at least.
+    /// Sends an update of at least `size` bytes.
     fn update(&self, kind: &str, size: usize) {
         let text = "x".repeat(size);
         self.world.tdlib.update(self.client, &json!({"@type": kind, "text": text}));
@@ -44,24 +44,24 @@ impl Case {
         self.world.data_dir.path().join("accounts/1/spool")
     }
 
-    /// Waits until these are in the spool.
+    /// Waits until the spool has exactly these events.
     async fn spooled(&self, expected: &[&str]) {
-        let found = || {
+        let kinds = || {
             let text = fs::read_to_string(self.path()).unwrap_or_default();
             let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
             lines.map(|line| line["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        let come = async {
-            while found() != expected {
+        let found = async {
+            while kinds() != expected {
                 sleep(Duration::from_millis(2)).await;
             }
         };
-        let come = timeout(PATIENCE, come).await;
-        assert!(come.is_ok(), "{:?} are spooled and not {expected:?}", found());
+        let found = timeout(PATIENCE, found).await;
+        assert!(found.is_ok(), "{:?} are spooled, not {expected:?}", kinds());
     }
 
-    /// Types of the account's events from the first of `from` on.
-    fn told(&self, from: &str) -> Vec<String> {
+    /// The types of the account's events, starting with the first `from`.
+    fn published_since(&self, from: &str) -> Vec<String> {
         self.world.log.kinds(1).into_iter().skip_while(|kind| kind != from).collect()
     }
 
@@ -77,59 +77,59 @@ async fn open(world: &World, clean: bool) {
 }
 
 #[tokio::test]
-async fn what_happens_while_the_log_is_away_is_told_before_anything_newer() {
-    let case = Case::new().await;
-    case.world.log.set_up(false);
-    case.update("updateA", 0);
-    case.spooled(&["updateA"]).await;
-    case.world.clock.advance_ms(5_000);
-    case.update("updateUserStatus", 0);
-    case.update("updateB", 0);
-    case.spooled(&["updateA", "updateB"]).await;
-    assert_eq!(case.told("updateA"), Vec::<String>::new());
-    case.world.clock.advance_ms(5_000);
-    case.world.log.set_up(true);
-    case.update("updateC", 0);
-    case.next("updateC").await;
-    assert_eq!(case.told("updateA"), ["updateA", "updateB", "updateC"]);
-    let first = case.next("updateA").await;
+async fn events_that_occur_while_the_log_is_down_are_published_before_newer_ones() {
+    let fixture = Fixture::new().await;
+    fixture.world.log.set_up(false);
+    fixture.update("updateA", 0);
+    fixture.spooled(&["updateA"]).await;
+    fixture.world.clock.advance_ms(5_000);
+    fixture.update("updateUserStatus", 0);
+    fixture.update("updateB", 0);
+    fixture.spooled(&["updateA", "updateB"]).await;
+    assert_eq!(fixture.published_since("updateA"), Vec::<String>::new());
+    fixture.world.clock.advance_ms(5_000);
+    fixture.world.log.set_up(true);
+    fixture.update("updateC", 0);
+    fixture.next("updateC").await;
+    assert_eq!(fixture.published_since("updateA"), ["updateA", "updateB", "updateC"]);
+    let first = fixture.next("updateA").await;
     assert_eq!(first["_meta"]["occurred_at"], "2026-11-18T11:06:40.000Z");
     assert_eq!(first["result"], json!({"@type": "updateA", "text": ""}));
-    case.spooled(&[]).await;
-    assert!(!case.path().exists());
+    fixture.spooled(&[]).await;
+    assert!(!fixture.path().exists());
 }
 
 #[tokio::test]
 async fn the_spool_is_kept_until_the_log_has_stored_it() {
-    let case = Case::new().await;
-    case.world.log.set_up(false);
-    case.update("updateA", 0);
-    case.spooled(&["updateA"]).await;
-    case.world.log.hold();
-    case.world.log.set_up(true);
-    case.next("updateA").await;
-    case.update("updateUserStatus", 0);
-    case.update("updateB", 0);
-    case.spooled(&["updateA", "updateB"]).await;
-    assert_eq!(case.told("updateA"), ["updateA"]);
-    case.world.log.release();
-    case.next("updateB").await;
-    case.world.log.release();
-    case.spooled(&[]).await;
-    assert_eq!(case.told("updateA"), ["updateA", "updateB"]);
+    let fixture = Fixture::new().await;
+    fixture.world.log.set_up(false);
+    fixture.update("updateA", 0);
+    fixture.spooled(&["updateA"]).await;
+    fixture.world.log.hold_callbacks();
+    fixture.world.log.set_up(true);
+    fixture.next("updateA").await;
+    fixture.update("updateUserStatus", 0);
+    fixture.update("updateB", 0);
+    fixture.spooled(&["updateA", "updateB"]).await;
+    assert_eq!(fixture.published_since("updateA"), ["updateA"]);
+    fixture.world.log.release_callbacks();
+    fixture.next("updateB").await;
+    fixture.world.log.release_callbacks();
+    fixture.spooled(&[]).await;
+    assert_eq!(fixture.published_since("updateA"), ["updateA", "updateB"]);
 }
 
 #[tokio::test]
-async fn an_account_that_is_closed_while_the_log_is_away_leaves_its_spool_to_the_next_owner() {
+async fn an_account_that_closes_while_the_log_is_down_leaves_its_spool_to_the_next_owner() {
     let data_dir = Some(Arc::new(tempfile::tempdir().unwrap()));
     let options = Options { data_dir, ..Options::default() };
-    let case = Case::with(&options).await;
-    case.world.log.set_up(false);
-    case.update("updateA", 0);
-    case.spooled(&["updateA"]).await;
-    case.world.close(PATIENCE).await;
-    case.spooled(&["updateA", "account_state"]).await;
-    let next = Case::with(&options).await;
+    let fixture = Fixture::with(&options).await;
+    fixture.world.log.set_up(false);
+    fixture.update("updateA", 0);
+    fixture.spooled(&["updateA"]).await;
+    fixture.world.close(PATIENCE).await;
+    fixture.spooled(&["updateA", "account_state"]).await;
+    let next = Fixture::with(&options).await;
     let kinds = ["updateA", "account_state", "account_state", "account_state"];
     assert_eq!(next.world.log.kinds(1), kinds);
     let state = |event: Value| event["result"]["state"].clone();
@@ -138,7 +138,7 @@ async fn an_account_that_is_closed_while_the_log_is_away_leaves_its_spool_to_the
 }
 
 #[tokio::test]
-async fn what_a_dead_owner_has_spooled_follows_resync_and_half_a_line_is_cut_off() {
+async fn the_spool_of_a_dead_owner_is_published_after_resync_without_its_incomplete_line() {
     let options = Options::default();
     let world = World::closed(&options);
     let directory = world.data_dir.path().join("accounts/1");
@@ -152,51 +152,54 @@ async fn what_a_dead_owner_has_spooled_follows_resync_and_half_a_line_is_cut_off
 }
 
 #[tokio::test]
-async fn what_the_spool_has_no_room_for_is_lost_and_resync_says_so() {
-    let case = Case::with(&Options { spool: 1200, ..Options::default() }).await;
-    case.world.log.set_up(false);
+async fn events_that_do_not_fit_into_the_spool_are_lost_and_resync_says_so() {
+    let fixture = Fixture::with(&Options { spool: 1200, ..Options::default() }).await;
+    fixture.world.log.set_up(false);
     for kind in ["updateA", "updateB", "updateC", "updateD"] {
-        case.update(kind, 400);
+        fixture.update(kind, 400);
     }
-    case.update("updateE", 0);
-    case.spooled(&["updateA", "updateB", "updateE"]).await;
-    case.world.log.set_up(true);
-    let resync = case.next("resync").await;
+    fixture.update("updateE", 0);
+    fixture.spooled(&["updateA", "updateB", "updateE"]).await;
+    fixture.world.log.set_up(true);
+    let resync = fixture.next("resync").await;
     assert_eq!(resync["result"], json!({"reason": "spool_overflow"}));
-    case.update("updateF", 0);
-    case.next("updateF").await;
-    let told = ["updateA", "updateB", "updateE", "resync", "updateF"];
-    assert_eq!(case.told("updateA"), told);
-    case.spooled(&[]).await;
+    fixture.update("updateF", 0);
+    fixture.next("updateF").await;
+    let expected = ["updateA", "updateB", "updateE", "resync", "updateF"];
+    assert_eq!(fixture.published_since("updateA"), expected);
+    fixture.spooled(&[]).await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_lost_and_resync_says_so() {
-    let case = Case::new().await;
-    case.world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])).held());
-    let running = case.world.submit(&request("get_active_sessions", &json!({})));
-    case.world.tdlib.seen("getActiveSessions").await;
-    fs::create_dir(case.path()).unwrap();
-    case.world.log.set_up(false);
-    case.update("updateA", 0);
-    // The account has taken the update when it has the answer that TDLib gives after it.
-    case.world.tdlib.release("getActiveSessions");
+async fn events_that_cannot_be_written_are_lost_and_resync_says_so() {
+    let fixture = Fixture::new().await;
+    fixture.world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])).held());
+    let running = fixture.world.submit(&request("get_active_sessions", &json!({})));
+    fixture.world.tdlib.seen("getActiveSessions").await;
+    fs::create_dir(fixture.path()).unwrap();
+    fixture.world.log.set_up(false);
+    fixture.update("updateA", 0);
+    // TDLib's answer comes after the update: with the answer, the account has the update too.
+    fixture.world.tdlib.release("getActiveSessions");
     running.payload().await;
-    case.world.log.set_up(true);
-    case.update("updateB", 0);
-    case.next("updateB").await;
-    assert_eq!(case.told("get_active_sessions"), ["get_active_sessions", "resync", "updateB"]);
+    fixture.world.log.set_up(true);
+    fixture.update("updateB", 0);
+    fixture.next("updateB").await;
+    assert_eq!(
+        fixture.published_since("get_active_sessions"),
+        ["get_active_sessions", "resync", "updateB"]
+    );
 }
 
 #[tokio::test]
-async fn what_is_soon_stale_is_dropped_while_the_log_is_far_behind() {
-    let case = Case::new().await;
-    case.world.log.set_pressed(true);
-    case.update("updateUserStatus", 0);
-    case.update("updateA", 0);
-    case.next("updateA").await;
-    case.world.log.set_pressed(false);
-    case.update("updateUserStatus", 0);
-    case.next("updateUserStatus").await;
-    assert_eq!(case.told("updateA"), ["updateA", "updateUserStatus"]);
+async fn transient_updates_are_dropped_while_the_log_is_far_behind() {
+    let fixture = Fixture::new().await;
+    fixture.world.log.set_behind(true);
+    fixture.update("updateUserStatus", 0);
+    fixture.update("updateA", 0);
+    fixture.next("updateA").await;
+    fixture.world.log.set_behind(false);
+    fixture.update("updateUserStatus", 0);
+    fixture.next("updateUserStatus").await;
+    assert_eq!(fixture.published_since("updateA"), ["updateA", "updateUserStatus"]);
 }

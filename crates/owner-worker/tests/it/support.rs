@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
-use owner_worker::{Config, Outcome, Ports, Request, Worker};
+use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
 use settings::{TelegramCredentials, TelegramSettings};
@@ -18,26 +18,26 @@ use tokio::time::timeout;
 
 pub(crate) use log::MemoryLog;
 
-/// The longest that anything here is waited for.
+/// Time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The time at which a world's clock stands, unix milliseconds: 2026-11-18T11:06:40Z.
+/// The start time of a world's clock, in Unix milliseconds: 2026-11-18T11:06:40Z.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
 
 pub(crate) const EPOCH: Epoch = Epoch(42);
 
-/// What a world is made with.
+/// Options of a world.
 pub(crate) struct Options {
-    /// What TDLib says when it is given an account's parameters.
+    /// The authorization state that TDLib reports when it gets an account's parameters.
     pub(crate) state: &'static str,
-    /// Longest wait for one answer of TDLib.
+    /// Time limit of one TDLib call.
     pub(crate) timeout: Duration,
     pub(crate) call_tdlib_methods: &'static [&'static str],
-    /// Accounts that are opened at the same time.
+    /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
-    /// Bytes that an account may spool.
+    /// Size limit of an account's spool, in bytes.
     pub(crate) spool: u64,
-    /// One of its own if `None`.
+    /// A new one if `None`.
     pub(crate) data_dir: Option<Arc<TempDir>>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct World {
     count: ShardCount,
 }
 
-/// A message as the bus brings it.
+/// A message as the bus delivers it.
 #[derive(Clone, Default)]
 pub(crate) struct Message {
     pub(crate) body: Value,
@@ -74,23 +74,23 @@ pub(crate) struct Message {
     pub(crate) redelivered: bool,
 }
 
-/// What a request came to; the outcome is still to come.
-pub(crate) struct Answer(oneshot::Receiver<Outcome>);
+/// The outcome of a request, once it arrives.
+pub(crate) struct Answer(oneshot::Receiver<CommandOutcome>);
 
 impl World {
-    /// One whose accounts are ready.
+    /// A world whose accounts are ready.
     pub(crate) async fn ready() -> Self {
         Self::with(Options::default()).await
     }
 
-    /// One whose accounts have come to the state that the options say.
+    /// A world whose accounts are open, in the options' state.
     pub(crate) async fn with(options: Options) -> Self {
         let world = Self::closed(&options);
         world.come_to(options.state).await;
         world
     }
 
-    /// Opens both accounts, which come to this state.
+    /// Opens both accounts and waits until they have left `starting`.
     pub(crate) async fn come_to(&self, state: &str) {
         let parameters = Reply::ok().then_update(authorization(state));
         self.tdlib.answer("setTdlibParameters", parameters);
@@ -107,18 +107,18 @@ impl World {
         }
     }
 
-    /// The world after this worker's process was killed: a new one, which owns nothing yet, on what
-    /// is left of it.
+    /// The world after this worker's process was killed: a new worker that owns nothing yet, with
+    /// the same log and data directory.
     pub(crate) fn crash(self) -> Self {
         let Self { log, data_dir, epoch, clock, .. } = &self;
         let options = Options { data_dir: Some(Arc::clone(data_dir)), ..Options::default() };
-        let next = Self::over(&options, log.bury(), Epoch(epoch.0 + 1));
+        let next = Self::over(&options, log.crash_worker(), Epoch(epoch.0 + 1));
         let passed = clock.now().as_millisecond() - NOW_MS;
         next.clock.advance_ms(passed);
         next
     }
 
-    /// One that owns nothing yet.
+    /// A world whose worker owns nothing yet.
     pub(crate) fn closed(options: &Options) -> Self {
         Self::over(options, MemoryLog::new(), EPOCH)
     }
@@ -131,7 +131,7 @@ impl World {
         let new = || Arc::new(tempfile::tempdir().unwrap());
         let data_dir = options.data_dir.clone().unwrap_or_else(new);
         let count = ShardCount::new(64).unwrap();
-        let config = Config {
+        let config = WorkerConfig {
             data_dir: data_dir.path().to_owned(),
             accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
             shard_count: count,
@@ -150,8 +150,10 @@ impl World {
                 .map(ToString::to_string)
                 .collect(),
         };
-        let ports =
-            Ports { log: Arc::<MemoryLog>::clone(&log), replies: Arc::<MemoryLog>::clone(&log) };
+        let ports = WorkerPorts {
+            log: Arc::<MemoryLog>::clone(&log),
+            replies: Arc::<MemoryLog>::clone(&log),
+        };
         let clock = Clock::manual(NOW_MS);
         let stage = Stage::new("accounts", &failed);
         let worker = Worker::new(stage, config, tdlib, ports, clock.clone());
@@ -177,12 +179,12 @@ impl World {
         timeout(PATIENCE, self.worker.close_shard(shard, grace)).await.unwrap();
     }
 
-    /// Submits a request, by the flow for people.
+    /// Submits a request in the high-priority flow.
     pub(crate) fn submit(&self, body: &Value) -> Answer {
         self.submit_bytes(body.to_string().as_bytes(), None, false)
     }
 
-    /// Submits a request of account 1 by the flow for bulk work.
+    /// Submits a request of account 1 in the low-priority flow.
     pub(crate) fn submit_bulk(&self, body: &Value) -> Answer {
         let (account, command) = (AccountId::new(1).unwrap(), body["command"].as_str().unwrap());
         let key = RoutingKey::new(Flow::Lo, self.count, account, command);
@@ -195,7 +197,7 @@ impl World {
         key: Option<&RoutingKey>,
         redelivered: bool,
     ) -> Answer {
-        self.request(Request {
+        self.request(WorkerRequest {
             body: Bytes::copy_from_slice(body),
             key: key.cloned(),
             properties: Properties::default(),
@@ -204,38 +206,38 @@ impl World {
         })
     }
 
-    /// Submits a message as the bus brings it.
+    /// Submits a message as the bus delivers it.
     pub(crate) fn deliver(&self, message: &Message) -> Answer {
         let Message { body, flow, properties, redelivered } = message.clone();
         let account = AccountId::new(body["userbot_id"].as_i64().unwrap()).unwrap();
         let key = RoutingKey::new(flow, self.count, account, body["command"].as_str().unwrap());
         let body = Bytes::from(body.to_string());
         let (key, expired) = (Some(key), false);
-        self.request(Request { body, key, properties, redelivered, expired })
+        self.request(WorkerRequest { body, key, properties, redelivered, expired })
     }
 
-    /// Submits a request as it is.
-    pub(crate) fn request(&self, request: Request) -> Answer {
-        let (told, answer) = oneshot::channel();
-        self.worker.submit(request, Box::new(move |outcome| drop(told.send(outcome))));
+    /// Submits a request.
+    pub(crate) fn request(&self, request: WorkerRequest) -> Answer {
+        let (sender, answer) = oneshot::channel();
+        self.worker.submit(request, Box::new(move |outcome| drop(sender.send(outcome))));
         Answer(answer)
     }
 
-    /// Runs a command of account 1 to its result.
+    /// Runs a command of account 1 and returns its result.
     pub(crate) async fn result(&self, command: &str, fields: &Value) -> Value {
         let payload = self.submit(&request(command, fields)).payload().await;
         assert_eq!(payload["type"], command, "{payload}");
         payload["result"].clone()
     }
 
-    /// Runs a command of account 1 to its failure; the whole payload of the event.
+    /// Runs a command of account 1 that fails, and returns the payload of its event.
     pub(crate) async fn failure(&self, command: &str, fields: &Value) -> Value {
         let payload = self.submit(&request(command, fields)).payload().await;
         assert_eq!(payload["type"], format!("{command}_error"), "{payload}");
         payload
     }
 
-    /// Checks that a request is refused by the contract with this error.
+    /// Checks that a request is rejected as invalid, with this error.
     pub(crate) async fn refused(&self, command: &str, fields: &Value, error: &str) {
         let payload = self.failure(command, fields).await;
         assert_eq!(payload["error"], error, "{command} {fields}");
@@ -243,13 +245,13 @@ impl World {
         assert_eq!(payload["error_info"], info, "{command} {fields}");
     }
 
-    /// The methods that TDLib was asked, without those of opening.
+    /// The TDLib methods that were called, without those of opening.
     pub(crate) fn methods(&self) -> Vec<String> {
         let requests = self.tdlib.requests().into_iter().map(|request| request.method);
         requests.filter(|method| method != "setTdlibParameters").collect()
     }
 
-    /// The fields of every request of this method.
+    /// The fields of each call of this method.
     pub(crate) fn sent(&self, method: &str) -> Vec<Value> {
         let requests = self.tdlib.requests().into_iter();
         requests.filter(|request| request.method == method).map(|one| one.fields).collect()
@@ -257,15 +259,15 @@ impl World {
 }
 
 impl Answer {
-    /// The outcome; `None` when the request was dropped undone.
-    pub(crate) async fn outcome(self) -> Option<Outcome> {
+    /// The outcome; `None` if the request was left to redelivery.
+    pub(crate) async fn outcome(self) -> Option<CommandOutcome> {
         timeout(PATIENCE, self.0).await.unwrap().ok()
     }
 
     /// The payload of the answer's event.
     pub(crate) async fn payload(self) -> Value {
         match self.outcome().await {
-            Some(Outcome::Answered(event)) => {
+            Some(CommandOutcome::Answered(event)) => {
                 let event: Value = serde_json::from_slice(&event).unwrap();
                 assert_eq!(event["type"], "chat_update");
                 event["payload"].clone()
@@ -279,7 +281,7 @@ impl Answer {
         self.payload().await["error"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether the outcome has not come yet.
+    /// Whether the outcome has not arrived yet.
     pub(crate) fn waits(&mut self) -> bool {
         self.0.try_recv() == Err(oneshot::error::TryRecvError::Empty)
     }

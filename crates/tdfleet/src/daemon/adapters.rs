@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
 use contracts::Properties;
-use owner_worker::{Outcome, Request, Worker};
+use owner_worker::{CommandOutcome, Worker, WorkerRequest};
 use ownership::Guard;
 
 /// The broker's deliveries go to the worker.
@@ -20,12 +20,14 @@ impl DeliveryHandler for Intake {
         if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
             return ticket.refuse();
         }
-        let request = Request { body, key, properties, redelivered, expired };
+        let request = WorkerRequest { body, key, properties, redelivered, expired };
         let done = move |outcome| {
             ticket.settle(match outcome {
-                Outcome::Answered(event) => Settlement::Answered { event },
-                Outcome::AnsweredBefore | Outcome::PendingCommand => Settlement::Kept,
-                Outcome::DeadLetter { reason, event } => Settlement::DeadLetter { reason, event },
+                CommandOutcome::Answered(event) => Settlement::Answered { event },
+                CommandOutcome::AnsweredBefore | CommandOutcome::Pending => Settlement::Kept,
+                CommandOutcome::DeadLetter { reason, event } => {
+                    Settlement::DeadLetter { reason, event }
+                }
             });
         };
         self.worker.submit(request, Box::new(done));
@@ -43,7 +45,7 @@ impl Replies {
     }
 }
 
-impl owner_worker::Replies for Replies {
+impl owner_worker::ReplySender for Replies {
     fn reply(&self, command: &Properties, event: Bytes) {
         if let Some(bus) = self.0.get() {
             bus.reply(command, event);

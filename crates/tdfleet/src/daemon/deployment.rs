@@ -9,14 +9,14 @@ use std::time::Duration;
 use anyhow::Context;
 use broker::{Bus, CommandClient};
 use contracts::ShardCount;
-use owner_worker::{Ports, Worker};
+use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
 use settings::Settings;
 use tdlib::Tdlib;
 
-use super::adapters::{Intake, Log, Replies};
+use super::adapters::{Intake, Replies};
 use super::preflight::Preflight;
 
 /// All parts of a worker, connected and running. It owns no shard yet.
@@ -43,7 +43,8 @@ impl Deployment {
         let preflight = Preflight::run(settings)?;
         let (names, shard_count) = (preflight.names.clone(), preflight.shard_count);
         let stages = WorkerStages::new();
-        let ownership = Ownership::start_leases(&stages.output, lease_config(settings, &preflight))?;
+        let ownership =
+            Ownership::start_leases(&stages.output, lease_config(settings, &preflight))?;
         let log = EventLog::redis(&stages.output, settings.publisher.clone(), names.clone())?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
@@ -112,7 +113,7 @@ impl PartsWithoutBus {
         let tdlib = Tdlib::start(Arc::new(library), stages.failed.clone())
             .context("cannot start TDLib's reader")?;
         let replies = Arc::new(Replies::default());
-        let ports = Ports { sink: Arc::new(Log(log.clone())), replies: Arc::clone(&replies) as _ };
+        let ports = WorkerPorts { log: Arc::new(log.clone()), replies: Arc::clone(&replies) as _ };
         let accounts = stages.accounts.clone();
         let worker = Worker::new(accounts, config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use contracts::{Names, ShardCount};
-use owner_worker::Config;
+use owner_worker::WorkerConfig;
 use runtime::Signals;
 use settings::Settings;
 use tdlib::Library;
@@ -17,7 +17,7 @@ use crate::installation;
 pub(super) struct Preflight {
     pub(super) names: Names,
     pub(super) shard_count: ShardCount,
-    pub(super) config: Config,
+    pub(super) config: WorkerConfig,
     pub(super) library: Library,
     pub(super) signals: Signals,
 }
@@ -35,9 +35,9 @@ impl Preflight {
     }
 }
 
-fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<Config> {
+fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<WorkerConfig> {
     let Settings { worker, telegram, tdlib, .. } = settings;
-    Ok(Config {
+    Ok(WorkerConfig {
         accounts: installation::account_ids(settings),
         shard_count,
         credentials: telegram.credentials()?,

@@ -3,7 +3,7 @@ use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
 
 use super::{Argument, json};
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 /// An integer from `MIN` to `MAX`; `i64::MAX` stands for no upper bound, and larger ones for it.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 use settings::SecretString;
 
 use super::{Argument, json};
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 /// A required value that is right or wrong by its JSON alone.
 pub(crate) trait Scalar: Sized {

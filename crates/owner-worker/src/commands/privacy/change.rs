@@ -13,9 +13,9 @@ use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
 use super::super::{Command, CommandError, Context, Lane};
 use super::members::{check_known, check_number};
 use super::rules::Rules;
-use crate::answer::Failure;
+use crate::config::WorkerConfig;
+use crate::failure::Failure;
 use crate::normalize::privacy::{Conflict, Mode, Privacy, Setting, Summary};
-use crate::worker::Config;
 
 const MODES: &str = "mode must be one of: all, contacts, nobody";
 
@@ -218,7 +218,7 @@ impl Command for Set {
         r#"{"setting": "show_status", "mode": "contacts", "restrict_user_ids": [123456789]}"#;
     type Reply = Privacy;
 
-    fn check(&self, _config: &Config) -> Result<(), Failure> {
+    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         self.change().map(drop)
     }
 

@@ -7,7 +7,7 @@ use tdlib::enums::{ChatType, UserPrivacySettingRule as Rule};
 use tdlib::methods::{Chat, GetChat, GetUser};
 
 use super::super::{CommandError, Context};
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 /// Users in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.
 const MAX_USERS: usize = 1_000;

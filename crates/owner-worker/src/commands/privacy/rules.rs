@@ -9,7 +9,7 @@ use tdlib::types::{
 };
 
 use super::super::args::{Argument, IdList, Object};
-use crate::answer::Failure;
+use crate::failure::Failure;
 
 /// Rules as TDLib's objects: a `userPrivacySettingRules` object, or the list in it.
 ///

@@ -9,7 +9,7 @@ pub(crate) fn recorded(name: &str) -> Value {
     objects[name].clone()
 }
 
-/// A session, by id; the current one is 0.
+/// A session; the current one has the id 0.
 pub(crate) fn session(id: i64) -> Value {
     let mut session = recorded("session");
     session["id"] = json!(id.to_string());
@@ -22,21 +22,21 @@ pub(crate) fn sessions(list: &[Value]) -> Value {
     json!({"@type": "sessions", "sessions": list, "inactive_session_ttl_days": 180})
 }
 
-/// A session with another value of one of its fields.
+/// A session with one field changed.
 pub(crate) fn session_with(id: i64, field: &str, value: Value) -> Value {
     let mut session = session(id);
     session[field] = value;
     session
 }
 
-/// A user, who is a contact, by id.
+/// A user who is a contact.
 pub(crate) fn user(id: i64) -> Value {
     let mut user = recorded("user");
     user["id"] = json!(id);
     user
 }
 
-/// A chat of that type, by id.
+/// A chat of this type.
 pub(crate) fn chat(id: i64, kind: Value) -> Value {
     let mut chat = recorded("chat");
     chat["id"] = json!(id);
@@ -48,7 +48,7 @@ pub(crate) fn supergroup(is_channel: bool) -> Value {
     json!({"@type": "chatTypeSupergroup", "supergroup_id": 5, "is_channel": is_channel})
 }
 
-/// A page of a block list, of these users.
+/// A page of a block list, with these users.
 pub(crate) fn blocked(total: i32, users: &[i64]) -> Value {
     let sender = |id| json!({"@type": "messageSenderUser", "user_id": id});
     let senders: Vec<_> = users.iter().map(sender).collect();
@@ -75,7 +75,7 @@ pub(crate) fn chats_rule(name: &str, ids: &[i64]) -> Value {
     json!({"@type": format!("userPrivacySettingRule{name}"), "chat_ids": ids})
 }
 
-/// What TDLib says of something that it does not know.
+/// TDLib's answer about something that it does not know.
 pub(crate) fn not_found() -> Reply {
     Reply::error(404, "Not Found")
 }

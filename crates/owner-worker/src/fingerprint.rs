@@ -1,13 +1,11 @@
-//! What tells one command's content from another's.
-
 use contracts::Field;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use log_port::CommandFingerprint;
 use sha2::Sha256;
 
-/// Makes [`CommandFingerprint`]s. They stand on Redis, and a bare hash of a login code could be guessed: the key
-/// is derived from the master key.
+/// Computes [`CommandFingerprint`]s, with a key derived from the master key: they are kept on Redis,
+/// and a login code could be guessed from a plain hash.
 pub(crate) struct Fingerprinter(Hmac<Sha256>);
 
 impl Fingerprinter {
@@ -15,17 +13,17 @@ impl Fingerprinter {
         let mut key = [0; 64];
         let derived =
             Hkdf::<Sha256>::new(None, master.as_bytes()).expand(b"tdfleet ledger", &mut key);
-        debug_assert!(derived.is_ok(), "HKDF-SHA-256 gives up to 8160 bytes");
+        debug_assert!(derived.is_ok(), "HKDF-SHA-256 derives up to 8160 bytes");
         Self(Hmac::new(&key.into()))
     }
 
-    /// Of a command: its name and its fields as they stand in the body.
+    /// The fingerprint of a command: of its name, and of its fields as they are in the body.
     pub(crate) fn of_command(&self, name: &str, fields: &[Field<'_>]) -> CommandFingerprint {
         let fields = fields.iter().flat_map(|field| [&*field.name, field.value.get()]);
         self.of(std::iter::once(name).chain(fields).map(str::as_bytes))
     }
 
-    /// Of a message that is no command.
+    /// The fingerprint of a message that is not a command.
     pub(crate) fn of_bytes(&self, body: &[u8]) -> CommandFingerprint {
         self.of([b"".as_slice(), body].into_iter())
     }
@@ -53,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_names_and_fields_apart_and_nothing_else() {
+    fn it_depends_on_name_and_fields_and_nothing_else() {
         let of = |body| fingerprint("key", body);
         let first = of(r#"{"command": "x", "userbot_id": 1, "a": "b"}"#);
         let meta = r#"{"_meta": {"trace_id": "t"}, "action": "x", "userbot_id": 1, "a": "b"}"#;
@@ -65,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_key_it_cannot_be_made() {
+    fn it_cannot_be_computed_without_the_key() {
         let body = r#"{"command": "send_code", "userbot_id": 1, "code": "12345"}"#;
         assert_eq!(fingerprint("key", body), fingerprint("key", body));
         assert_ne!(fingerprint("key", body), fingerprint("another key", body));

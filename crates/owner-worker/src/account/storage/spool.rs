@@ -1,5 +1,3 @@
-//! What an account has to tell while the log is away, on disk.
-
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -14,90 +12,89 @@ use serde_json::value::RawValue;
 /// The file's name in the account's directory.
 const NAME: &str = "spool";
 
-/// About so many bytes are given to the log at once.
+/// About how many bytes are given to the log at once.
 const CHUNK: usize = 256 << 10;
 
-/// The file `<account>/spool`: events without ids, oldest first, one JSON object a line.
+/// The file `<account>/spool`: an account's events while the log is down, without ids, oldest
+/// first, one JSON object per line.
 ///
-/// Only the owner touches it, under the lock of the directory. Everything in it goes to the log
-/// before anything newer; it is deleted when the last of it is stored. Whether the beginning has
-/// been stored already is not written down: when the process dies before the end has been, all of
-/// it is told once more by the next owner. Nothing is synced: a process that dies loses nothing by
-/// that, and after a machine that dies the next owner says `resync`.
+/// Only the owner uses it, under the lock of the directory. Its events go to the log before
+/// anything newer, and it is deleted once the last of them is stored. How much has been stored is
+/// not recorded: if the process dies before the end, the next owner publishes all of it again.
+/// Nothing is synced: a dying process loses nothing by that, and after the machine has died the next
+/// owner publishes `resync`.
 ///
-/// Files are written and read where the caller runs, blocking: a batch of updates or a chunk at a
-/// time, into and out of the page cache, which takes less than handing it to another thread.
+/// Reads and writes block the caller: they are a batch of updates or a chunk at a time, from and to
+/// the page cache, which is faster than another thread.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
     path: PathBuf,
-    /// The most that the file may hold, in bytes.
+    /// Size limit of the file, in bytes.
     limit: u64,
-    /// Open while there is something in it.
+    /// Open while it is not empty.
     file: Option<File>,
-    /// Bytes of whole lines in it.
+    /// Bytes of complete lines in it.
     length: u64,
-    /// So many of these are with the log.
+    /// How many of them have been given to the log.
     taken: u64,
-    /// Lines to be written.
+    /// Lines that are not written yet.
     buffer: Vec<u8>,
+    /// How many.
     buffered: u64,
 }
 
-/// Events that were lost, how many and why.
+/// Events that could not be written and are lost.
 #[derive(Debug, thiserror::Error)]
-#[error("the spool does not take events")]
-pub(super) struct Lost {
+#[error("the spool cannot be written")]
+pub(crate) struct LostEvents {
     /// How many.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// Why.
     #[source]
-    pub(super) error: io::Error,
+    pub(crate) error: io::Error,
 }
 
-/// A part of what is spooled.
-pub(super) struct Chunk {
-    /// In their order.
-    pub(super) events: Vec<Event>,
-    /// Lines that hold none: the machine died, or somebody has changed the file.
-    pub(super) unreadable: u64,
+/// The next events in the spool.
+pub(crate) struct SpoolChunk {
+    pub(crate) events: Vec<Event>,
+    /// Number of lines that are not events: the machine died, or the file was changed.
+    pub(crate) unreadable: u64,
 }
 
-/// One line.
 #[derive(Serialize, Deserialize)]
-struct Line<'a> {
+struct SpoolLine<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
-    /// When it happened, in unix milliseconds.
+    /// When it occurred, in Unix milliseconds.
     at: i64,
     #[serde(borrow)]
     result: &'a RawValue,
 }
 
 impl Spool {
-    /// The spool in an account's directory, with what an earlier owner left there. A line that is
-    /// not whole is cut off.
-    pub(super) fn open(directory: &Path, limit: u64) -> io::Result<Self> {
+    /// Opens the spool in an account's directory, with what an earlier owner left there. An
+    /// incomplete last line is removed.
+    pub(crate) fn open(directory: &Path, limit: u64) -> io::Result<Self> {
         let path = directory.join(NAME);
         let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let length = file.as_ref().map(cut).transpose()?.unwrap_or(0);
+        let length = file.as_ref().map(truncate_incomplete_line).transpose()?.unwrap_or(0);
         let (buffer, buffered) = (Vec::new(), 0);
         Ok(Self { path, limit, file, length, taken: 0, buffer, buffered })
     }
 
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.length == 0 && self.buffer.is_empty()
     }
 
-    /// Puts an event last; [`Self::flush`] writes it. `false` when there is no room for it.
-    pub(super) fn push(&mut self, event: &Event) -> bool {
+    /// Appends an event, to be written by [`Self::flush`]; `false` if there is no room for it.
+    pub(crate) fn push(&mut self, event: &Event) -> bool {
         let before = self.buffer.len();
-        let whole = encode(event, &mut self.buffer).is_some();
-        if !whole || self.length + self.buffer.len() as u64 > self.limit {
+        let encoded = encode(event, &mut self.buffer).is_some();
+        if !encoded || self.length + self.buffer.len() as u64 > self.limit {
             self.buffer.truncate(before);
             return false;
         }
@@ -105,12 +102,12 @@ impl Spool {
         true
     }
 
-    /// Writes what was put into it.
+    /// Writes the appended events.
     ///
     /// # Errors
     ///
-    /// [`Lost`]: it cannot be written, and none of it is there.
-    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+    /// They cannot be written, and none of them is in the file.
+    pub(crate) fn flush(&mut self) -> Result<(), LostEvents> {
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -124,10 +121,10 @@ impl Spool {
                 Ok(())
             }
             Err(error) => {
-                // Should half a line stay, then it and what is written behind it are unreadable,
-                // which counts as lost as well.
+                // If part of a line remains, it makes the next line unreadable too, and both count
+                // as lost.
                 drop(self.file.as_ref().map(|file| file.set_len(self.length)));
-                Err(Lost { count, error })
+                Err(LostEvents { count, error })
             }
         }
     }
@@ -145,14 +142,14 @@ impl Spool {
         self.file.insert(file).write_all(&self.buffer)
     }
 
-    /// Takes out the next part for the log; `None` when all of it has been taken.
-    pub(super) fn take(&mut self, account: AccountId) -> io::Result<Option<Chunk>> {
+    /// Takes the next events for the log; `None` if all have been taken.
+    pub(crate) fn next_chunk(&mut self, account: AccountId) -> io::Result<Option<SpoolChunk>> {
         let Some(file) = self.file.as_ref().filter(|_| self.taken < self.length) else {
             return Ok(None);
         };
         let lines = read_lines(file, self.taken, self.length)?;
         self.taken += lines.len() as u64;
-        let mut chunk = Chunk { events: Vec::new(), unreadable: 0 };
+        let mut chunk = SpoolChunk { events: Vec::new(), unreadable: 0 };
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             match decode(account, line) {
                 Some(event) => chunk.events.push(event),
@@ -162,13 +159,13 @@ impl Spool {
         Ok(Some(chunk))
     }
 
-    /// Notes that the log has all that was taken; deletes the file if that was everything.
-    pub(super) fn stored(&mut self) -> io::Result<()> {
+    /// Records that the log has stored all that was taken; deletes the file if that was everything.
+    pub(crate) fn mark_stored(&mut self) -> io::Result<()> {
         if self.taken == self.length { self.delete() } else { Ok(()) }
     }
 
-    /// Deletes the file, whatever is in it.
-    pub(super) fn delete(&mut self) -> io::Result<()> {
+    /// Deletes the file with everything in it.
+    pub(crate) fn delete(&mut self) -> io::Result<()> {
         if let Some(file) = &self.file {
             file.set_len(0)?;
             (self.length, self.taken) = (0, 0);
@@ -179,8 +176,8 @@ impl Spool {
     }
 }
 
-/// Cuts off what stands behind the last whole line; what is left, in bytes.
-fn cut(file: &File) -> io::Result<u64> {
+/// Removes what follows the last complete line; returns the length that is left.
+fn truncate_incomplete_line(file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut end = length;
     let mut block = vec![0; CHUNK];
@@ -200,7 +197,7 @@ fn cut(file: &File) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Whole lines from `from` on, one at least; the file is whole lines up to `to`.
+/// Reads complete lines, at least one, from `from` on; the file has complete lines up to `to`.
 fn read_lines(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut size = CHUNK;
     loop {
@@ -218,24 +215,24 @@ fn read_lines(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Writes an event as a line; `None` for one that is not the account's own, or no JSON.
+/// Appends an event as a line to `out`; `None` if it is an error, or not JSON.
 fn encode(event: &Event, out: &mut Vec<u8>) -> Option<()> {
     let Body::Result(result) = &event.body else { return None };
-    let line = Line {
+    let line = SpoolLine {
         kind: Cow::Borrowed(&event.kind),
         at: event.meta.occurred_at.as_millisecond(),
         result: serde_json::from_str(result).ok()?,
     };
     let begin = out.len();
     serde_json::to_writer(&mut *out, &line).ok()?;
-    // JSON has line breaks between its tokens only.
+    // JSON has line breaks only between tokens.
     out[begin..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
     out.push(b'\n');
     Some(())
 }
 
 fn decode(account: AccountId, line: &[u8]) -> Option<Event> {
-    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    let line: SpoolLine<'_> = serde_json::from_slice(line).ok()?;
     Some(Event {
         account,
         kind: line.kind.into_owned().into(),
@@ -277,9 +274,9 @@ mod tests {
         spool.flush().unwrap();
     }
 
-    /// Takes the next chunk: its events' kinds, and how many lines were unreadable.
-    fn take(spool: &mut Spool) -> Option<(Vec<String>, u64)> {
-        let chunk = spool.take(account()).unwrap()?;
+    /// Takes the next chunk: the types of its events, and the number of unreadable lines.
+    fn next(spool: &mut Spool) -> Option<(Vec<String>, u64)> {
+        let chunk = spool.next_chunk(account()).unwrap()?;
         Some((
             chunk.events.into_iter().map(|one| one.kind.into_owned()).collect(),
             chunk.unreadable,
@@ -294,62 +291,62 @@ mod tests {
         assert!(spool.push(&event("updateX", "{\"a\": 1.50,\n \"b\": \"zwei\\n\"}")));
         assert!(!spool.is_empty());
         spool.flush().unwrap();
-        let chunk = spool.take(account()).unwrap().unwrap();
-        let mut told = Vec::new();
+        let chunk = spool.next_chunk(account()).unwrap().unwrap();
+        let mut taken = Vec::new();
         let id = contracts::EventId::first(contracts::Epoch(1));
-        chunk.events[0].encode(id, None, &mut told);
+        chunk.events[0].encode(id, None, &mut taken);
         let mut expected = Vec::new();
         event("updateX", "{\"a\": 1.50,  \"b\": \"zwei\\n\"}").encode(id, None, &mut expected);
-        assert_eq!(String::from_utf8(told).unwrap(), String::from_utf8(expected).unwrap());
-        assert!(!spool.is_empty(), "the log does not have it yet");
-        spool.stored().unwrap();
+        assert_eq!(String::from_utf8(taken).unwrap(), String::from_utf8(expected).unwrap());
+        assert!(!spool.is_empty(), "it is not stored yet");
+        spool.mark_stored().unwrap();
         assert!(spool.is_empty());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn what_comes_while_the_log_takes_the_rest_keeps_its_place() {
+    fn events_that_come_while_a_chunk_is_being_stored_keep_their_order() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = spool(&directory);
         fill(&mut spool, &["a", "b"]);
-        assert_eq!(take(&mut spool), Some((vec!["a".into(), "b".into()], 0)));
+        assert_eq!(next(&mut spool), Some((vec!["a".into(), "b".into()], 0)));
         fill(&mut spool, &["c"]);
-        spool.stored().unwrap();
-        assert_eq!(take(&mut spool), Some((vec!["c".into()], 0)));
-        assert_eq!(take(&mut spool), None);
-        spool.stored().unwrap();
+        spool.mark_stored().unwrap();
+        assert_eq!(next(&mut spool), Some((vec!["c".into()], 0)));
+        assert_eq!(next(&mut spool), None);
+        spool.mark_stored().unwrap();
         assert!(spool.is_empty());
     }
 
     #[test]
-    fn a_line_that_is_not_whole_is_cut_off_by_the_next_owner() {
+    fn the_next_owner_removes_an_incomplete_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(NAME);
         fill(&mut spool(&directory), &["a", "b"]);
         let text = fs::read(&path).unwrap();
         fs::write(&path, &text[..text.len() - 3]).unwrap();
-        let mut next = spool(&directory);
-        fill(&mut next, &["c"]);
-        assert_eq!(take(&mut next), Some((vec!["a".into(), "c".into()], 0)));
+        let mut reopened = spool(&directory);
+        fill(&mut reopened, &["c"]);
+        assert_eq!(next(&mut reopened), Some((vec!["a".into(), "c".into()], 0)));
         fs::write(&path, "{\"kind\"").unwrap();
         assert!(spool(&directory).is_empty());
     }
 
     #[test]
-    fn what_is_no_event_is_passed_over_and_counted() {
+    fn lines_that_are_not_events_are_skipped_and_counted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(NAME);
         fill(&mut spool(&directory), &["a"]);
         let mut text = fs::read(&path).unwrap();
         text.extend_from_slice(b"\0\0\0\n");
         fs::write(&path, &text).unwrap();
-        let mut next = spool(&directory);
-        fill(&mut next, &["b"]);
-        assert_eq!(take(&mut next), Some((vec!["a".into(), "b".into()], 1)));
+        let mut reopened = spool(&directory);
+        fill(&mut reopened, &["b"]);
+        assert_eq!(next(&mut reopened), Some((vec!["a".into(), "b".into()], 1)));
     }
 
     #[test]
-    fn a_large_event_passes_and_what_is_above_the_limit_does_not() {
+    fn an_event_may_be_larger_than_a_chunk_but_not_than_the_limit() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = spool(&directory);
         let large = format!("\"{}\"", "x".repeat(3 * CHUNK));
@@ -358,11 +355,11 @@ mod tests {
         assert!(!spool.push(&event("large", &large)));
         assert!(!spool.push(&event("broken", "{")));
         fill(&mut spool, &["small"]);
-        assert_eq!(take(&mut spool), Some((vec!["large".into(), "small".into()], 0)));
+        assert_eq!(next(&mut spool), Some((vec!["large".into(), "small".into()], 0)));
     }
 
     #[test]
-    fn what_cannot_be_written_is_lost_and_told_so() {
+    fn events_that_cannot_be_written_are_reported_as_lost() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = spool(&directory);
         fs::create_dir(directory.path().join(NAME)).unwrap();
@@ -372,6 +369,6 @@ mod tests {
         assert!(spool.is_empty());
         fs::remove_dir(directory.path().join(NAME)).unwrap();
         fill(&mut spool, &["c"]);
-        assert_eq!(take(&mut spool), Some((vec!["c".into()], 0)));
+        assert_eq!(next(&mut spool), Some((vec!["c".into()], 0)));
     }
 }

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tdlib::enums::AuthorizationState;
 
-/// What an account is doing; `account_state` events tell each change.
+/// What an account is doing; each change is an `account_state` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountState {
@@ -26,15 +26,15 @@ pub(crate) enum AccountState {
     Ready,
     /// Being closed.
     Closing,
-    /// Telegram has ended the session, or another device has; the database is gone. Never retried
-    /// by itself: `start` begins a new login.
+    /// Telegram has ended the session, or another device has; the database is deleted. Never
+    /// retried automatically: `start` begins a new login.
     SessionLost,
-    /// It could not be opened, or TDLib closed it; needs the operator.
+    /// It could not be opened, or TDLib closed it; needs an operator.
     Failed,
 }
 
 impl AccountState {
-    /// The state that TDLib's own stands for.
+    /// The state that corresponds to TDLib's.
     pub(crate) fn of(state: &AuthorizationState) -> Self {
         match state {
             AuthorizationState::WaitTdlibParameters => Self::Starting,
@@ -54,7 +54,7 @@ impl AccountState {
         }
     }
 
-    /// The wire's name.
+    /// Its name on the wire.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cold => "cold",
@@ -72,13 +72,13 @@ impl AccountState {
         }
     }
 
-    /// Whether it will change by itself soon: commands wait for that.
-    pub(crate) fn passes(self) -> bool {
+    /// Whether it will soon change by itself; commands wait for that.
+    pub(crate) fn is_transitional(self) -> bool {
         matches!(self, Self::Cold | Self::Starting | Self::Closing)
     }
 
-    /// Whether a login is under way.
-    pub(crate) fn logging_in(self) -> bool {
+    /// Whether a login is in progress.
+    pub(crate) fn is_logging_in(self) -> bool {
         matches!(
             self,
             Self::WaitPhone

@@ -1,0 +1,164 @@
+use std::sync::Arc;
+
+use log_port::HeadField;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tdlib::enums::AuthorizationState;
+use tracing::{error, info, warn};
+
+use super::events::{AuthorizedEvent, CodeRequiredEvent, StateChangedEvent};
+use super::outbox::Outbox;
+use super::storage::{OpeningGuard, RecordedState};
+use crate::account_state::AccountState;
+use crate::commands::Common as AccountContext;
+
+/// The account's state, which follows TDLib's authorization state. Each change is published, and
+/// Redis remembers whether the account is logged in.
+pub(super) struct Login {
+    context: Arc<AccountContext>,
+    state: AccountState,
+    recorded: RecordedState,
+    redis_lost_state: bool,
+    /// Held while the state is `starting`.
+    opening: Option<OpeningGuard>,
+}
+
+impl Login {
+    /// `recorded` is what Redis remembered when this owner claimed the account.
+    pub(super) fn new(context: Arc<AccountContext>, recorded: RecordedState) -> Self {
+        let state = AccountState::Cold;
+        Self { context, state, recorded, redis_lost_state: false, opening: None }
+    }
+
+    pub(super) fn state(&self) -> AccountState {
+        self.state
+    }
+
+    /// What Redis remembers of the account, or is about to.
+    pub(super) fn recorded(&self) -> RecordedState {
+        self.recorded
+    }
+
+    /// Whether Redis had lost its records of the account before this owner claimed it.
+    pub(super) fn redis_lost_state(&self) -> bool {
+        self.redis_lost_state
+    }
+
+    /// The account's directory is locked, and TDLib is about to open its databases.
+    /// `redis_lost_state` says that the directory has had an owner of which Redis knows nothing.
+    pub(super) fn on_directory_opened(&mut self, guard: OpeningGuard, redis_lost_state: bool) {
+        self.opening = Some(guard);
+        self.redis_lost_state |= redis_lost_state;
+        self.recorded.opened = Some(self.context.log.token().epoch);
+    }
+
+    /// Follows an `updateAuthorizationState`.
+    pub(super) fn on_authorization(&mut self, json: &str, outbox: &mut Outbox) {
+        #[derive(Deserialize)]
+        struct UpdateAuthorizationState<'a> {
+            #[serde(borrow)]
+            authorization_state: &'a RawValue,
+        }
+
+        let raw = serde_json::from_str(json)
+            .map(|UpdateAuthorizationState { authorization_state }| authorization_state);
+        let Ok((raw, authorization)) = raw.and_then(|raw| {
+            serde_json::from_str::<AuthorizationState>(raw.get()).map(|state| (raw, state))
+        }) else {
+            let account = self.context.log.token().account;
+            error!(account.id = %account, "unknown authorization state");
+            let reason = Some("unknown authorization state");
+            return self.set_state(AccountState::Failed, reason, outbox);
+        };
+        let previous = self.state;
+        self.follow(AccountState::of(&authorization), outbox);
+        match self.state {
+            AccountState::WaitCode => publish_code_required(raw, outbox),
+            AccountState::Ready if previous.is_logging_in() => {
+                outbox.publish_result("authorized", &AuthorizedEvent { state: self.state });
+            }
+            _ => {}
+        }
+    }
+
+    fn follow(&mut self, state: AccountState, outbox: &mut Outbox) {
+        match (state, self.state) {
+            // A lost session and a failure last until someone acts on them.
+            (
+                AccountState::Closing | AccountState::Cold,
+                AccountState::SessionLost | AccountState::Failed,
+            ) => {}
+            (AccountState::Cold, _) if !self.is_closing() => {
+                let reason = Some("TDLib closed the account by itself");
+                self.set_state(AccountState::Failed, reason, outbox);
+            }
+            (state, _) => self.set_state(state, None, outbox),
+        }
+    }
+
+    /// The TDLib client is closed, and the directory about to be unlocked.
+    pub(super) fn on_client_closed(&mut self, outbox: &mut Outbox) {
+        self.opening = None;
+        let expected = matches!(self.state, AccountState::SessionLost | AccountState::Failed);
+        if !expected && !self.is_closing() {
+            let account = self.context.log.token().account;
+            warn!(account.id = %account, "TDLib client closed unexpectedly");
+            let reason = Some("TDLib client closed unexpectedly");
+            self.set_state(AccountState::Failed, reason, outbox);
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.context.given_up.is_cancelled()
+    }
+
+    /// Changes the state and publishes the change; does nothing if the state is the same.
+    pub(super) fn set_state(
+        &mut self,
+        state: AccountState,
+        reason: Option<&str>,
+        outbox: &mut Outbox,
+    ) {
+        let previous = std::mem::replace(&mut self.state, state);
+        if state != AccountState::Starting {
+            self.opening = None;
+        }
+        if previous == state {
+            return;
+        }
+        let account = self.context.log.token().account;
+        info!(account.id = %account, state = state.as_str(), previous = previous.as_str(), "account state");
+        outbox.publish_result("account_state", &StateChangedEvent { state, previous, reason });
+        self.record_login();
+    }
+
+    /// Records on Redis whether the account is logged in, if the state shows it.
+    fn record_login(&mut self) {
+        let logged_in = match self.state {
+            AccountState::Ready => true,
+            AccountState::SessionLost => false,
+            state if state.is_logging_in() => false,
+            _ => return,
+        };
+        if std::mem::replace(&mut self.recorded.logged_in, logged_in) != logged_in {
+            self.context.log.set_head_field(HeadField::LoggedIn(logged_in));
+        }
+    }
+
+    /// Records everything again: Redis may have lost it.
+    pub(super) fn record_again(&self) {
+        self.context.log.set_head_field(HeadField::Opened);
+        self.context.log.set_head_field(HeadField::LoggedIn(self.recorded.logged_in));
+    }
+}
+
+fn publish_code_required(raw: &RawValue, outbox: &mut Outbox) {
+    #[derive(Deserialize)]
+    struct WaitCode<'a> {
+        #[serde(borrow)]
+        code_info: CodeRequiredEvent<'a>,
+    }
+
+    let Ok(WaitCode { code_info }) = serde_json::from_str(raw.get()) else { return };
+    outbox.publish_result("code_required", &code_info);
+}

@@ -1,0 +1,135 @@
+//! The worker's view of a log in memory.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use contracts::{AccountId, CommandId, Epoch, Event, Properties};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use log_port::{
+    AccountLog, Admission, AdmissionVerdict, CommandCompletion, HeadField, LogHead, LogPort,
+    NotStored, OnPending, OnStored, OwnerToken, PendingCommand, PendingPosition,
+};
+use owner_worker::ReplySender;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::MemoryLog;
+
+impl LogPort for MemoryLog {
+    fn claim(
+        &self,
+        token: OwnerToken,
+    ) -> BoxFuture<'_, Result<(Arc<dyn AccountLog>, LogHead), NotStored>> {
+        let mut up = self.up.subscribe();
+        async move {
+            up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
+            let head = self.lock().head(token.account);
+            Ok((account_log(self, token), head))
+        }
+        .boxed()
+    }
+
+    fn unserved(&self, account: AccountId, epoch: Epoch) -> Arc<dyn AccountLog> {
+        account_log(self, OwnerToken { account, epoch, served: false })
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::SeqCst)
+    }
+
+    fn up(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+}
+
+fn account_log(log: &MemoryLog, token: OwnerToken) -> Arc<dyn AccountLog> {
+    Arc::new(MemoryAccountLog { token, log: log.this.upgrade().unwrap() })
+}
+
+/// The right to write one account's part of a [`MemoryLog`].
+struct MemoryAccountLog {
+    token: OwnerToken,
+    log: Arc<MemoryLog>,
+}
+
+impl AccountLog for MemoryAccountLog {
+    fn token(&self) -> OwnerToken {
+        self.token
+    }
+
+    fn append(
+        &self,
+        event: Event,
+        completion: Option<CommandCompletion>,
+        on_stored: Option<OnStored>,
+    ) {
+        if self.log.is_crashed() {
+            return;
+        }
+        let result = self.log.lock().append(self.token, &event, completion);
+        self.log.count_change();
+        if let Some(on_stored) = on_stored {
+            self.log.notify(Box::new(move || on_stored(result)));
+        }
+    }
+
+    fn admit(
+        &self,
+        admission: Admission,
+    ) -> BoxFuture<'static, Result<AdmissionVerdict, NotStored>> {
+        if self.log.is_crashed() {
+            return pending().boxed();
+        }
+        self.log.admissions.send_modify(|admissions| *admissions += 1);
+        let (mut up, mut answering) = (self.log.up.subscribe(), self.log.answering.subscribe());
+        let (state, account) = (Arc::clone(&self.log.state), self.token.account);
+        async move {
+            up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
+            answering.wait_for(|answering| *answering).await.map_err(|_| NotStored::Closed)?;
+            state.lock().unwrap().admit(account, admission)
+        }
+        .boxed()
+    }
+
+    fn undo_dispatch(&self, command: CommandId) {
+        if !self.log.is_crashed() {
+            self.log.lock().undo_dispatch(self.token.account, command);
+        }
+    }
+
+    fn push_pending(&self, commands: Vec<PendingCommand>, on_pending: OnPending) {
+        if self.log.is_crashed() {
+            return;
+        }
+        for command in commands {
+            self.log.lock().push_pending(self.token.account, command);
+        }
+        self.log.notify(Box::new(move || on_pending(Ok(()))));
+        self.log.count_change();
+    }
+
+    fn remove_pending(&self, position: PendingPosition) {
+        if !self.log.is_crashed() {
+            self.log.lock().remove_pending(self.token.account, position);
+            self.log.count_change();
+        }
+    }
+
+    fn set_head_field(&self, field: HeadField) {
+        if !self.log.is_crashed() {
+            self.log.lock().set_head_field(self.token, field);
+        }
+    }
+}
+
+impl ReplySender for MemoryLog {
+    fn reply(&self, command: &Properties, event: Bytes) {
+        if !self.is_crashed() {
+            let event: Value = serde_json::from_slice(&event).unwrap();
+            self.lock().replies.push((command.clone(), event["payload"].clone()));
+        }
+    }
+}
