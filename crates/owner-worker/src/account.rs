@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
 use crate::answer::Failure;
-use crate::commands::{Common, Lane as Kind};
+use crate::commands::{Access as Kind, AccountContext};
 use crate::copies::Copies;
 use crate::worker::Shared;
 pub(crate) use authorization::schemas as event_schemas;
@@ -92,7 +92,7 @@ enum Wake {
 pub(crate) struct Account {
     id: AccountId,
     shared: Arc<Shared>,
-    common: Arc<Common>,
+    common: Arc<AccountContext>,
     mailbox: mpsc::UnboundedReceiver<Message>,
     log_up: watch::Receiver<bool>,
     copies: Arc<Copies>,
@@ -129,7 +129,7 @@ impl Account {
         }
         let mut account = Self {
             id,
-            common: Arc::new(Common::new(Arc::clone(&log))),
+            common: Arc::new(AccountContext::new(Arc::clone(&log))),
             mailbox,
             log_up: shared.log.up(),
             copies: Arc::clone(&copies),
@@ -256,7 +256,7 @@ impl Account {
                 self.outbox.open(spool);
                 self.forgotten |= session.is_forgotten();
                 self.history.opened = Some(self.common.log.token().epoch);
-                self.common.first_reads.reset();
+                self.common.initial_reads.reset();
                 let parameters = session.set_parameters(&self.shared, self.id);
                 self.tasks.push(parameters.map(Finished::Parameters).boxed());
                 self.session = Some(session);

@@ -26,14 +26,14 @@ use serde::Serialize;
 
 use crate::answer::Failure;
 use crate::worker::Config;
-use args::{Arguments, Fields, Property};
+use args::{CommandArguments, RequestFields, ArgumentDescription};
 
-pub use catalog::{Description, catalog};
-pub(crate) use context::{Common, Context};
+pub use catalog::{CommandDescription, catalog};
+pub(crate) use context::{AccountContext, Context};
 pub(crate) use error::CommandError;
 
 /// The tables of all areas, in the order of the reference.
-const AREAS: &[&[Entry]] = &[
+const AREAS: &[&[CommandEntry]] = &[
     login::COMMANDS,
     sessions::COMMANDS,
     block_list::COMMANDS,
@@ -45,18 +45,18 @@ const AREAS: &[&[Entry]] = &[
 ];
 
 /// The row of the command called `name`.
-pub(crate) fn find(name: &str) -> Option<&'static Entry> {
+pub(crate) fn find(name: &str) -> Option<&'static CommandEntry> {
     all().find(|entry| entry.name == name)
 }
 
 /// Every row.
-pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
+pub(crate) fn all() -> impl Iterator<Item = &'static CommandEntry> {
     AREAS.iter().copied().flatten()
 }
 
 /// How commands of one account and flow share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum Access {
     /// Changes nothing; runs beside other reads.
     Read,
     /// Runs alone, in its turn.
@@ -75,9 +75,9 @@ pub(crate) enum Needs {
 }
 
 /// A command: its arguments, and what to do with them.
-trait Command: Arguments + Send + 'static {
+trait Command: CommandArguments + Send + 'static {
     const NAME: &'static str;
-    const LANE: Lane;
+    const ACCESS: Access;
     /// Whether running it once more has no other effect than running it once.
     const IDEMPOTENT: bool;
     const NEEDS: Needs = Needs::Ready;
@@ -96,9 +96,9 @@ trait Command: Arguments + Send + 'static {
 }
 
 /// One row of a table.
-pub(crate) struct Entry {
+pub(crate) struct CommandEntry {
     pub(crate) name: &'static str,
-    pub(crate) lane: Lane,
+    pub(crate) lane: Access,
     pub(crate) idempotent: bool,
     pub(crate) needs: Needs,
     /// The fields of its own, in the contract's order.
@@ -106,16 +106,16 @@ pub(crate) struct Entry {
     about: &'static str,
     errors: &'static [&'static str],
     example: &'static str,
-    properties: fn() -> Vec<Property>,
+    properties: fn() -> Vec<ArgumentDescription>,
     reply: fn() -> Schema,
-    prepare: fn(&Fields<'_, '_>, &Config) -> Result<Prepared, Failure>,
+    prepare: fn(&RequestFields<'_, '_>, &Config) -> Result<PreparedCommand, Failure>,
 }
 
-impl Entry {
+impl CommandEntry {
     const fn of<C: Command>() -> Self {
         Self {
             name: C::NAME,
-            lane: C::LANE,
+            lane: C::ACCESS,
             idempotent: C::IDEMPOTENT,
             needs: C::NEEDS,
             fields: C::FIELDS,
@@ -127,7 +127,7 @@ impl Entry {
             prepare: |fields, config| {
                 let command = C::read(fields)?;
                 command.check(config)?;
-                Ok(Box::new(command) as Prepared)
+                Ok(Box::new(command) as PreparedCommand)
             },
         }
     }
@@ -138,24 +138,24 @@ impl Entry {
         &self,
         fields: &[Field<'_>],
         config: &Config,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<PreparedCommand, Failure> {
         if let Some(unknown) = fields.iter().find(|field| !self.fields.contains(&&*field.name)) {
             return Err(Failure::invalid(format!("unknown field: {}", unknown.name)));
         }
-        (self.prepare)(&Fields(fields), config)
+        (self.prepare)(&RequestFields(fields), config)
     }
 }
 
 /// A command with its arguments, ready to run.
-pub(crate) type Prepared = Box<dyn Run>;
+pub(crate) type PreparedCommand = Box<dyn RunnableCommand>;
 
 /// A [`Command`] without its type.
-pub(crate) trait Run: Send {
+pub(crate) trait RunnableCommand: Send {
     /// Runs it to its result's JSON.
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
 }
 
-impl<C: Command> Run for C {
+impl<C: Command> RunnableCommand for C {
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
         async move {
             let reply = Command::run(*self, ctx).await?;

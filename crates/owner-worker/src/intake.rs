@@ -13,7 +13,7 @@ use runtime::OnFailure;
 
 use crate::account::{Errand, Job, Refusal};
 use crate::answer::{Address, Case, Failure, Ids};
-use crate::commands::{self, Entry, Prepared};
+use crate::commands::{self, CommandEntry, PreparedCommand};
 use crate::copies::{Copies, Entered, Letter, Ticket};
 use crate::ports::{OnOutcome, Outcome};
 use crate::worker::{Owned, Shared, Worker};
@@ -59,7 +59,7 @@ pub(crate) struct Order {
 
 /// What is to be done with it.
 enum Plan {
-    Run(&'static Entry, Prepared),
+    Run(&'static CommandEntry, PreparedCommand),
     Refuse(Failure),
 }
 
@@ -190,7 +190,7 @@ impl Shared {
         &self,
         command: &Command<'_>,
         known: &Circumstances,
-    ) -> Result<(&'static Entry, Prepared), Failure> {
+    ) -> Result<(&'static CommandEntry, PreparedCommand), Failure> {
         let Some(entry) = commands::find(&command.name) else {
             let error = format!("Unsupported command: {}", shown(&command.name));
             let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);

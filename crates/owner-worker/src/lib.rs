@@ -26,10 +26,10 @@ mod ports;
 mod updates;
 mod worker;
 
-pub use commands::{Description, catalog};
+pub use commands::{CommandDescription, catalog};
 pub use intake::Request;
 pub use ports::{OnOutcome, Outcome, Ports, Replies};
-pub use updates::{Class, class_of, event_of};
+pub use updates::{UpdateClass, class_of, event_of};
 pub use worker::{Config, Worker};
 
 /// The events that are no answers, and differ from TDLib's own objects: name, meaning, and JSON Schema

@@ -36,10 +36,10 @@ mod tests {
     use tdlib::methods::Chat;
     use tdlib::types;
 
-    use super::contacts::{CanSend, Profile, Sender};
-    use super::privacy::{Privacy, Setting};
-    use super::sessions::Sessions;
-    use super::websites::Websites;
+    use super::contacts::{CanSend, UserProfile, BlockedSender};
+    use super::privacy::{PrivacyValue, PrivacySetting};
+    use super::sessions::SessionList;
+    use super::websites::WebsiteList;
     use super::*;
 
     fn recorded() -> Map<String, Value> {
@@ -55,22 +55,22 @@ mod tests {
             serde_json::to_value(wire).unwrap()
         }
 
-        let setting = Setting::named("show_bio")?;
+        let setting = PrivacySetting::named("show_bio")?;
         let wire = match name {
             "session" => {
                 let sessions = vec![read(object)?];
-                json(Sessions::from(types::Sessions { sessions, inactive_session_ttl_days: 1 }))
+                json(SessionList::from(types::Sessions { sessions, inactive_session_ttl_days: 1 }))
             }
             "user" => {
                 let user: types::User = read(object)?;
-                json((Sender::user(&user), Profile::from(&user)))
+                json((BlockedSender::user(&user), UserProfile::from(&user)))
             }
-            "chat" => json(Sender::chat(read::<Chat>(object)?)),
+            "chat" => json(BlockedSender::chat(read::<Chat>(object)?)),
             "connectedWebsite" => {
-                json(Websites::from(types::ConnectedWebsites { websites: vec![read(object)?] }))
+                json(WebsiteList::from(types::ConnectedWebsites { websites: vec![read(object)?] }))
             }
-            "userPrivacySettingRules" => json(Privacy::rules(setting, read(object)?)),
-            "newChatPrivacySettings" => json(Privacy::new_chats(setting, &read(object)?)),
+            "userPrivacySettingRules" => json(PrivacyValue::rules(setting, read(object)?)),
+            "newChatPrivacySettings" => json(PrivacyValue::new_chats(setting, &read(object)?)),
             "canSendMessageToUserResult" => {
                 json(CanSend::known(1, &read::<CanSendMessageToUserResult>(object)?))
             }

@@ -1,7 +1,7 @@
 //! From TDLib's updates to events.
 
-mod dropped;
-mod first_reads;
+mod dropped_updates;
+mod initial_reads;
 
 use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
@@ -9,19 +9,19 @@ use schemars::Schema;
 use tdlib::Update;
 use tdlib::types::UserPrivacySettingRules;
 
-use crate::normalize::privacy::{Privacy, Setting};
+use crate::normalize::privacy::{PrivacyValue, PrivacySetting};
 use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, schemas, wire};
 
-pub(crate) use dropped::Dropped;
-pub(crate) use first_reads::FirstReads;
+pub(crate) use dropped_updates::DroppedUpdates;
+pub(crate) use initial_reads::InitialReads;
 
 /// What becomes of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum UpdateClass {
     /// Goes into the log; never dropped.
     Durable,
     /// True for a moment only (typing, online status); dropped while the log is away or far behind.
-    Passing,
+    Transient,
     /// A client's own bookkeeping, or told by an event of ours; not published.
     Internal,
 }
@@ -68,17 +68,17 @@ const INTERNAL: &[&str] = &[
 ];
 
 /// Updates that are stale within seconds.
-const PASSING: &[&str] =
+const TRANSIENT: &[&str] =
     &["updateChatAction", "updateChatOnlineMemberCount", "updateFile", "updateUserStatus"];
 
 /// The class of a TDLib update by its type; one that this build does not know is durable.
-pub fn class_of(kind: &str) -> Class {
+pub fn class_of(kind: &str) -> UpdateClass {
     if INTERNAL.contains(&kind) {
-        Class::Internal
-    } else if PASSING.contains(&kind) {
-        Class::Passing
+        UpdateClass::Internal
+    } else if TRANSIENT.contains(&kind) {
+        UpdateClass::Transient
     } else {
-        Class::Durable
+        UpdateClass::Durable
     }
 }
 
@@ -95,27 +95,27 @@ pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
 /// The event of privacy rules that TDLib does not tell by itself.
 pub(crate) fn privacy_event(
     account: AccountId,
-    setting: Setting,
+    setting: PrivacySetting,
     rules: UserPrivacySettingRules,
     at: Timestamp,
 ) -> Event {
-    let result = serde_json::to_string(&Privacy::rules(setting, rules)).unwrap_or_default();
+    let result = serde_json::to_string(&PrivacyValue::rules(setting, rules)).unwrap_or_default();
     let body = Body::Result(result.into_boxed_str());
     Event { account, kind: PRIVACY_RULES.into(), body, meta: EventMeta::at(at) }
 }
 
 /// The same, unless the update only tells what has been read for the first time.
-pub(crate) fn news_of(
+pub(crate) fn changed_event(
     account: AccountId,
     update: Update,
     at: Timestamp,
-    first_reads: &FirstReads,
+    initial_reads: &InitialReads,
 ) -> Option<Event> {
     let rules = Some(update.json()).filter(|_| update.kind() == PRIVACY_RULES);
     let rules = rules.and_then(privacy_rules);
     let event = event_of(account, update, at);
     match rules {
-        Some((setting, rules)) => first_reads.pass(setting, rules, event),
+        Some((setting, rules)) => initial_reads.pass(setting, rules, event),
         None => Some(event),
     }
 }
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn what_nobody_has_classed_is_kept() {
-        assert_eq!(class_of("updateNewMessage"), Class::Durable);
-        assert_eq!(class_of("updateFromTheFuture"), Class::Durable);
-        assert_eq!(class_of("updateChatAction"), Class::Passing);
-        assert_eq!(class_of("updateOption"), Class::Internal);
+        assert_eq!(class_of("updateNewMessage"), UpdateClass::Durable);
+        assert_eq!(class_of("updateFromTheFuture"), UpdateClass::Durable);
+        assert_eq!(class_of("updateChatAction"), UpdateClass::Transient);
+        assert_eq!(class_of("updateOption"), UpdateClass::Internal);
     }
 }

@@ -15,7 +15,7 @@ use crate::account::{Account, Handle, Takeover};
 use crate::copies::Copies;
 use crate::ledger::Fingerprinter;
 use crate::ports::{Ports, Replies};
-use crate::updates::Dropped;
+use crate::updates::DroppedUpdates;
 
 /// What the worker is made for.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) opening: Arc<Semaphore>,
     /// Places of those that are closed at the same time.
     pub(crate) closing: Arc<Semaphore>,
-    pub(crate) dropped: Dropped,
+    pub(crate) dropped: DroppedUpdates,
 }
 
 /// The shards this process owns, and their accounts.
@@ -93,7 +93,7 @@ impl Worker {
     pub fn new(stage: Stage, config: Config, tdlib: Tdlib, ports: Ports, clock: Clock) -> Self {
         let [opening, closing] =
             std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
-        let dropped = Dropped::default();
+        let dropped = DroppedUpdates::default();
         let Ports { log, replies } = ports;
         let fingerprinter = Fingerprinter::new(config.credentials.master_key.expose_secret());
         let shared = Arc::new(Shared {

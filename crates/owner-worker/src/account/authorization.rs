@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::Account;
 use super::outbox::Resync;
 use super::state::AccountState;
-use crate::updates::{Class, class_of, event_of, news_of};
+use crate::updates::{UpdateClass, class_of, event_of, changed_event};
 
 /// What `account_state` tells.
 #[derive(Serialize, JsonSchema)]
@@ -75,16 +75,16 @@ impl Account {
                 _ if update.kind() == "updateAuthorizationState" => {
                     self.on_authorization(update.json());
                 }
-                Class::Internal => {}
+                UpdateClass::Internal => {}
                 // Before the login there is nothing of an account's to tell.
                 _ if self.state.logging_in() => {}
-                Class::Passing => {
+                UpdateClass::Transient => {
                     if !self.outbox.tell_passing(event_of(self.id, update, at)) {
                         self.shared.dropped.count();
                     }
                 }
-                Class::Durable => {
-                    let news = news_of(self.id, update, at, &self.common.first_reads);
+                UpdateClass::Durable => {
+                    let news = changed_event(self.id, update, at, &self.common.initial_reads);
                     if let Some(event) = news {
                         self.outbox.tell(event);
                     }

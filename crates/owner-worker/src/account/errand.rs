@@ -4,13 +4,13 @@ use contracts::Flow;
 use log_port::Intent;
 
 use crate::answer::{Case, Failure};
-use crate::commands::{Entry, Prepared};
+use crate::commands::{CommandEntry, PreparedCommand};
 use crate::worker::Shared;
 
 /// A checked command on its way to its account.
 pub(crate) struct Job {
-    pub(crate) entry: &'static Entry,
-    pub(crate) prepared: Prepared,
+    pub(crate) entry: &'static CommandEntry,
+    pub(crate) prepared: PreparedCommand,
     pub(crate) case: Case,
     pub(crate) flow: Flow,
     pub(crate) redelivered: bool,

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use super::Job;
-use crate::commands::Lane as Kind;
+use crate::commands::Access as Kind;
 
 /// Commands of one account and flow, in their order: a write runs alone, reads run beside each
 /// other between writes.

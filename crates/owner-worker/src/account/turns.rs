@@ -97,12 +97,12 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
     let (begun, account) = (Instant::now(), case.address.account());
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
-    if closed && ctx.is_given_up() && (entry.idempotent || !ctx.handed_over()) {
+    if closed && ctx.is_given_up() && (entry.idempotent || !ctx.dispatched()) {
         debug!(account.id = %account, command.name = entry.name, "command left to redelivery");
         return case.leave();
     }
     let result = match run {
-        Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.handed_over())),
+        Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.dispatched())),
         Err(_) => Err(Failure::internal()),
     };
     debug!(

@@ -19,33 +19,33 @@ use tokio::time::timeout;
 
 use super::CommandError;
 use crate::answer::Failure;
-use crate::normalize::privacy::Setting;
-use crate::updates::{FirstReads, privacy_event};
+use crate::normalize::privacy::PrivacySetting;
+use crate::updates::{InitialReads, privacy_event};
 use crate::worker::Shared;
 
 /// What an account's task and its running commands share.
-pub(crate) struct Common {
+pub(crate) struct AccountContext {
     pub(crate) log: Arc<dyn AccountLog>,
-    pub(crate) first_reads: FirstReads,
+    pub(crate) initial_reads: InitialReads,
     /// Cancelled when the account is given up: another owner will run what is not finished.
     pub(crate) given_up: CancellationToken,
     /// Cancelled when what still runs then is not waited for any longer.
     pub(crate) cut_short: CancellationToken,
-    turns: Mutex<HashMap<Thing, Arc<Turn<()>>>>,
+    turns: Mutex<HashMap<Resource, Arc<Turn<()>>>>,
 }
 
-impl Common {
+impl AccountContext {
     pub(crate) fn new(log: Arc<dyn AccountLog>) -> Self {
         Self {
             log,
-            first_reads: FirstReads::default(),
+            initial_reads: InitialReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
             turns: Mutex::default(),
         }
     }
 
-    fn turn(&self, thing: Thing) -> Arc<Turn<()>> {
+    fn turn(&self, thing: Resource) -> Arc<Turn<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(thing).or_default())
     }
@@ -54,12 +54,12 @@ impl Common {
 /// What writers of one account take turns at, across its lanes: each reads, changes and reads back
 /// without another in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Thing {
+pub(super) enum Resource {
     BlockList,
     CloseFriends,
     /// One object of Telegram's that TDLib reads and writes as a whole; new chats are in it.
     GlobalPrivacy,
-    Privacy(Setting),
+    Privacy(PrivacySetting),
     Sessions,
 }
 
@@ -67,9 +67,9 @@ pub(super) enum Thing {
 pub(crate) struct Context {
     client: Client,
     shared: Arc<Shared>,
-    common: Arc<Common>,
+    common: Arc<AccountContext>,
     deadline: Timestamp,
-    handed_over: AtomicBool,
+    dispatched: AtomicBool,
     overdue: Mutex<Vec<BoxFuture<'static, ()>>>,
     turns: Mutex<Vec<OwnedMutexGuard<()>>>,
 }
@@ -78,7 +78,7 @@ impl Context {
     pub(crate) fn new(
         client: Client,
         shared: Arc<Shared>,
-        common: Arc<Common>,
+        common: Arc<AccountContext>,
         deadline: Timestamp,
     ) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Context {
             shared,
             common,
             deadline,
-            handed_over: AtomicBool::new(false),
+            dispatched: AtomicBool::new(false),
             overdue: Mutex::default(),
             turns: Mutex::default(),
         }
@@ -149,13 +149,13 @@ impl Context {
     /// which is no news and not published.
     pub(super) async fn privacy_rules(
         &self,
-        setting: Setting,
+        setting: PrivacySetting,
         method: GetUserPrivacySettingRules,
     ) -> Result<UserPrivacySettingRules, CommandError> {
-        let first = self.common.first_reads.begin(setting);
+        let first = self.common.initial_reads.begin(setting);
         let answer = self.ask(method).await;
         if first {
-            let news = self.common.first_reads.end(setting, answer.as_ref().ok());
+            let news = self.common.initial_reads.end(setting, answer.as_ref().ok());
             for event in news {
                 self.tell(event);
             }
@@ -166,17 +166,17 @@ impl Context {
     /// Changes the rules of a privacy setting; the update that tells so is news.
     pub(super) async fn set_privacy_rules(
         &self,
-        setting: Setting,
+        setting: PrivacySetting,
         method: SetUserPrivacySettingRules,
     ) -> Result<(), CommandError> {
-        self.common.first_reads.change(setting);
+        self.common.initial_reads.change(setting);
         self.change(method).await.map(drop)
     }
 
     /// Tells the rules that were set, unless TDLib has done so; it does not where they are the
     /// empty ones and it knew of none.
-    pub(super) fn tell_privacy_rules(&self, setting: Setting, rules: &UserPrivacySettingRules) {
-        if self.common.first_reads.tell(setting, rules) {
+    pub(super) fn publish_privacy_rules(&self, setting: PrivacySetting, rules: &UserPrivacySettingRules) {
+        if self.common.initial_reads.tell(setting, rules) {
             let now = self.shared.clock.now();
             self.tell(privacy_event(self.common.log.token().account, setting, rules.clone(), now));
         }
@@ -187,7 +187,7 @@ impl Context {
     }
 
     /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.
-    pub(super) async fn take_turn(&self, thing: Thing) -> Result<(), CommandError> {
+    pub(super) async fn lock_resource(&self, thing: Resource) -> Result<(), CommandError> {
         let left = self.deadline.duration_since(self.shared.clock.now());
         let left = left.try_into().unwrap_or_default();
         let turn = timeout(left, self.common.turn(thing).lock_owned()).await;
@@ -198,8 +198,8 @@ impl Context {
     }
 
     /// Whether TDLib has been handed something that changes things.
-    pub(crate) fn handed_over(&self) -> bool {
-        self.handed_over.load(Ordering::Relaxed)
+    pub(crate) fn dispatched(&self) -> bool {
+        self.dispatched.load(Ordering::Relaxed)
     }
 
     /// Waits until TDLib has answered, or the account is closed, for each change whose time ran out:
@@ -212,7 +212,7 @@ impl Context {
     }
 
     async fn effect<A: Send + 'static>(&self, mut pending: Pending<A>) -> Result<A, CommandError> {
-        self.handed_over.store(true, Ordering::Relaxed);
+        self.dispatched.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
                 let late = pending.late().map(drop).boxed();

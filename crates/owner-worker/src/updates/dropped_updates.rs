@@ -9,10 +9,10 @@ const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Counts the passing updates that were dropped, for one line of all accounts a minute at most.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped(Mutex<Tally>);
+pub(crate) struct DroppedUpdates(Mutex<DropCounter>);
 
 #[derive(Debug, Default)]
-struct Tally {
+struct DropCounter {
     count: u64,
     /// When the first of these was dropped.
     since: Option<Instant>,
@@ -20,18 +20,18 @@ struct Tally {
     told: Option<Instant>,
 }
 
-impl Dropped {
+impl DroppedUpdates {
     /// Counts one.
     pub(crate) fn count(&self) {
-        self.with(Tally::count);
+        self.with(DropCounter::count);
     }
 
     /// Tells of those that were not told of yet, now that the log is back.
     pub(crate) fn end(&self) {
-        self.with(Tally::end);
+        self.with(DropCounter::end);
     }
 
-    fn with(&self, step: impl FnOnce(&mut Tally, Instant) -> Option<u64>) {
+    fn with(&self, step: impl FnOnce(&mut DropCounter, Instant) -> Option<u64>) {
         let dropped =
             step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         if let Some(dropped) = dropped {
@@ -40,7 +40,7 @@ impl Dropped {
     }
 }
 
-impl Tally {
+impl DropCounter {
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         let since = *self.since.get_or_insert(now);
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_was_dropped_is_told_once_a_minute_at_most_and_none_is_forgotten() {
-        let mut tally = Tally::default();
+        let mut tally = DropCounter::default();
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(tally.end(at(0)), None);

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use contracts::Event;
 use tdlib::types::UserPrivacySettingRules as Rules;
 
-use crate::normalize::privacy::Setting;
+use crate::normalize::privacy::PrivacySetting;
 
 /// Tells apart privacy rules that have changed and rules that have only been read.
 ///
@@ -12,39 +12,39 @@ use crate::normalize::privacy::Setting;
 /// the answer, in either order. After that an update always differs from what was last told.
 /// Source: TDLib 1.8.61, `PrivacyManager`.
 #[derive(Default)]
-pub(crate) struct FirstReads(Mutex<HashMap<Setting, State>>);
+pub(crate) struct InitialReads(Mutex<HashMap<PrivacySetting, ReadState>>);
 
-enum State {
+enum ReadState {
     /// The first read is under way; updates that come meanwhile are kept.
     Reading { kept: Vec<(Rules, Event)>, changing: bool },
     /// What TDLib has last told; `None` while it is changed before anything was told.
     Known(Option<Rules>),
 }
 
-impl FirstReads {
+impl InitialReads {
     /// Notes that rules are about to be read; whether that is the first time, and [`Self::end`] is
     /// to be called.
-    pub(crate) fn begin(&self, setting: Setting) -> bool {
+    pub(crate) fn begin(&self, setting: PrivacySetting) -> bool {
         let mut settings = self.lock();
         let first = !settings.contains_key(&setting);
         if first {
-            settings.insert(setting, State::Reading { kept: Vec::new(), changing: false });
+            settings.insert(setting, ReadState::Reading { kept: Vec::new(), changing: false });
         }
         first
     }
 
     /// Notes that rules are about to be changed: updates from now on are news.
-    pub(crate) fn change(&self, setting: Setting) {
-        match self.lock().entry(setting).or_insert(State::Known(None)) {
-            State::Reading { changing, .. } => *changing = true,
-            State::Known(_) => {}
+    pub(crate) fn change(&self, setting: PrivacySetting) {
+        match self.lock().entry(setting).or_insert(ReadState::Known(None)) {
+            ReadState::Reading { changing, .. } => *changing = true,
+            ReadState::Known(_) => {}
         }
     }
 
     /// Notes the rules that a change came to; whether they are still to be told.
-    pub(crate) fn tell(&self, setting: Setting, rules: &Rules) -> bool {
+    pub(crate) fn tell(&self, setting: PrivacySetting, rules: &Rules) -> bool {
         match self.lock().get_mut(&setting) {
-            Some(State::Known(known)) if known.as_ref() != Some(rules) => {
+            Some(ReadState::Known(known)) if known.as_ref() != Some(rules) => {
                 *known = Some(rules.clone());
                 true
             }
@@ -53,14 +53,14 @@ impl FirstReads {
     }
 
     /// Notes what the first read came to; the updates that were news after all.
-    pub(crate) fn end(&self, setting: Setting, answer: Option<&Rules>) -> Vec<Event> {
+    pub(crate) fn end(&self, setting: PrivacySetting, answer: Option<&Rules>) -> Vec<Event> {
         let mut settings = self.lock();
-        let Some(State::Reading { mut kept, changing }) = settings.remove(&setting) else {
+        let Some(ReadState::Reading { mut kept, changing }) = settings.remove(&setting) else {
             return Vec::new();
         };
         let known = kept.last().map(|(rules, _)| rules).or(answer).cloned();
         if known.is_some() {
-            settings.insert(setting, State::Known(known));
+            settings.insert(setting, ReadState::Known(known));
         }
         if !changing && kept.first().is_some_and(|(rules, _)| Some(rules) == answer) {
             kept.remove(0);
@@ -69,13 +69,13 @@ impl FirstReads {
     }
 
     /// Gives the event of an update back if it is news.
-    pub(super) fn pass(&self, setting: Setting, rules: Rules, event: Event) -> Option<Event> {
-        match self.lock().entry(setting).or_insert(State::Known(None)) {
-            State::Reading { kept, .. } => {
+    pub(super) fn pass(&self, setting: PrivacySetting, rules: Rules, event: Event) -> Option<Event> {
+        match self.lock().entry(setting).or_insert(ReadState::Known(None)) {
+            ReadState::Reading { kept, .. } => {
                 kept.push((rules, event));
                 None
             }
-            State::Known(known) => {
+            ReadState::Known(known) => {
                 let news = known.as_ref() != Some(&rules);
                 *known = Some(rules);
                 news.then_some(event)
@@ -88,7 +88,7 @@ impl FirstReads {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Setting, State>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PrivacySetting, ReadState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,11 +101,11 @@ mod tests {
 
     use super::*;
 
-    struct Case(FirstReads, Setting);
+    struct Case(InitialReads, PrivacySetting);
 
     impl Case {
         fn new() -> Self {
-            Self(FirstReads::default(), Setting::named("show_bio").unwrap())
+            Self(InitialReads::default(), PrivacySetting::named("show_bio").unwrap())
         }
 
         fn update(&self, rules: &Rules) -> bool {
