@@ -14,7 +14,6 @@ use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Inten
 use serde_json::{Map, Value};
 use tracing::debug;
 
-use crate::commands::CommandError;
 use crate::copies::Ticket;
 use crate::ports::Outcome;
 use crate::worker::Shared;
@@ -109,37 +108,6 @@ impl Failure {
         Self::new(error, ErrorCode::OutcomeUnknown, ErrorSource::Transport, false)
     }
 
-    /// What a failed run means for the publisher: what TDLib has been handed may still take effect,
-    /// anything else has changed nothing.
-    pub(crate) fn of_run(error: CommandError, handed_over: bool) -> Self {
-        match error {
-            CommandError::Refused(failure) => failure,
-            CommandError::Td(error) => Self::of_tdlib(&error),
-            CommandError::Partly(done, error) => {
-                Self::of_run(*error, handed_over).with_detail("updated_fields", done.into())
-            }
-            CommandError::Deadline if handed_over => {
-                Self::outcome_unknown("TDLib did not answer in time")
-            }
-            CommandError::Closed if handed_over => {
-                Self::outcome_unknown("the account was closed before TDLib answered")
-            }
-            CommandError::Deadline => Self::new(
-                "TDLib did not answer in time",
-                ErrorCode::Timeout,
-                ErrorSource::Transport,
-                true,
-            ),
-            CommandError::Closed => Self::new(
-                "the account was closed before TDLib answered",
-                ErrorCode::NotReady,
-                ErrorSource::Ownership,
-                true,
-            ),
-            CommandError::Internal => Self::internal(),
-        }
-    }
-
     /// Adds a member to `details`.
     pub(crate) fn with_detail(mut self, name: &str, value: Value) -> Self {
         let details = self.info.details.get_or_insert_with(|| Value::Object(Map::new()));
@@ -147,20 +115,6 @@ impl Failure {
             details.insert(name.to_owned(), value);
         }
         self
-    }
-
-    fn of_tdlib(error: &tdlib::TdError) -> Self {
-        let flood = error.code == 429;
-        let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
-        let retry_after = error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok());
-        let info = ErrorInfo {
-            tdlib_code: Some(error.code),
-            retry_after,
-            // TDLib asks not to show these to a person.
-            details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
-            ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
-        };
-        Self { error: error.message.clone().into(), info: Box::new(info) }
     }
 }
 

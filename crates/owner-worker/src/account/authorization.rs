@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::Account;
 use super::outbox::Resync;
 use super::state::AccountState;
-use crate::updates::{UpdateClass, class_of, event_of, changed_event};
+use crate::updates::{UpdateClass, changed_event, class_of, event_of};
 
 /// What `account_state` tells.
 #[derive(Serialize, JsonSchema)]

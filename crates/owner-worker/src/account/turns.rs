@@ -102,7 +102,7 @@ async fn carry_out(job: Job, ctx: Context, shared: Arc<Shared>) {
         return case.leave();
     }
     let result = match run {
-        Ok(result) => result.map_err(|error| Failure::of_run(error, ctx.dispatched())),
+        Ok(result) => result.map_err(|error| error.into_failure(ctx.dispatched())),
         Err(_) => Err(Failure::internal()),
     };
     debug!(

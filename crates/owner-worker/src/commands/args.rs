@@ -1,4 +1,4 @@
-//! Reading a command's arguments, with the contract's words for each fault.
+//! Reads a command's arguments, with the contract's error string for each fault.
 
 mod numbers;
 mod object;
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 
 use crate::answer::Failure;
 
-pub(crate) use numbers::{IdList, Int64, BoundedInteger, IntegerOr, UserId, out_of_range};
+pub(crate) use numbers::{BoundedInteger, IdList, Int64, IntegerOr, UserId, out_of_range};
 pub(crate) use object::{JsonObject, type_name};
 pub(crate) use scalars::{BoolOr, ScalarValue};
 
-/// Arguments of a command, as [`arguments!`] declares them.
+/// A command's arguments, declared by [`arguments!`].
 pub(crate) trait CommandArguments: Sized {
     /// What the command does: its documentation.
     const ABOUT: &'static str;
@@ -25,11 +25,15 @@ pub(crate) trait CommandArguments: Sized {
     /// Reads each field in that order; the first fault is the answer.
     fn read(fields: &RequestFields<'_, '_>) -> Result<Self, Failure>;
 
-    /// The same fields for the documents.
+    /// The same fields, described for the generated documents.
     fn properties() -> Vec<ArgumentDescription>;
 }
 
-/// Declares a command's arguments: a struct whose fields are read by name, in their order.
+/// Declares a command's arguments: a struct whose fields are read by name, in order.
+///
+/// It writes the `impl` of [`CommandArguments`]: its `read` calls [`RequestFields::read`] for each
+/// field, which calls [`ArgumentType::parse`] or [`ArgumentType::absent`] of the field's type.
+/// `CommandEntry::of` (`command.rs`) puts that `read` into the command's row.
 macro_rules! arguments {
     (
         $(#[doc = $doc:literal])*
@@ -72,20 +76,20 @@ impl RequestFields<'_, '_> {
     }
 }
 
-/// A type of field.
+/// A type that a field can have.
 pub(crate) trait ArgumentType: Sized {
-    /// Whether the field must be there.
+    /// Whether the field is required.
     const REQUIRED: bool = true;
 
-    /// Reads a field that is there and not `null`.
+    /// Reads a field that is present and not `null`.
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure>;
 
-    /// Stands for a field that is absent or `null`.
+    /// The value of a field that is absent or `null`.
     fn absent(name: &str) -> Result<Self, Failure> {
         Err(Failure::invalid(format!("{name} is required")))
     }
 
-    /// What [`ArgumentType::parse`] takes.
+    /// JSON Schema of what [`ArgumentType::parse`] accepts.
     fn schema() -> Schema;
 
     /// Its error strings.
@@ -112,7 +116,7 @@ impl<T: ArgumentType> ArgumentType for Option<T> {
     }
 }
 
-/// A field as the documents need it.
+/// A field, described for the generated documents.
 pub(crate) struct ArgumentDescription {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_has_its_words() {
+    fn each_type_has_its_error_strings() {
         type Ttl = BoundedInteger<1, 366>;
         type Count = BoundedInteger<0, { i64::MAX }>;
         let ttl = |json| read::<Ttl>(json).map(|BoundedInteger(number)| number);

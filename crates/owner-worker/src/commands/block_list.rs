@@ -9,20 +9,25 @@ use tdlib::methods::{GetBlockedMessageSenders, GetChat, GetUser, SetMessageSende
 use tdlib::types::{MessageSenderUser, MessageSenders};
 
 use super::args::{ArgumentType, BoolOr, IntegerOr, UserId, arguments, type_name};
-use super::context::Resource;
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::answer::Failure;
 use crate::normalize::contacts::BlockedSender;
 use crate::worker::Config;
 
-pub(super) const COMMANDS: &[CommandEntry] =
-    &[CommandEntry::of::<BlockUser>(), CommandEntry::of::<UnblockUser>(), CommandEntry::of::<GetBlockedUsers>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<BlockUser>(),
+    CommandEntry::of::<UnblockUser>(),
+    CommandEntry::of::<GetBlockedUsers>(),
+];
 
-/// Senders that TDLib gives at once, at most.
+/// Most senders that TDLib returns at once.
 const PAGE: i32 = 100;
 
 /// One of TDLib's block lists, by its type name; the main one by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "List")]
 enum BlockListName {
     #[serde(rename = "blockListMain")]
     Main,
@@ -96,7 +101,11 @@ struct BlockedUser {
 }
 
 /// Puts a user on a list, or takes the user off the main one, and reads that back.
-async fn block(ctx: &Context, user: UserId, list: Option<BlockListName>) -> Result<BlockedUser, CommandError> {
+async fn block(
+    ctx: &Context,
+    user: UserId,
+    list: Option<BlockListName>,
+) -> Result<BlockedUser, CommandError> {
     let UserId(user_id) = user;
     let sender_id = MessageSender::User(MessageSenderUser { user_id });
     ctx.lock_resource(Resource::BlockList).await?;

@@ -3,8 +3,9 @@
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
+use super::all;
 use super::args::ArgumentDescription;
-use super::{CommandEntry, Access, Needs, all};
+use super::command::{Access, CommandEntry, Needs};
 
 /// One command, described.
 #[derive(Clone, Debug)]
@@ -86,7 +87,7 @@ fn arguments(entry: &CommandEntry, properties: Vec<ArgumentDescription>) -> Sche
     })
 }
 
-/// `null` stands for an absent field.
+/// `null` means an absent field.
 fn allow_null(schema: &mut Schema) {
     if let Some(kind) = schema.get_mut("type") {
         *kind = json!([kind.take(), "null"]);

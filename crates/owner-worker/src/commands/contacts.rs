@@ -6,9 +6,9 @@ use serde::Serialize;
 use tdlib::methods::{CanSendMessageToUser, GetCloseFriends, GetUser, SetCloseFriends};
 
 use super::args::{IdList, arguments};
-use super::context::Resource;
-use super::{Command, CommandError, Context, CommandEntry, Access};
-use crate::answer::Failure;
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::normalize::contacts::{CanSend, CloseFriend, UserProfile};
 
 pub(super) const COMMANDS: &[CommandEntry] = &[
@@ -106,13 +106,13 @@ impl Command for CanSendMessages {
     type Reply = CanSendResults;
 
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
-        // All are asked at once: TDLib has three requests under way, and makes one of what waits.
+        // All at once: TDLib keeps three requests in flight and merges those that wait.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {
             match ctx.ask(CanSendMessageToUser { user_id, only_local: false }).await {
                 Ok(result) => Ok(CanSend::known(user_id, &result)),
                 Err(CommandError::Closed) => Err(CommandError::Closed),
                 Err(error) => {
-                    let error = Failure::of_run(error, false).error.into_owned();
+                    let error = error.into_failure(false).error.into_owned();
                     Ok(CanSend::unknown(user_id, error))
                 }
             }

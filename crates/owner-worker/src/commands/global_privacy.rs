@@ -14,12 +14,14 @@ use tdlib::types::{
 };
 
 use super::args::{BoundedInteger, arguments, out_of_range};
-use super::context::Resource;
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::answer::Failure;
 use crate::worker::Config;
 
-pub(super) const COMMANDS: &[CommandEntry] = &[CommandEntry::of::<GetGlobalPrivacy>(), CommandEntry::of::<SetGlobalPrivacy>()];
+pub(super) const COMMANDS: &[CommandEntry] =
+    &[CommandEntry::of::<GetGlobalPrivacy>(), CommandEntry::of::<SetGlobalPrivacy>()];
 
 pub(super) const NEEDS_NEW_CHATS: &str =
     "incoming_paid_message_star_count needs allow_new_chats_from_unknown_users";

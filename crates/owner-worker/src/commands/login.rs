@@ -11,10 +11,13 @@ use tdlib::methods::{
 };
 
 use super::args::arguments;
-use super::{Command, CommandError, Context, CommandEntry, Access, Needs};
+use super::command::{Access, Command, CommandEntry, Needs};
+use super::context::Context;
+use super::error::CommandError;
 use crate::account::state::AccountState;
 
-pub(super) const COMMANDS: &[CommandEntry] = &[CommandEntry::of::<StartLogin>(), CommandEntry::of::<SendCode>()];
+pub(super) const COMMANDS: &[CommandEntry] =
+    &[CommandEntry::of::<StartLogin>(), CommandEntry::of::<SendCode>()];
 
 /// Where the login stands.
 #[derive(Serialize, JsonSchema)]

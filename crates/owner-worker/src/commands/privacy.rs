@@ -14,12 +14,17 @@ use serde_json::value::RawValue;
 use tdlib::methods::{GetNewChatPrivacySettings, GetUserPrivacySettingRules};
 
 use super::args::{ArgumentType, ScalarValue, arguments, type_name};
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::answer::Failure;
-use crate::normalize::privacy::{PrivacyValue, PrivacySetting};
+use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
 
-pub(super) const COMMANDS: &[CommandEntry] =
-    &[CommandEntry::of::<GetOne>(), CommandEntry::of::<GetMany>(), CommandEntry::of::<change::SetPrivacy>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<GetOne>(),
+    CommandEntry::of::<GetMany>(),
+    CommandEntry::of::<change::SetPrivacy>(),
+];
 
 const UNSUPPORTED: &str = "unsupported privacy setting";
 
@@ -97,7 +102,7 @@ impl RequestedSettings {
     fn add(&mut self, value: &RawValue) {
         let name = type_name(value);
         let setting = name.as_deref().and_then(PrivacySetting::named);
-        // What is no name at all stands for itself.
+        // What is not a name is kept as it was sent.
         let sent = name.unwrap_or_else(|| value.get().chars().take(64).collect::<String>().into());
         let again = |(name, known): &(String, Option<PrivacySetting>)| match setting {
             Some(_) => *known == setting,
@@ -179,7 +184,7 @@ impl Command for GetMany {
             match result {
                 Ok(privacy) => settings.push(privacy),
                 Err(CommandError::Closed) => return Err(CommandError::Closed),
-                Err(error) => failures.push((sent, Failure::of_run(error, false))),
+                Err(error) => failures.push((sent, error.into_failure(false))),
             }
         }
         if settings.is_empty() {

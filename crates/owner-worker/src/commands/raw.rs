@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::args::{ArgumentType, JsonObject, arguments};
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::answer::Failure;
 use crate::worker::Config;
 

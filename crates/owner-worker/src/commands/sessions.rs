@@ -8,9 +8,10 @@ use tdlib::methods::{
 };
 use tdlib::types;
 
-use super::args::{Int64, BoundedInteger, arguments};
-use super::context::Resource;
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::args::{BoundedInteger, Int64, arguments};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::answer::Failure;
 use crate::normalize::Id64;
 use crate::normalize::sessions::SessionList;

@@ -5,12 +5,17 @@ use serde::Serialize;
 use tdlib::methods::{DisconnectAllWebsites, DisconnectWebsite, GetConnectedWebsites};
 
 use super::args::{Int64, arguments};
-use super::{Command, CommandError, Context, CommandEntry, Access};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::normalize::Id64;
 use crate::normalize::websites::WebsiteList;
 
-pub(super) const COMMANDS: &[CommandEntry] =
-    &[CommandEntry::of::<GetConnected>(), CommandEntry::of::<DisconnectOne>(), CommandEntry::of::<DisconnectAll>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<GetConnected>(),
+    CommandEntry::of::<DisconnectOne>(),
+    CommandEntry::of::<DisconnectAll>(),
+];
 
 arguments! {
     /// Lists the websites that the account is logged in to.

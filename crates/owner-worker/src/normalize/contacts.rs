@@ -10,6 +10,7 @@ use super::type_name;
 
 /// A user's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Profile")]
 pub(crate) struct UserProfile {
     /// First name.
     first_name: String,
@@ -60,6 +61,7 @@ impl AvatarFields {
 /// Somebody on a block list.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "Sender")]
 pub(crate) enum BlockedSender {
     /// A user.
     User {
@@ -100,7 +102,12 @@ const CHAT: &str = "messageSenderChat";
 impl BlockedSender {
     pub(crate) fn user(user: &types::User) -> Self {
         let photo = user.profile_photo.as_ref().map(|photo| &photo.small);
-        Self::User { id: user.id, kind: USER, profile: user.into(), avatar: AvatarFields::of(photo) }
+        Self::User {
+            id: user.id,
+            kind: USER,
+            profile: user.into(),
+            avatar: AvatarFields::of(photo),
+        }
     }
 
     pub(crate) fn chat(chat: Chat) -> Self {
@@ -119,6 +126,7 @@ impl BlockedSender {
 
 /// A close friend.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Friend")]
 pub(crate) struct CloseFriend {
     /// The user's id.
     pub(crate) user_id: i64,

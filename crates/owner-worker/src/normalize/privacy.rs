@@ -7,7 +7,7 @@ use serde::Serialize;
 use tdlib::enums::{UserPrivacySetting as Td, UserPrivacySettingRule};
 use tdlib::types::{NewChatPrivacySettings, UserPrivacySettingRules};
 
-pub(crate) use summary::{RuleConflict, PrivacyMode, RulesSummary};
+pub(crate) use summary::{PrivacyMode, RuleConflict, RulesSummary};
 
 /// One privacy setting, with all its names.
 struct SettingRow {
@@ -19,7 +19,12 @@ struct SettingRow {
     user: Option<Td>,
 }
 
-const fn row(key: &'static str, tdlib: &'static str, telegram: &'static str, user: Td) -> SettingRow {
+const fn row(
+    key: &'static str,
+    tdlib: &'static str,
+    telegram: &'static str,
+    user: Td,
+) -> SettingRow {
     SettingRow { key, tdlib, telegram: Some(telegram), user: Some(user) }
 }
 
@@ -144,6 +149,7 @@ impl PrivacySetting {
 /// A privacy setting with its value.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "Privacy")]
 pub(crate) enum PrivacyValue {
     /// A setting with rules.
     Rules(RulesPrivacy),

@@ -21,6 +21,7 @@ pub(crate) struct SessionList {
 /// One session.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
+#[schemars(rename = "Session")]
 pub(crate) struct SessionItem {
     /// 64 bits, so a decimal string on the wire.
     id: Id64,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tdlib::types::{self, UserPrivacySettingRules};
 use tdlib::{enums, types::UpdateUserPrivacySettingRules};
 
-use super::privacy::{PrivacyValue, PrivacySetting};
+use super::privacy::{PrivacySetting, PrivacyValue};
 use super::{Id64, type_name};
 
 /// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
@@ -76,7 +76,7 @@ struct ServiceNotification<'a> {
 
 /// The wire's form of an update; `None` for those that pass as they are, and for one that this
 /// build cannot read.
-pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
+pub(crate) fn reshape(kind: &str, json: &str) -> Option<String> {
     match kind {
         PRIVACY_RULES => {
             let (setting, rules) = privacy_rules(json)?;
@@ -149,7 +149,8 @@ mod tests {
 
     fn check(update: &Value, expected: Value) {
         let kind = update["@type"].as_str().unwrap();
-        let wire = wire(kind, &update.to_string()).map(|json| serde_json::from_str(&json).unwrap());
+        let wire =
+            reshape(kind, &update.to_string()).map(|json| serde_json::from_str(&json).unwrap());
         assert_eq!(wire, Some(expected), "{kind}");
     }
 
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_passes_as_it_is() {
-        assert_eq!(wire("updateChatBlockList", r#"{"chat_id": "five"}"#), None);
-        assert_eq!(wire("updateNewMessage", "{}"), None);
+        assert_eq!(reshape("updateChatBlockList", r#"{"chat_id": "five"}"#), None);
+        assert_eq!(reshape("updateNewMessage", "{}"), None);
     }
 }

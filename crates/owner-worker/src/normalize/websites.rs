@@ -13,6 +13,7 @@ pub(crate) struct WebsiteList {
 
 /// One website.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Website")]
 pub(crate) struct WebsiteItem {
     /// 64 bits, so a decimal string on the wire.
     id: Id64,

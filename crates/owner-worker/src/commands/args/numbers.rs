@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use super::{ArgumentType, json};
 use crate::answer::Failure;
 
-/// An integer from `MIN` to `MAX`; `i64::MAX` stands for no upper bound, and larger ones for it.
+/// An integer from `MIN` to `MAX`; `i64::MAX` means no upper bound; larger
+/// numbers are read as `i64::MAX`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BoundedInteger<const MIN: i64, const MAX: i64>(pub(crate) i64);
 
@@ -31,7 +32,9 @@ impl<const MIN: i64, const MAX: i64> ArgumentType for BoundedInteger<MIN, MAX> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IntegerOr<const DEFAULT: i64, const MIN: i64, const MAX: i64>(pub(crate) i64);
 
-impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> ArgumentType for IntegerOr<DEFAULT, MIN, MAX> {
+impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> ArgumentType
+    for IntegerOr<DEFAULT, MIN, MAX>
+{
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
@@ -100,8 +103,8 @@ impl ArgumentType for Int64 {
     }
 }
 
-/// A list of `MIN` to `MAX` ids of at most 53 bits, in the request's order; `usize::MAX` stands for
-/// no upper bound.
+/// A list of `MIN` to `MAX` ids of at most 53 bits, in the request's order; `usize::MAX` means no
+/// upper bound.
 #[derive(Clone, Debug)]
 pub(crate) struct IdList<const MIN: usize, const MAX: usize>(pub(crate) Vec<i64>);
 

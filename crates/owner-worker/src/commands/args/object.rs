@@ -30,7 +30,8 @@ impl<'a> JsonObject<'a> {
 
 /// The type that is named by a string, or by an object with `@type` alone.
 pub(crate) fn type_name(value: &RawValue) -> Option<Cow<'_, str>> {
-    text(value).or_else(|| JsonObject::read(value).filter(|object| object.0.len() == 1)?.type_name())
+    text(value)
+        .or_else(|| JsonObject::read(value).filter(|object| object.0.len() == 1)?.type_name())
 }
 
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {

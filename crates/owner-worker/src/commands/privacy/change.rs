@@ -7,14 +7,17 @@ use tdlib::methods::{
 };
 use tdlib::types::UserPrivacySettingRules;
 
-use super::super::args::{ArgumentType, IdList, BoundedInteger, ScalarValue, arguments};
-use super::super::context::Resource;
+use super::super::args::{ArgumentType, BoundedInteger, IdList, ScalarValue, arguments};
+use super::super::command::{Access, Command};
+use super::super::context::{Context, Resource};
+use super::super::error::CommandError;
 use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
-use super::super::{Command, CommandError, Context, Access};
 use super::members::{check_known, check_number};
 use super::rules::RuleList;
 use crate::answer::Failure;
-use crate::normalize::privacy::{RuleConflict, PrivacyMode, PrivacyValue, PrivacySetting, RulesSummary};
+use crate::normalize::privacy::{
+    PrivacyMode, PrivacySetting, PrivacyValue, RuleConflict, RulesSummary,
+};
 use crate::worker::Config;
 
 const MODES: &str = "mode must be one of: all, contacts, nobody";

@@ -13,6 +13,7 @@ use tdlib::types::{
 /// Who is allowed where no other rule says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Mode")]
 pub(crate) enum PrivacyMode {
     /// Everybody.
     All,
@@ -38,6 +39,7 @@ impl PrivacyMode {
 /// Rules in the form in which most people think of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "the contract's own fields")]
+#[schemars(rename = "Summary")]
 pub(crate) struct RulesSummary {
     /// Mode of the first rule for all, for contacts or against all.
     pub(crate) mode: PrivacyMode,
@@ -98,7 +100,7 @@ impl RulesSummary {
         summary
     }
 
-    /// The rules that it stands for.
+    /// The rules that it represents.
     pub(crate) fn rules(&self) -> Result<Vec<Rule>, RuleConflict> {
         if let Some(id) = first_common(&self.allow_user_ids, &self.restrict_user_ids) {
             return Err(RuleConflict::User(id));
@@ -200,7 +202,11 @@ mod tests {
     }
 
     fn summary() -> impl Strategy<Value = RulesSummary> {
-        let mode = prop_oneof![Just(PrivacyMode::All), Just(PrivacyMode::Contacts), Just(PrivacyMode::Nobody)];
+        let mode = prop_oneof![
+            Just(PrivacyMode::All),
+            Just(PrivacyMode::Contacts),
+            Just(PrivacyMode::Nobody)
+        ];
         let lists = (ids(), ids(), ids(), ids());
         (mode, lists, any::<[bool; 4]>()).prop_map(|(mode, lists, flags)| RulesSummary {
             mode,
@@ -218,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn setting_a_canonical_summary_gives_the_same_rules_back(rules in vec(rule(), 0..7)) {
+        fn setting_a_canonical_summary_results_in_the_same_rules(rules in vec(rule(), 0..7)) {
             let summary = RulesSummary::of(&rules);
             if summary.canonical {
                 let built = summary.rules().unwrap();
