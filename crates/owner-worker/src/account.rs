@@ -25,7 +25,7 @@ use log_port::{AccountLog, LogHead};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::commands::Common as AccountContext;
+use crate::commands::AccountContext;
 use crate::failure::Failure;
 use crate::in_flight::InFlightTable;
 use crate::job::{QueuedCommand, Rejection, Work};

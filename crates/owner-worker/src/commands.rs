@@ -1,11 +1,13 @@
-//! The commands: what a row of an area's table is, and how to find one.
+//! The table of the commands, and how to find one.
 //!
-//! Each area file opens with its table. A command is one struct, its arguments, with its name, lane,
-//! idempotence and deed beside it; the row in the table is its only registration.
+//! Each area has a file, which opens with its table. A command is one struct (its arguments) with one
+//! `impl` of `Command` (`commands/command.rs`): name, access, idempotence, and how it runs. Its row in
+//! the table is its only registration.
 
 mod args;
 mod block_list;
 mod catalog;
+mod command;
 mod contacts;
 mod context;
 mod error;
@@ -16,24 +18,12 @@ mod raw;
 mod sessions;
 mod websites;
 
-use std::future::Future;
-
-use contracts::Field;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use schemars::{JsonSchema, Schema, schema_for};
-use serde::Serialize;
-
-use crate::config::WorkerConfig;
-use crate::failure::Failure;
-use args::{Arguments, Fields, Property};
-
-pub use catalog::{Description, catalog};
-pub(crate) use context::{Common, Context};
-pub(crate) use error::CommandError;
+pub use catalog::{CommandDescription, catalog};
+pub(crate) use command::{Access, CommandEntry, Needs, PreparedCommand};
+pub(crate) use context::{AccountContext, Context};
 
 /// The tables of all areas, in the order of the reference.
-const AREAS: &[&[Entry]] = &[
+const AREAS: &[&[CommandEntry]] = &[
     login::COMMANDS,
     sessions::COMMANDS,
     block_list::COMMANDS,
@@ -44,124 +34,12 @@ const AREAS: &[&[Entry]] = &[
     raw::COMMANDS,
 ];
 
-/// The row of the command called `name`.
-pub(crate) fn find(name: &str) -> Option<&'static Entry> {
+/// The row of the command named `name`.
+pub(crate) fn find(name: &str) -> Option<&'static CommandEntry> {
     all().find(|entry| entry.name == name)
 }
 
 /// Every row.
-pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
+pub(crate) fn all() -> impl Iterator<Item = &'static CommandEntry> {
     AREAS.iter().copied().flatten()
-}
-
-/// How commands of one account and flow share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Changes nothing; runs beside other reads.
-    Read,
-    /// Runs alone, in its turn.
-    Write,
-}
-
-/// In which states of the account a command can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// Logged in.
-    Ready,
-    /// TDLib runs and a login can begin; an account whose session is gone is opened anew for it.
-    LoginStart,
-    /// TDLib waits for this: a code.
-    Code,
-}
-
-/// A command: its arguments, and what to do with them.
-trait Command: Arguments + Send + 'static {
-    const NAME: &'static str;
-    const LANE: Lane;
-    /// Whether running it once more has no other effect than running it once.
-    const IDEMPOTENT: bool;
-    const NEEDS: Needs = Needs::Ready;
-    /// Error strings beside those of its fields, with `<…>` for what varies.
-    const ERRORS: &'static [&'static str] = &[];
-    /// A request's own fields.
-    const EXAMPLE: &'static str = "{}";
-    type Reply: Serialize + JsonSchema;
-
-    /// The rules across fields, once each of them is right by itself.
-    fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn run(self, ctx: &Context) -> impl Future<Output = Result<Self::Reply, CommandError>> + Send;
-}
-
-/// One row of a table.
-pub(crate) struct Entry {
-    pub(crate) name: &'static str,
-    pub(crate) lane: Lane,
-    pub(crate) idempotent: bool,
-    pub(crate) needs: Needs,
-    /// The fields of its own, in the contract's order.
-    pub(crate) fields: &'static [&'static str],
-    about: &'static str,
-    errors: &'static [&'static str],
-    example: &'static str,
-    properties: fn() -> Vec<Property>,
-    reply: fn() -> Schema,
-    prepare: fn(&Fields<'_, '_>, &WorkerConfig) -> Result<Prepared, Failure>,
-}
-
-impl Entry {
-    const fn of<C: Command>() -> Self {
-        Self {
-            name: C::NAME,
-            lane: C::LANE,
-            idempotent: C::IDEMPOTENT,
-            needs: C::NEEDS,
-            fields: C::FIELDS,
-            about: C::ABOUT,
-            errors: C::ERRORS,
-            example: C::EXAMPLE,
-            properties: C::properties,
-            reply: || schema_for!(C::Reply),
-            prepare: |fields, config| {
-                let command = C::read(fields)?;
-                command.check(config)?;
-                Ok(Box::new(command) as Prepared)
-            },
-        }
-    }
-
-    /// Checks the fields of a request: unknown ones first, then each in the contract's order, then
-    /// the rules across them.
-    pub(crate) fn prepare(
-        &self,
-        fields: &[Field<'_>],
-        config: &WorkerConfig,
-    ) -> Result<Prepared, Failure> {
-        if let Some(unknown) = fields.iter().find(|field| !self.fields.contains(&&*field.name)) {
-            return Err(Failure::invalid(format!("unknown field: {}", unknown.name)));
-        }
-        (self.prepare)(&Fields(fields), config)
-    }
-}
-
-/// A command with its arguments, ready to run.
-pub(crate) type Prepared = Box<dyn Run>;
-
-/// A [`Command`] without its type.
-pub(crate) trait Run: Send {
-    /// Runs it to its result's JSON.
-    fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
-}
-
-impl<C: Command> Run for C {
-    fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
-        async move {
-            let reply = Command::run(*self, ctx).await?;
-            let json = serde_json::to_string(&reply).map_err(|_| CommandError::Internal)?;
-            Ok(json.into_boxed_str())
-        }
-        .boxed()
-    }
 }

@@ -4,7 +4,7 @@ use contracts::Flow;
 use log_port::Intent;
 
 use crate::answer::PendingAnswer;
-use crate::commands::{Entry, Prepared};
+use crate::commands::{CommandEntry, PreparedCommand};
 use crate::failure::Failure;
 use crate::worker_context::WorkerContext;
 
@@ -16,8 +16,8 @@ pub(crate) enum Work {
 
 /// A command on its way through its account's queue.
 pub(crate) struct QueuedCommand {
-    pub(crate) entry: &'static Entry,
-    pub(crate) prepared: Prepared,
+    pub(crate) entry: &'static CommandEntry,
+    pub(crate) prepared: PreparedCommand,
     pub(crate) answer: PendingAnswer,
     pub(crate) flow: Flow,
     pub(crate) redelivered: bool,

@@ -1,4 +1,4 @@
-//! From TDLib's types to the wire's. No I/O; nothing that TDLib says makes one of these fail.
+//! TDLib's types in the shapes of the wire. No I/O; no object of TDLib's makes one of these fail.
 
 pub(crate) mod contacts;
 pub(crate) mod privacy;
@@ -20,7 +20,7 @@ impl Serialize for Id64 {
     }
 }
 
-/// TDLib's own name of a variant, from the tag that tdlib-rs writes.
+/// TDLib's name of a variant, from the tag that tdlib-rs writes.
 pub(crate) fn type_name(variant: &impl Serialize) -> String {
     let json = serde_json::to_value(variant).unwrap_or_default();
     json.get("@type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
@@ -36,17 +36,17 @@ mod tests {
     use tdlib::methods::Chat;
     use tdlib::types;
 
-    use super::contacts::{CanSend, Profile, Sender};
-    use super::privacy::{Privacy, Setting};
-    use super::sessions::Sessions;
-    use super::websites::Websites;
+    use super::contacts::{BlockedSender, CanSend, UserProfile};
+    use super::privacy::{PrivacySetting, PrivacyValue};
+    use super::sessions::SessionList;
+    use super::websites::WebsiteList;
     use super::*;
 
     fn recorded() -> Map<String, Value> {
         serde_json::from_str(include_str!("../tests/data/objects.json")).unwrap()
     }
 
-    /// What becomes of an object on the wire; `None` when it is not what TDLib's schema says.
+    /// The shape of an object on the wire; `None` when it does not follow TDLib's schema.
     fn wire(name: &str, object: &Value) -> Option<Value> {
         fn read<T: DeserializeOwned>(object: &Value) -> Option<T> {
             serde_json::from_value(object.clone()).ok()
@@ -55,34 +55,34 @@ mod tests {
             serde_json::to_value(wire).unwrap()
         }
 
-        let setting = Setting::named("show_bio")?;
+        let setting = PrivacySetting::named("show_bio")?;
         let wire = match name {
             "session" => {
                 let sessions = vec![read(object)?];
-                json(Sessions::from(types::Sessions { sessions, inactive_session_ttl_days: 1 }))
+                json(SessionList::from(types::Sessions { sessions, inactive_session_ttl_days: 1 }))
             }
             "user" => {
                 let user: types::User = read(object)?;
-                json((Sender::user(&user), Profile::from(&user)))
+                json((BlockedSender::user(&user), UserProfile::from(&user)))
             }
-            "chat" => json(Sender::chat(read::<Chat>(object)?)),
+            "chat" => json(BlockedSender::chat(read::<Chat>(object)?)),
             "connectedWebsite" => {
-                json(Websites::from(types::ConnectedWebsites { websites: vec![read(object)?] }))
+                json(WebsiteList::from(types::ConnectedWebsites { websites: vec![read(object)?] }))
             }
-            "userPrivacySettingRules" => json(Privacy::rules(setting, read(object)?)),
-            "newChatPrivacySettings" => json(Privacy::new_chats(setting, &read(object)?)),
+            "userPrivacySettingRules" => json(PrivacyValue::rules(setting, read(object)?)),
+            "newChatPrivacySettings" => json(PrivacyValue::new_chats(setting, &read(object)?)),
             "canSendMessageToUserResult" => {
                 json(CanSend::known(1, &read::<CanSendMessageToUserResult>(object)?))
             }
             update => {
-                let wire = updates::wire(update, &object.to_string())?;
+                let wire = updates::reshape(update, &object.to_string())?;
                 serde_json::from_str(&wire).unwrap()
             }
         };
         Some(wire)
     }
 
-    /// Every place in a value, as JSON pointers.
+    /// Every position in a value, as JSON pointers.
     fn places(value: &Value, here: &str, places: &mut Vec<String>) {
         places.push(here.to_owned());
         match value {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_recorded_object_has_a_form_on_the_wire() {
+    fn every_recorded_object_has_a_shape_on_the_wire() {
         for (name, object) in recorded() {
             let wire = wire(&name, &object);
             assert!(wire.is_some_and(|wire| wire.is_object() || wire.is_array()), "{name}");

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
 
 use crate::answer::{AnswerTarget, CorrelationIds, PendingAnswer};
-use crate::commands::{self, Entry, Prepared};
+use crate::commands::{self, CommandEntry, PreparedCommand};
 use crate::failure::Failure;
 use crate::in_flight::{CommandKey, InFlightGuard, RawMessage};
 use crate::job::{QueuedCommand, Rejection, Work};
@@ -56,7 +56,7 @@ pub(crate) struct CheckedCommand {
 }
 
 enum Decision {
-    Run(&'static Entry, Prepared),
+    Run(&'static CommandEntry, PreparedCommand),
     Reject(Failure),
 }
 
@@ -152,7 +152,7 @@ fn prepare(
     received_at: Timestamp,
     delivery: &DeliveryContext,
     shared: &WorkerContext,
-) -> Result<(&'static Entry, Prepared), Failure> {
+) -> Result<(&'static CommandEntry, PreparedCommand), Failure> {
     let Some(entry) = commands::find(&command.name) else {
         let error = format!("Unsupported command: {}", truncated(&command.name));
         let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);

@@ -1,7 +1,7 @@
-//! From TDLib's updates to events.
+//! TDLib's updates: their class, and the event of each.
 
-mod dropped;
-mod first_reads;
+mod dropped_updates;
+mod initial_reads;
 
 use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
@@ -9,24 +9,24 @@ use schemars::Schema;
 use tdlib::Update;
 use tdlib::types::UserPrivacySettingRules;
 
-use crate::normalize::privacy::{Privacy, Setting};
-use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, schemas, wire};
+use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
+use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, reshape, schemas};
 
-pub(crate) use dropped::Dropped;
-pub(crate) use first_reads::FirstReads;
+pub(crate) use dropped_updates::DroppedUpdates;
+pub(crate) use initial_reads::InitialReads;
 
-/// What becomes of an update.
+/// What happens to an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum UpdateClass {
     /// Goes into the log; never dropped.
     Durable,
-    /// True for a moment only (typing, online status); dropped while the log is away or far behind.
-    Passing,
-    /// A client's own bookkeeping, or told by an event of ours; not published.
+    /// Soon stale (typing, online status); dropped while the log is down or far behind.
+    Transient,
+    /// A client's own bookkeeping, or covered by an event of tdfleet; not published.
     Internal,
 }
 
-/// Updates that mean nothing to a backend: TDLib's options, and what an app needs to draw itself.
+/// Updates that mean nothing to a backend: TDLib's options, and what an app needs to draw its UI.
 const INTERNAL: &[&str] = &[
     "updateAccentColors",
     "updateActiveEmojiReactions",
@@ -68,59 +68,59 @@ const INTERNAL: &[&str] = &[
 ];
 
 /// Updates that are stale within seconds.
-const PASSING: &[&str] =
+const TRANSIENT: &[&str] =
     &["updateChatAction", "updateChatOnlineMemberCount", "updateFile", "updateUserStatus"];
 
-/// The class of a TDLib update by its type; one that this build does not know is durable.
-pub fn class_of(kind: &str) -> Class {
+/// The class of a TDLib update by its type; an unknown type is durable.
+pub fn class_of(kind: &str) -> UpdateClass {
     if INTERNAL.contains(&kind) {
-        Class::Internal
-    } else if PASSING.contains(&kind) {
-        Class::Passing
+        UpdateClass::Internal
+    } else if TRANSIENT.contains(&kind) {
+        UpdateClass::Transient
     } else {
-        Class::Durable
+        UpdateClass::Durable
     }
 }
 
-/// The event of an update: TDLib's object, as it came, or shaped like the results of the commands
-/// it belongs to.
+/// The event of an update: TDLib's object unchanged, or shaped like the results of the commands it
+/// belongs to.
 ///
-/// TDLib is trusted to have written JSON; what passes as it is, is neither parsed nor copied.
+/// TDLib is trusted to have written JSON; an unchanged object is neither parsed nor copied.
 pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
     let kind = update.kind().to_owned().into();
-    let result = wire(update.kind(), update.json()).unwrap_or_else(|| update.into_json());
+    let result = reshape(update.kind(), update.json()).unwrap_or_else(|| update.into_json());
     Event { account, kind, body: Body::Result(result.into_boxed_str()), meta: EventMeta::at(at) }
 }
 
-/// The event of privacy rules that TDLib does not tell by itself.
+/// The event of privacy rules for which TDLib sends no update.
 pub(crate) fn privacy_event(
     account: AccountId,
-    setting: Setting,
+    setting: PrivacySetting,
     rules: UserPrivacySettingRules,
     at: Timestamp,
 ) -> Event {
-    let result = serde_json::to_string(&Privacy::rules(setting, rules)).unwrap_or_default();
+    let result = serde_json::to_string(&PrivacyValue::rules(setting, rules)).unwrap_or_default();
     let body = Body::Result(result.into_boxed_str());
     Event { account, kind: PRIVACY_RULES.into(), body, meta: EventMeta::at(at) }
 }
 
-/// The same, unless the update only tells what has been read for the first time.
-pub(crate) fn news_of(
+/// [`event_of`], unless the update only reports what has been read for the first time.
+pub(crate) fn changed_event(
     account: AccountId,
     update: Update,
     at: Timestamp,
-    first_reads: &FirstReads,
+    initial_reads: &InitialReads,
 ) -> Option<Event> {
     let rules = Some(update.json()).filter(|_| update.kind() == PRIVACY_RULES);
     let rules = rules.and_then(privacy_rules);
     let event = event_of(account, update, at);
     match rules {
-        Some((setting, rules)) => first_reads.pass(setting, rules, event),
+        Some((setting, rules)) => initial_reads.filter(setting, rules, event),
         None => Some(event),
     }
 }
 
-/// JSON Schema of the `result` of each update that does not pass as it is, by TDLib's name.
+/// JSON Schema of the `result` of each update that is reshaped, by TDLib's name.
 pub(crate) fn update_schemas() -> impl Iterator<Item = (&'static str, Schema)> {
     schemas()
 }
@@ -130,10 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_has_classed_is_kept() {
-        assert_eq!(class_of("updateNewMessage"), Class::Durable);
-        assert_eq!(class_of("updateFromTheFuture"), Class::Durable);
-        assert_eq!(class_of("updateChatAction"), Class::Passing);
-        assert_eq!(class_of("updateOption"), Class::Internal);
+    fn unclassified_updates_are_durable() {
+        assert_eq!(class_of("updateNewMessage"), UpdateClass::Durable);
+        assert_eq!(class_of("updateFromTheFuture"), UpdateClass::Durable);
+        assert_eq!(class_of("updateChatAction"), UpdateClass::Transient);
+        assert_eq!(class_of("updateOption"), UpdateClass::Internal);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::WorkerConfig;
 use crate::fingerprint::Fingerprinter;
 use crate::ports::{ReplySender, WorkerPorts};
-use crate::updates::Dropped as DroppedUpdates;
+use crate::updates::DroppedUpdates;
 
 /// What all accounts of a worker share.
 pub(crate) struct WorkerContext {

@@ -12,8 +12,8 @@ use super::outbox::Outbox;
 use super::storage::{OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState};
 use super::tasks::{AccountTasks, TaskResult};
 use crate::account_state::AccountState;
-use crate::commands::Common as AccountContext;
-use crate::updates::{Class, class_of, event_of, news_of};
+use crate::commands::AccountContext;
+use crate::updates::{UpdateClass, changed_event, class_of, event_of};
 use crate::worker_context::WorkerContext;
 
 /// How many updates are handled at once.
@@ -93,7 +93,7 @@ impl AccountClient {
             Ok(OpenedAccount { guard, account, spool }) => {
                 self.outbox.use_spool(spool);
                 self.login.on_directory_opened(guard, account.redis_lost_state());
-                self.context.first_reads.reset();
+                self.context.initial_reads.reset();
                 tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
                 self.state = ClientState::Open(account);
             }
@@ -145,14 +145,14 @@ impl AccountClient {
                 _ if update.kind() == "updateAuthorizationState" => {
                     self.login.on_authorization(update.json(), &mut self.outbox);
                 }
-                Class::Internal => {}
+                UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.
                 _ if self.login.state().is_logging_in() => {}
-                Class::Passing => {
+                UpdateClass::Transient => {
                     self.outbox.publish_transient(event_of(account, update, at));
                 }
-                Class::Durable => {
-                    let event = news_of(account, update, at, &self.context.first_reads);
+                UpdateClass::Durable => {
+                    let event = changed_event(account, update, at, &self.context.initial_reads);
                     if let Some(event) = event {
                         self.outbox.publish(event);
                     }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use crate::commands::Lane as Access;
+use crate::commands::Access;
 use crate::job::QueuedCommand;
 
 /// Queued and running commands of one account and flow, in order: a write runs alone, reads run in

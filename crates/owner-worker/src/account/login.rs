@@ -10,7 +10,7 @@ use super::events::{AuthorizedEvent, CodeRequiredEvent, StateChangedEvent};
 use super::outbox::Outbox;
 use super::storage::{OpeningGuard, RecordedState};
 use crate::account_state::AccountState;
-use crate::commands::Common as AccountContext;
+use crate::commands::AccountContext;
 
 /// The account's state, which follows TDLib's authorization state. Each change is published, and
 /// Redis remembers whether the account is logged in.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::lane::Lane;
 use super::pending::PendingLists;
-use crate::commands::Lane as Access;
+use crate::commands::Access;
 use crate::failure::Failure;
 use crate::job::{QueuedCommand, Rejection, Work};
 use crate::worker_context::WorkerContext;

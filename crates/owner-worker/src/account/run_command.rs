@@ -7,7 +7,7 @@ use tdlib::Client;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::commands::{Common as AccountContext, Context};
+use crate::commands::{AccountContext, Context};
 use crate::failure::Failure;
 use crate::job::QueuedCommand;
 use crate::worker_context::WorkerContext;
@@ -34,12 +34,12 @@ pub(super) async fn run_command(
     let (started, account) = (Instant::now(), answer.target.account());
     let run = AssertUnwindSafe(prepared.run(&ctx)).catch_unwind().await;
     let closed = matches!(&run, Ok(Err(error)) if error.is_closed());
-    if closed && ctx.is_given_up() && (entry.idempotent || !ctx.handed_over()) {
+    if closed && ctx.is_given_up() && (entry.idempotent || !ctx.dispatched()) {
         debug!(account.id = %account, command.name = entry.name, "command left to redelivery");
         return answer.undo_dispatch();
     }
     let result = match run {
-        Ok(result) => result.map_err(|error| error.into_failure(ctx.handed_over())),
+        Ok(result) => result.map_err(|error| error.into_failure(ctx.dispatched())),
         Err(_) => Err(Failure::internal()),
     };
     debug!(

@@ -6,7 +6,7 @@ use tdlib::CallError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::storage::{OpenError, OpenedAccount};
-use crate::commands::Lane as Access;
+use crate::commands::Access;
 
 /// The futures that run inside an account's task.
 #[derive(Default)]

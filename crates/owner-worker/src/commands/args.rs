@@ -1,8 +1,8 @@
-//! Reading a command's arguments, with the contract's words for each fault.
+//! Reads a command's arguments, with the contract's error string for each fault.
 
 mod numbers;
 mod object;
-mod words;
+mod scalars;
 
 use contracts::Field;
 use schemars::Schema;
@@ -11,25 +11,29 @@ use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
-pub(crate) use numbers::{IdList, Int64, Integer, IntegerOr, UserId, out_of_range};
-pub(crate) use object::{Object, type_name};
-pub(crate) use words::{Flag, Scalar};
+pub(crate) use numbers::{BoundedInteger, IdList, Int64, IntegerOr, UserId, out_of_range};
+pub(crate) use object::{JsonObject, type_name};
+pub(crate) use scalars::{BoolOr, ScalarValue};
 
-/// Arguments of a command, as [`arguments!`] declares them.
-pub(crate) trait Arguments: Sized {
+/// A command's arguments, declared by [`arguments!`].
+pub(crate) trait CommandArguments: Sized {
     /// What the command does: its documentation.
     const ABOUT: &'static str;
     /// Names of the fields, in the contract's order.
     const FIELDS: &'static [&'static str];
 
     /// Reads each field in that order; the first fault is the answer.
-    fn read(fields: &Fields<'_, '_>) -> Result<Self, Failure>;
+    fn read(fields: &RequestFields<'_, '_>) -> Result<Self, Failure>;
 
-    /// The same fields for the documents.
-    fn properties() -> Vec<Property>;
+    /// The same fields, described for the generated documents.
+    fn properties() -> Vec<ArgumentDescription>;
 }
 
-/// Declares a command's arguments: a struct whose fields are read by name, in their order.
+/// Declares a command's arguments: a struct whose fields are read by name, in order.
+///
+/// It writes the `impl` of [`CommandArguments`]: its `read` calls [`RequestFields::read`] for each
+/// field, which calls [`ArgumentType::parse`] or [`ArgumentType::absent`] of the field's type.
+/// `CommandEntry::of` (`command.rs`) puts that `read` into the command's row.
 macro_rules! arguments {
     (
         $(#[doc = $doc:literal])*
@@ -38,18 +42,18 @@ macro_rules! arguments {
         $(#[doc = $doc])*
         $vis struct $name { $($(#[doc = $about])* $field: $type),* }
 
-        impl $crate::commands::args::Arguments for $name {
+        impl $crate::commands::args::CommandArguments for $name {
             const ABOUT: &'static str = concat!($($doc, "\n"),*);
             const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
 
             fn read(
-                _fields: &$crate::commands::args::Fields<'_, '_>,
+                _fields: &$crate::commands::args::RequestFields<'_, '_>,
             ) -> Result<Self, $crate::failure::Failure> {
                 Ok(Self { $($field: _fields.read(stringify!($field))?),* })
             }
 
-            fn properties() -> Vec<$crate::commands::args::Property> {
-                vec![$($crate::commands::args::Property::of::<$type>(
+            fn properties() -> Vec<$crate::commands::args::ArgumentDescription> {
+                vec![$($crate::commands::args::ArgumentDescription::of::<$type>(
                     stringify!($field),
                     concat!($($about, "\n"),*),
                 )),*]
@@ -60,10 +64,10 @@ macro_rules! arguments {
 pub(crate) use arguments;
 
 /// A request's own fields.
-pub(crate) struct Fields<'f, 'a>(pub(crate) &'f [Field<'a>]);
+pub(crate) struct RequestFields<'f, 'a>(pub(crate) &'f [Field<'a>]);
 
-impl Fields<'_, '_> {
-    pub(crate) fn read<T: Argument>(&self, name: &'static str) -> Result<T, Failure> {
+impl RequestFields<'_, '_> {
+    pub(crate) fn read<T: ArgumentType>(&self, name: &'static str) -> Result<T, Failure> {
         let given = self.0.iter().find(|field| field.name == name).map(|field| field.value);
         match given.filter(|value| value.get() != "null") {
             Some(value) => T::parse(name, value),
@@ -72,27 +76,27 @@ impl Fields<'_, '_> {
     }
 }
 
-/// A type of field.
-pub(crate) trait Argument: Sized {
-    /// Whether the field must be there.
+/// A type that a field can have.
+pub(crate) trait ArgumentType: Sized {
+    /// Whether the field is required.
     const REQUIRED: bool = true;
 
-    /// Reads a field that is there and not `null`.
+    /// Reads a field that is present and not `null`.
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure>;
 
-    /// Stands for a field that is absent or `null`.
+    /// The value of a field that is absent or `null`.
     fn absent(name: &str) -> Result<Self, Failure> {
         Err(Failure::invalid(format!("{name} is required")))
     }
 
-    /// What [`Argument::parse`] takes.
+    /// JSON Schema of what [`ArgumentType::parse`] accepts.
     fn schema() -> Schema;
 
     /// Its error strings.
     fn faults(name: &str) -> Vec<String>;
 }
 
-impl<T: Argument> Argument for Option<T> {
+impl<T: ArgumentType> ArgumentType for Option<T> {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
@@ -112,8 +116,8 @@ impl<T: Argument> Argument for Option<T> {
     }
 }
 
-/// A field as the documents need it.
-pub(crate) struct Property {
+/// A field, described for the generated documents.
+pub(crate) struct ArgumentDescription {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) required: bool,
@@ -121,8 +125,8 @@ pub(crate) struct Property {
     pub(crate) faults: Vec<String>,
 }
 
-impl Property {
-    pub(crate) fn of<T: Argument>(name: &'static str, about: &'static str) -> Self {
+impl ArgumentDescription {
+    pub(crate) fn of<T: ArgumentType>(name: &'static str, about: &'static str) -> Self {
         let missing = T::REQUIRED.then(|| format!("{name} is required"));
         let faults = missing.into_iter().chain(T::faults(name)).collect();
         Self { name, about, required: T::REQUIRED, schema: T::schema(), faults }
@@ -140,17 +144,17 @@ mod tests {
 
     use super::*;
 
-    fn read<T: Argument>(json: &str) -> Result<T, String> {
+    fn read<T: ArgumentType>(json: &str) -> Result<T, String> {
         let value = RawValue::from_string(json.to_owned()).unwrap();
         let fields = [Field { name: "x".into(), value: &value }];
-        Fields(&fields).read("x").map_err(|failure| failure.error.into_owned())
+        RequestFields(&fields).read("x").map_err(|failure| failure.error.into_owned())
     }
 
     #[test]
-    fn each_type_has_its_words() {
-        type Ttl = Integer<1, 366>;
-        type Count = Integer<0, { i64::MAX }>;
-        let ttl = |json| read::<Ttl>(json).map(|Integer(number)| number);
+    fn each_type_has_its_error_strings() {
+        type Ttl = BoundedInteger<1, 366>;
+        type Count = BoundedInteger<0, { i64::MAX }>;
+        let ttl = |json| read::<Ttl>(json).map(|BoundedInteger(number)| number);
         assert_eq!(ttl("366"), Ok(366));
         for (json, error) in [
             ("null", "x is required"),
@@ -171,8 +175,8 @@ mod tests {
         );
         assert_eq!(read::<bool>("1").err().unwrap(), "x must be a boolean");
         assert_eq!(read::<String>("1").err().unwrap(), "x must be a string");
-        assert!(read::<Flag<true>>("null").unwrap().0);
-        assert!(!read::<Flag<true>>("false").unwrap().0);
+        assert!(read::<BoolOr<true>>("null").unwrap().0);
+        assert!(!read::<BoolOr<true>>("false").unwrap().0);
     }
 
     #[test]

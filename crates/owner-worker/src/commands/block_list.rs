@@ -8,29 +8,34 @@ use tdlib::enums::{BlockList, MessageSender};
 use tdlib::methods::{GetBlockedMessageSenders, GetChat, GetUser, SetMessageSenderBlockList};
 use tdlib::types::{MessageSenderUser, MessageSenders};
 
-use super::args::{Argument, Flag, IntegerOr, UserId, arguments, type_name};
-use super::context::Thing;
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::args::{ArgumentType, BoolOr, IntegerOr, UserId, arguments, type_name};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
-use crate::normalize::contacts::Sender;
+use crate::normalize::contacts::BlockedSender;
 
-pub(super) const COMMANDS: &[Entry] =
-    &[Entry::of::<BlockUser>(), Entry::of::<UnblockUser>(), Entry::of::<GetBlockedUsers>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<BlockUser>(),
+    CommandEntry::of::<UnblockUser>(),
+    CommandEntry::of::<GetBlockedUsers>(),
+];
 
-/// Senders that TDLib gives at once, at most.
+/// Most senders that TDLib returns at once.
 const PAGE: i32 = 100;
 
 /// One of TDLib's block lists, by its type name; the main one by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-enum List {
+#[schemars(rename = "List")]
+enum BlockListName {
     #[serde(rename = "blockListMain")]
     Main,
     #[serde(rename = "blockListStories")]
     Stories,
 }
 
-impl List {
+impl BlockListName {
     fn named(name: &str) -> Option<Self> {
         match name {
             "blockListMain" => Some(Self::Main),
@@ -47,7 +52,7 @@ impl List {
     }
 }
 
-impl Argument for List {
+impl ArgumentType for BlockListName {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
@@ -83,29 +88,33 @@ impl Argument for List {
 /// What `block_user` and `unblock_user` have done.
 #[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's own names")]
-struct Blocked {
+struct BlockedUser {
     /// The user.
     user_id: i64,
     /// Whether the user is blocked now.
     is_blocked: bool,
     /// The list the user is on now; null when unblocked.
-    block_list: Option<List>,
+    block_list: Option<BlockListName>,
     /// Whether the block list shows it; null when that cannot be told: TDLib says that it is done
     /// before Telegram has done it, and only the first 100 of the list are looked at.
     confirmed: Option<bool>,
 }
 
 /// Puts a user on a list, or takes the user off the main one, and reads that back.
-async fn block(ctx: &Context, user: UserId, list: Option<List>) -> Result<Blocked, CommandError> {
+async fn block(
+    ctx: &Context,
+    user: UserId,
+    list: Option<BlockListName>,
+) -> Result<BlockedUser, CommandError> {
     let UserId(user_id) = user;
     let sender_id = MessageSender::User(MessageSenderUser { user_id });
-    ctx.take_turn(Thing::BlockList).await?;
-    let block_list = list.map(List::tdlib);
+    ctx.lock_resource(Resource::BlockList).await?;
+    let block_list = list.map(BlockListName::tdlib);
     ctx.change(SetMessageSenderBlockList { sender_id: sender_id.clone(), block_list }).await?;
-    let block_list = list.unwrap_or(List::Main).tdlib();
+    let block_list = list.unwrap_or(BlockListName::Main).tdlib();
     let page = ctx.ask(GetBlockedMessageSenders { block_list, offset: 0, limit: PAGE }).await;
     let confirmed = page.ok().and_then(|page| confirmation(&page, &sender_id, list.is_some()));
-    Ok(Blocked { user_id, is_blocked: list.is_some(), block_list: list, confirmed })
+    Ok(BlockedUser { user_id, is_blocked: list.is_some(), block_list: list, confirmed })
 }
 
 fn confirmation(page: &MessageSenders, sender: &MessageSender, wanted: bool) -> Option<bool> {
@@ -122,28 +131,28 @@ arguments! {
         /// The user.
         user_id: UserId,
         /// False unblocks.
-        is_blocked: Flag<true>,
+        is_blocked: BoolOr<true>,
         /// The list, as TDLib's type name or an object of that `@type`.
-        block_list: List,
+        block_list: BlockListName,
     }
 }
 
 impl Command for BlockUser {
     const NAME: &'static str = "block_user";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &["blockListStories can't be unblocked by TDLib"];
     const EXAMPLE: &'static str = r#"{"user_id": 123456789, "block_list": "blockListMain"}"#;
-    type Reply = Blocked;
+    type Reply = BlockedUser;
 
     fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
-        if !self.is_blocked.0 && self.block_list == List::Stories {
+        if !self.is_blocked.0 && self.block_list == BlockListName::Stories {
             return Err(Failure::invalid("blockListStories can't be unblocked by TDLib"));
         }
         Ok(())
     }
 
-    async fn run(self, ctx: &Context) -> Result<Blocked, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<BlockedUser, CommandError> {
         block(ctx, self.user_id, self.is_blocked.0.then_some(self.block_list)).await
     }
 }
@@ -159,12 +168,12 @@ arguments! {
 
 impl Command for UnblockUser {
     const NAME: &'static str = "unblock_user";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"user_id": 123456789}"#;
-    type Reply = Blocked;
+    type Reply = BlockedUser;
 
-    async fn run(self, ctx: &Context) -> Result<Blocked, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<BlockedUser, CommandError> {
         block(ctx, self.user_id, None).await
     }
 }
@@ -174,7 +183,7 @@ arguments! {
     /// Source: TDLib 1.8.61, `getBlockedMessageSenders`, then `getUser` and `getChat`.
     struct GetBlockedUsers {
         /// The list, as TDLib's type name or an object of that `@type`.
-        block_list: List,
+        block_list: BlockListName,
         /// How many to skip.
         offset: IntegerOr<0, 0, { i64::MAX }>,
         /// How many to give; more than 100 are read as 100.
@@ -186,7 +195,7 @@ arguments! {
 #[derive(Serialize, JsonSchema)]
 struct BlockedPage {
     /// The list.
-    block_list: List,
+    block_list: BlockListName,
     /// How many were skipped.
     offset: i64,
     /// How many were asked for.
@@ -194,14 +203,14 @@ struct BlockedPage {
     /// How many there are in all, about.
     total_count: i32,
     /// This page.
-    senders: Vec<Sender>,
+    senders: Vec<BlockedSender>,
     /// Where the next page begins; null after the last one.
     next_offset: Option<i64>,
 }
 
 impl Command for GetBlockedUsers {
     const NAME: &'static str = "get_blocked_users";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"block_list": "blockListMain", "offset": 0, "limit": 50}"#;
     type Reply = BlockedPage;
@@ -228,14 +237,14 @@ impl Command for GetBlockedUsers {
     }
 }
 
-async fn details(ctx: &Context, sender: MessageSender) -> Sender {
+async fn details(ctx: &Context, sender: MessageSender) -> BlockedSender {
     let found = match &sender {
         MessageSender::User(user) => {
-            ctx.ask(GetUser { user_id: user.user_id }).await.map(|user| Sender::user(&user))
+            ctx.ask(GetUser { user_id: user.user_id }).await.map(|user| BlockedSender::user(&user))
         }
         MessageSender::Chat(chat) => {
-            ctx.ask(GetChat { chat_id: chat.chat_id }).await.map(Sender::chat)
+            ctx.ask(GetChat { chat_id: chat.chat_id }).await.map(BlockedSender::chat)
         }
     };
-    found.unwrap_or_else(|_| Sender::unknown(&sender))
+    found.unwrap_or_else(|_| BlockedSender::unknown(&sender))
 }

@@ -3,12 +3,13 @@
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::args::Property;
-use super::{Entry, Lane, Needs, all};
+use super::all;
+use super::args::ArgumentDescription;
+use super::command::{Access, CommandEntry, Needs};
 
 /// One command, described.
 #[derive(Clone, Debug)]
-pub struct Description {
+pub struct CommandDescription {
     /// Its name, such as `get_active_sessions`.
     pub name: &'static str,
     /// What it does.
@@ -30,11 +31,11 @@ pub struct Description {
 }
 
 /// Every command, in the order of the reference.
-pub fn catalog() -> impl Iterator<Item = Description> {
+pub fn catalog() -> impl Iterator<Item = CommandDescription> {
     all().map(describe)
 }
 
-fn describe(entry: &Entry) -> Description {
+fn describe(entry: &CommandEntry) -> CommandDescription {
     let properties = (entry.properties)();
     let faults = properties.iter().flat_map(|property| property.faults.clone());
     let own = entry.errors.iter().map(|&error| error.to_owned());
@@ -44,12 +45,12 @@ fn describe(entry: &Entry) -> Description {
             errors.push(error);
         }
     }
-    Description {
+    CommandDescription {
         name: entry.name,
         about: prose(entry.about),
         lane: match entry.lane {
-            Lane::Read => "read",
-            Lane::Write => "write",
+            Access::Read => "read",
+            Access::Write => "write",
         },
         idempotent: entry.idempotent,
         needs: match entry.needs {
@@ -64,11 +65,11 @@ fn describe(entry: &Entry) -> Description {
     }
 }
 
-fn arguments(entry: &Entry, properties: Vec<Property>) -> Schema {
+fn arguments(entry: &CommandEntry, properties: Vec<ArgumentDescription>) -> Schema {
     let required: Vec<_> =
         properties.iter().filter(|property| property.required).map(|p| p.name).collect();
     let mut members = Map::new();
-    for Property { name, about, required, mut schema, .. } in properties {
+    for ArgumentDescription { name, about, required, mut schema, .. } in properties {
         if !required {
             allow_null(&mut schema);
         }
@@ -86,7 +87,7 @@ fn arguments(entry: &Entry, properties: Vec<Property>) -> Schema {
     })
 }
 
-/// `null` stands for an absent field.
+/// `null` means an absent field.
 fn allow_null(schema: &mut Schema) {
     if let Some(kind) = schema.get_mut("type") {
         *kind = json!([kind.take(), "null"]);

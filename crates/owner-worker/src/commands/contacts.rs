@@ -6,14 +6,15 @@ use serde::Serialize;
 use tdlib::methods::{CanSendMessageToUser, GetCloseFriends, GetUser, SetCloseFriends};
 
 use super::args::{IdList, arguments};
-use super::context::Thing;
-use super::{Command, CommandError, Context, Entry, Lane};
-use crate::normalize::contacts::{CanSend, Friend, Profile};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
+use crate::normalize::contacts::{CanSend, CloseFriend, UserProfile};
 
-pub(super) const COMMANDS: &[Entry] = &[
-    Entry::of::<ListCloseFriends>(),
-    Entry::of::<ReplaceCloseFriends>(),
-    Entry::of::<CanSendMessages>(),
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<ListCloseFriends>(),
+    CommandEntry::of::<ReplaceCloseFriends>(),
+    CommandEntry::of::<CanSendMessages>(),
 ];
 
 /// The account's close friends.
@@ -22,14 +23,14 @@ struct CloseFriends {
     /// The users' ids.
     user_ids: Vec<i64>,
     /// The same with names.
-    users: Vec<Friend>,
+    users: Vec<CloseFriend>,
 }
 
 async fn close_friends(ctx: &Context) -> Result<CloseFriends, CommandError> {
     let user_ids = ctx.ask(GetCloseFriends).await?.user_ids;
     let users = join_all(user_ids.iter().map(async |&user_id| {
         let user = ctx.ask(GetUser { user_id }).await.ok();
-        Friend { user_id, profile: user.as_ref().map(Profile::from) }
+        CloseFriend { user_id, profile: user.as_ref().map(UserProfile::from) }
     }));
     Ok(CloseFriends { users: users.await, user_ids })
 }
@@ -41,7 +42,7 @@ arguments! {
 
 impl Command for ListCloseFriends {
     const NAME: &'static str = "get_close_friends";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
     type Reply = CloseFriends;
 
@@ -61,7 +62,7 @@ arguments! {
 
 impl Command for ReplaceCloseFriends {
     const NAME: &'static str = "set_close_friends";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &["user <id> is not a contact"];
     const EXAMPLE: &'static str = r#"{"user_ids": [123456789]}"#;
@@ -69,7 +70,7 @@ impl Command for ReplaceCloseFriends {
 
     async fn run(self, ctx: &Context) -> Result<CloseFriends, CommandError> {
         let IdList(user_ids) = self.user_ids;
-        ctx.take_turn(Thing::CloseFriends).await?;
+        ctx.lock_resource(Resource::CloseFriends).await?;
         let users = join_all(user_ids.iter().map(|&user_id| ctx.known(GetUser { user_id })));
         for (user_id, user) in user_ids.iter().zip(users.await) {
             if !user?.is_some_and(|user| user.is_contact) {
@@ -99,13 +100,13 @@ struct CanSendResults {
 
 impl Command for CanSendMessages {
     const NAME: &'static str = "can_send_messages_to_users";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"user_ids": [123456789]}"#;
     type Reply = CanSendResults;
 
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
-        // All are asked at once: TDLib has three requests under way, and makes one of what waits.
+        // All at once: TDLib keeps three requests in flight and merges those that wait.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {
             match ctx.ask(CanSendMessageToUser { user_id, only_local: false }).await {
                 Ok(result) => Ok(CanSend::known(user_id, &result)),

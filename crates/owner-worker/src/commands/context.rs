@@ -1,4 +1,5 @@
-//! What a running command has: its account's TDLib, its turns, and how long things may take.
+//! What a running command can use: its account's TDLib client, locks on shared resources, and time
+//! limits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,71 +15,71 @@ use serde_json::value::RawValue;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
 use tdlib::types::UserPrivacySettingRules;
 use tdlib::{CallError, Client, Method, PendingCall};
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::failure::Failure;
-use crate::normalize::privacy::Setting;
-use crate::updates::{FirstReads, privacy_event};
+use crate::normalize::privacy::PrivacySetting;
+use crate::updates::{InitialReads, privacy_event};
 use crate::worker_context::WorkerContext;
 
 /// What an account's task and its running commands share.
-pub(crate) struct Common {
+pub(crate) struct AccountContext {
     pub(crate) log: Arc<dyn AccountLog>,
-    pub(crate) first_reads: FirstReads,
-    /// Cancelled when the account is given up: another owner will run what is not finished.
+    pub(crate) initial_reads: InitialReads,
+    /// Cancelled when the account is given up: another owner will run what has not finished.
     pub(crate) given_up: CancellationToken,
-    /// Cancelled when what still runs then is not waited for any longer.
+    /// Cancelled when commands that are still running are no longer waited for.
     pub(crate) cut_short: CancellationToken,
-    turns: Mutex<HashMap<Thing, Arc<Turn<()>>>>,
+    locks: Mutex<HashMap<Resource, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-impl Common {
+impl AccountContext {
     pub(crate) fn new(log: Arc<dyn AccountLog>) -> Self {
         Self {
             log,
-            first_reads: FirstReads::default(),
+            initial_reads: InitialReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
-            turns: Mutex::default(),
+            locks: Mutex::default(),
         }
     }
 
-    fn turn(&self, thing: Thing) -> Arc<Turn<()>> {
-        let mut turns = runtime::lock(&self.turns);
-        Arc::clone(turns.entry(thing).or_default())
+    fn lock_of(&self, resource: Resource) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = runtime::lock(&self.locks);
+        Arc::clone(locks.entry(resource).or_default())
     }
 }
 
-/// What writers of one account take turns at, across its lanes: each reads, changes and reads back
-/// without another in between.
+/// What one writer of an account locks at a time, across its lanes: it reads, changes and reads back
+/// without another writer in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Thing {
+pub(super) enum Resource {
     BlockList,
     CloseFriends,
-    /// One object of Telegram's that TDLib reads and writes as a whole; new chats are in it.
+    /// One object in Telegram's API that TDLib reads and writes as a whole; includes new-chat privacy.
     GlobalPrivacy,
-    Privacy(Setting),
+    Privacy(PrivacySetting),
     Sessions,
 }
 
-/// What a running command has.
+/// What a running command can use.
 pub(crate) struct Context {
     client: Client,
     shared: Arc<WorkerContext>,
-    common: Arc<Common>,
+    common: Arc<AccountContext>,
     deadline: Timestamp,
-    handed_over: AtomicBool,
+    dispatched: AtomicBool,
     overdue: Mutex<Vec<BoxFuture<'static, ()>>>,
-    turns: Mutex<Vec<OwnedMutexGuard<()>>>,
+    held_locks: Mutex<Vec<OwnedMutexGuard<()>>>,
 }
 
 impl Context {
     pub(crate) fn new(
         client: Client,
         shared: Arc<WorkerContext>,
-        common: Arc<Common>,
+        common: Arc<AccountContext>,
         deadline: Timestamp,
     ) -> Self {
         Self {
@@ -86,25 +87,25 @@ impl Context {
             shared,
             common,
             deadline,
-            handed_over: AtomicBool::new(false),
+            dispatched: AtomicBool::new(false),
             overdue: Mutex::default(),
-            turns: Mutex::default(),
+            held_locks: Mutex::default(),
         }
     }
 
-    /// Whether the account is being given up, so that what TDLib has not answered is better run
-    /// again by the next owner, where that is harmless.
+    /// Whether the account is being given up: what TDLib has not answered is better left to the next
+    /// owner, where running it again is harmless.
     pub(crate) fn is_given_up(&self) -> bool {
         self.common.given_up.is_cancelled()
     }
 
-    /// Waits for something that may take as long as the log is away; `None` when the account is
+    /// Waits for something that may take as long as the log is down; `None` when the account is
     /// closed meanwhile.
     pub(crate) async fn unless_cut_short<T>(&self, what: impl Future<Output = T>) -> Option<T> {
         self.common.cut_short.run_until_cancelled(what).await
     }
 
-    /// Asks TDLib one thing; nothing is changed by it.
+    /// Calls a method that changes nothing.
     pub(super) async fn ask<M>(&self, method: M) -> Result<M::Answer, CommandError>
     where
         M: Method,
@@ -114,7 +115,7 @@ impl Context {
         Ok(pending.wait(self.shared.config.timeout).await?)
     }
 
-    /// Asks for something that TDLib may not know; `None` when it does not.
+    /// Calls a method whose object TDLib may not know; `None` when it does not.
     pub(super) async fn known<M>(&self, method: M) -> Result<Option<M::Answer>, CommandError>
     where
         M: Method,
@@ -127,7 +128,7 @@ impl Context {
         }
     }
 
-    /// Has TDLib change something. From now on, no answer means that the outcome is unknown.
+    /// Calls a method that changes something. From now on, no answer means an unknown outcome.
     pub(super) async fn change<M>(&self, method: M) -> Result<M::Answer, CommandError>
     where
         M: Method,
@@ -136,7 +137,7 @@ impl Context {
         self.effect(self.client.start(method)?).await
     }
 
-    /// Calls any method by its name; it counts as a change.
+    /// Calls any method by name; counts as a change.
     pub(super) async fn change_raw(
         &self,
         method: &str,
@@ -145,65 +146,74 @@ impl Context {
         self.effect(self.client.start_raw(method, params)?).await
     }
 
-    /// Reads the rules of a privacy setting. TDLib tells the first read of each as an update too,
-    /// which is no news and not published.
+    /// Reads the rules of a privacy setting. TDLib also sends an update for the first read of each,
+    /// which is no change and not published.
     pub(super) async fn privacy_rules(
         &self,
-        setting: Setting,
+        setting: PrivacySetting,
         method: GetUserPrivacySettingRules,
     ) -> Result<UserPrivacySettingRules, CommandError> {
-        let first = self.common.first_reads.begin(setting);
+        let first = self.common.initial_reads.begin(setting);
         let answer = self.ask(method).await;
         if first {
-            let news = self.common.first_reads.end(setting, answer.as_ref().ok());
-            for event in news {
-                self.tell(event);
+            let changes = self.common.initial_reads.end(setting, answer.as_ref().ok());
+            for event in changes {
+                self.publish(event);
             }
         }
         answer
     }
 
-    /// Changes the rules of a privacy setting; the update that tells so is news.
+    /// Changes the rules of a privacy setting; the update that follows is published.
     pub(super) async fn set_privacy_rules(
         &self,
-        setting: Setting,
+        setting: PrivacySetting,
         method: SetUserPrivacySettingRules,
     ) -> Result<(), CommandError> {
-        self.common.first_reads.change(setting);
+        self.common.initial_reads.change(setting);
         self.change(method).await.map(drop)
     }
 
-    /// Tells the rules that were set, unless TDLib has done so; it does not where they are the
-    /// empty ones and it knew of none.
-    pub(super) fn tell_privacy_rules(&self, setting: Setting, rules: &UserPrivacySettingRules) {
-        if self.common.first_reads.tell(setting, rules) {
+    /// Publishes the rules that were set, unless TDLib has sent an update; it sends none where the
+    /// rules are empty and it knew of none before.
+    pub(super) fn publish_privacy_rules(
+        &self,
+        setting: PrivacySetting,
+        rules: &UserPrivacySettingRules,
+    ) {
+        if self.common.initial_reads.must_publish(setting, rules) {
             let now = self.shared.clock.now();
-            self.tell(privacy_event(self.common.log.token().account, setting, rules.clone(), now));
+            self.publish(privacy_event(
+                self.common.log.token().account,
+                setting,
+                rules.clone(),
+                now,
+            ));
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn publish(&self, event: Event) {
         self.common.log.append(event, None, None);
     }
 
-    /// Waits for this command's turn at `thing`, until its deadline, and keeps it to the end.
-    pub(super) async fn take_turn(&self, thing: Thing) -> Result<(), CommandError> {
+    /// Locks `resource` until the command ends; waits for it until the command's deadline.
+    pub(super) async fn lock_resource(&self, resource: Resource) -> Result<(), CommandError> {
         let left = self.deadline.duration_since(self.shared.clock.now());
         let left = left.try_into().unwrap_or_default();
-        let turn = timeout(left, self.common.turn(thing).lock_owned()).await;
-        let in_time = turn.ok().filter(|_| self.shared.clock.now() < self.deadline);
-        let turn = in_time.ok_or_else(|| CommandError::Refused(Failure::expired()))?;
-        runtime::lock(&self.turns).push(turn);
+        let lock = timeout(left, self.common.lock_of(resource).lock_owned()).await;
+        let in_time = lock.ok().filter(|_| self.shared.clock.now() < self.deadline);
+        let lock = in_time.ok_or_else(|| CommandError::Refused(Failure::expired()))?;
+        runtime::lock(&self.held_locks).push(lock);
         Ok(())
     }
 
-    /// Whether TDLib has been handed something that changes things.
-    pub(crate) fn handed_over(&self) -> bool {
-        self.handed_over.load(Ordering::Relaxed)
+    /// Whether a change has been dispatched to TDLib.
+    pub(crate) fn dispatched(&self) -> bool {
+        self.dispatched.load(Ordering::Relaxed)
     }
 
-    /// Waits until TDLib has answered, or the account is closed, for each change whose time ran out:
-    /// what comes next in the lane must not overtake an effect that is still on its way.
+    /// Waits until TDLib has answered each change that timed out, or the account is closed: the next
+    /// command of the lane must not overtake an effect that is still under way.
     pub(crate) async fn settle_overdue(self) {
         let overdue = std::mem::take(&mut *runtime::lock(&self.overdue));
         for overdue in overdue {
@@ -215,7 +225,7 @@ impl Context {
         &self,
         mut pending: PendingCall<A>,
     ) -> Result<A, CommandError> {
-        self.handed_over.store(true, Ordering::Relaxed);
+        self.dispatched.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
                 let late = pending.wait_without_deadline().map(drop).boxed();

@@ -8,17 +8,17 @@ use crate::failure::Failure;
 /// Why a command has no result.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// The contract refuses it.
+    /// The contract rejects it.
     Refused(Failure),
-    /// TDLib refuses it.
+    /// TDLib or Telegram rejects it.
     Td(TdError),
-    /// TDLib has not answered; it may still do it.
+    /// TDLib has not answered; the change may still take effect.
     Deadline,
     /// The account was closed meanwhile.
     Closed,
-    /// It failed when these fields had been changed already.
+    /// It failed after these fields had been changed.
     Partly(Vec<&'static str>, Box<Self>),
-    /// A fault of ours.
+    /// A bug in tdfleet.
     Internal,
 }
 
@@ -27,12 +27,12 @@ impl CommandError {
         Self::Refused(Failure::invalid(error))
     }
 
-    /// TDLib said that it was done, and what it shows says that it was not.
+    /// TDLib reported success, but a read afterwards shows no change.
     pub(super) fn without_effect(error: &'static str) -> Self {
         Self::Refused(Failure::new(error, ErrorCode::TdlibError, ErrorSource::Tdlib, true))
     }
 
-    /// Whether it failed for the account's being closed.
+    /// Whether it failed because the account was closed.
     pub(crate) fn is_closed(&self) -> bool {
         match self {
             Self::Closed => true,
@@ -41,12 +41,17 @@ impl CommandError {
         }
     }
 
-    /// What it means for the caller. `dispatched` says whether TDLib has been asked to change
-    /// something, which may still take effect.
+    /// This error, after `done` had taken effect.
+    pub(super) fn after(self, done: &[&'static str]) -> Self {
+        Self::Partly(done.to_vec(), Box::new(self))
+    }
+
+    /// What the failure means for the caller. What was `dispatched` to TDLib may still take effect;
+    /// anything else has changed nothing.
     pub(crate) fn into_failure(self, dispatched: bool) -> Failure {
         match self {
             Self::Refused(failure) => failure,
-            Self::Td(error) => of_tdlib(&error),
+            Self::Td(error) => tdlib_failure(&error),
             Self::Partly(done, error) => {
                 error.into_failure(dispatched).with_detail("updated_fields", done.into())
             }
@@ -71,25 +76,6 @@ impl CommandError {
             Self::Internal => Failure::internal(),
         }
     }
-
-    /// The failure after `done` had taken effect.
-    pub(super) fn after(self, done: &[&'static str]) -> Self {
-        Self::Partly(done.to_vec(), Box::new(self))
-    }
-}
-
-fn of_tdlib(error: &TdError) -> Failure {
-    let flood = error.code == 429;
-    let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
-    let retry_after = error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok());
-    let info = ErrorInfo {
-        tdlib_code: Some(error.code),
-        retry_after,
-        // TDLib asks not to show these to a person.
-        details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
-        ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
-    };
-    Failure { error: error.message.clone().into(), info: Box::new(info) }
 }
 
 impl From<Failure> for CommandError {
@@ -110,4 +96,17 @@ impl From<CallError> for CommandError {
             }
         }
     }
+}
+
+fn tdlib_failure(error: &TdError) -> Failure {
+    let flood = error.code == 429;
+    let code = if flood { ErrorCode::FloodWait } else { ErrorCode::TdlibError };
+    let info = ErrorInfo {
+        tdlib_code: Some(error.code),
+        retry_after: error.retry_after.and_then(|wait| u32::try_from(wait.as_secs()).ok()),
+        // TDLib asks clients not to display these.
+        details: (error.code == 406).then(|| serde_json::json!({"do_not_display": true})),
+        ..ErrorInfo::new(code, ErrorSource::Tdlib, flood || error.code >= 500)
+    };
+    Failure { error: error.message.clone().into(), info: Box::new(info) }
 }

@@ -13,13 +13,15 @@ use tdlib::types::{
     ArchiveChatListSettings, NewChatPrivacySettings, OptionValueInteger, ReadDatePrivacySettings,
 };
 
-use super::args::{Integer, arguments, out_of_range};
-use super::context::Thing;
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::args::{BoundedInteger, arguments, out_of_range};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
 
-pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Get>(), Entry::of::<Set>()];
+pub(super) const COMMANDS: &[CommandEntry] =
+    &[CommandEntry::of::<GetGlobalPrivacy>(), CommandEntry::of::<SetGlobalPrivacy>()];
 
 pub(super) const NEEDS_NEW_CHATS: &str =
     "incoming_paid_message_star_count needs allow_new_chats_from_unknown_users";
@@ -106,7 +108,7 @@ async fn is_on(ctx: &Context, option: &str) -> Result<bool, CommandError> {
 /// The account's global privacy settings.
 #[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
-struct Global {
+struct GlobalPrivacy {
     /// Whether new chats of users that are no contacts are archived and muted.
     archive_and_mute_new_chats_from_unknown_users: bool,
     /// Whether unmuted chats stay archived when a message comes.
@@ -121,14 +123,14 @@ struct Global {
     incoming_paid_message_star_count: i64,
 }
 
-async fn read(ctx: &Context) -> Result<Global, CommandError> {
+async fn read(ctx: &Context) -> Result<GlobalPrivacy, CommandError> {
     let (archive, read_date, new_chats) = try_join3(
         ctx.ask(GetArchiveChatListSettings),
         ctx.ask(GetReadDatePrivacySettings),
         ctx.ask(GetNewChatPrivacySettings),
     )
     .await?;
-    Ok(Global {
+    Ok(GlobalPrivacy {
         archive_and_mute_new_chats_from_unknown_users: archive
             .archive_and_mute_new_chats_from_unknown_users,
         keep_unmuted_chats_archived: archive.keep_unmuted_chats_archived,
@@ -142,16 +144,16 @@ async fn read(ctx: &Context) -> Result<Global, CommandError> {
 arguments! {
     /// Reads the global privacy settings. Source: TDLib 1.8.61, `getArchiveChatListSettings`,
     /// `getReadDatePrivacySettings`, `getNewChatPrivacySettings`.
-    struct Get {}
+    struct GetGlobalPrivacy {}
 }
 
-impl Command for Get {
+impl Command for GetGlobalPrivacy {
     const NAME: &'static str = "get_global_privacy_settings";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
-    type Reply = Global;
+    type Reply = GlobalPrivacy;
 
-    async fn run(self, ctx: &Context) -> Result<Global, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<GlobalPrivacy, CommandError> {
         read(ctx).await
     }
 }
@@ -160,7 +162,7 @@ arguments! {
     /// Changes some of the global privacy settings, at least one, and reads all back.
     /// Source: TDLib 1.8.61, `setArchiveChatListSettings`, `setReadDatePrivacySettings`,
     /// `setNewChatPrivacySettings`.
-    struct Set {
+    struct SetGlobalPrivacy {
         /// Whether new chats of users that are no contacts are archived and muted.
         archive_and_mute_new_chats_from_unknown_users: Option<bool>,
         /// Whether unmuted chats stay archived when a message comes.
@@ -172,17 +174,17 @@ arguments! {
         /// Whether users that are no contacts may write first.
         allow_new_chats_from_unknown_users: Option<bool>,
         /// Price in Telegram Stars of each message of theirs; 0 for none.
-        incoming_paid_message_star_count: Option<Integer<0, { i64::MAX }>>,
+        incoming_paid_message_star_count: Option<BoundedInteger<0, { i64::MAX }>>,
     }
 }
 
-impl Set {
+impl SetGlobalPrivacy {
     const NOTHING: &'static str = "at least one of archive_and_mute_new_chats_from_unknown_users, \
         keep_unmuted_chats_archived, keep_chats_from_folders_archived, show_read_date, \
         allow_new_chats_from_unknown_users or incoming_paid_message_star_count is required";
 
     fn new_chats(&self) -> NewChats {
-        let price = self.incoming_paid_message_star_count.map(|Integer(price)| price);
+        let price = self.incoming_paid_message_star_count.map(|BoundedInteger(price)| price);
         NewChats { allow: self.allow_new_chats_from_unknown_users, price }
     }
 
@@ -264,9 +266,9 @@ impl Set {
     }
 }
 
-impl Command for Set {
+impl Command for SetGlobalPrivacy {
     const NAME: &'static str = "set_global_privacy_settings";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &[
         Self::NOTHING,
@@ -275,7 +277,7 @@ impl Command for Set {
         "not available to this account",
     ];
     const EXAMPLE: &'static str = r#"{"show_read_date": false}"#;
-    type Reply = Global;
+    type Reply = GlobalPrivacy;
 
     fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if self.given().iter().all(Vec::is_empty) {
@@ -284,8 +286,8 @@ impl Command for Set {
         self.new_chats().check()
     }
 
-    async fn run(self, ctx: &Context) -> Result<Global, CommandError> {
-        ctx.take_turn(Thing::GlobalPrivacy).await?;
+    async fn run(self, ctx: &Context) -> Result<GlobalPrivacy, CommandError> {
+        ctx.lock_resource(Resource::GlobalPrivacy).await?;
         let done = self.apply(ctx).await?;
         read(ctx).await.map_err(|error| error.after(&done))
     }

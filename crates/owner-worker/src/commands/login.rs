@@ -11,10 +11,13 @@ use tdlib::methods::{
 };
 
 use super::args::arguments;
-use super::{Command, CommandError, Context, Entry, Lane, Needs};
+use super::command::{Access, Command, CommandEntry, Needs};
+use super::context::Context;
+use super::error::CommandError;
 use crate::account_state::AccountState;
 
-pub(super) const COMMANDS: &[Entry] = &[Entry::of::<Start>(), Entry::of::<SendCode>()];
+pub(super) const COMMANDS: &[CommandEntry] =
+    &[CommandEntry::of::<StartLogin>(), CommandEntry::of::<SendCode>()];
 
 /// Where the login stands.
 #[derive(Serialize, JsonSchema)]
@@ -25,15 +28,15 @@ struct LoginState {
 
 arguments! {
     /// Begins a login. Source: TDLib 1.8.61, `setAuthenticationPhoneNumber`.
-    struct Start {
+    struct StartLogin {
         /// International phone number, with or without `+`.
         phone: SecretString,
     }
 }
 
-impl Command for Start {
+impl Command for StartLogin {
     const NAME: &'static str = "start";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     // Telegram sends another code.
     const IDEMPOTENT: bool = false;
     const NEEDS: Needs = Needs::LoginStart;
@@ -59,7 +62,7 @@ arguments! {
 
 impl Command for SendCode {
     const NAME: &'static str = "send_code";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = false;
     const NEEDS: Needs = Needs::Code;
     const EXAMPLE: &'static str = r#"{"code": "12345"}"#;

@@ -13,17 +13,22 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tdlib::methods::{GetNewChatPrivacySettings, GetUserPrivacySettingRules};
 
-use super::args::{Argument, Scalar, arguments, type_name};
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::args::{ArgumentType, ScalarValue, arguments, type_name};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::failure::Failure;
-use crate::normalize::privacy::{Privacy, Setting};
+use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
 
-pub(super) const COMMANDS: &[Entry] =
-    &[Entry::of::<GetOne>(), Entry::of::<GetMany>(), Entry::of::<change::Set>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<GetOne>(),
+    CommandEntry::of::<GetMany>(),
+    CommandEntry::of::<change::SetPrivacy>(),
+];
 
 const UNSUPPORTED: &str = "unsupported privacy setting";
 
-impl Argument for Setting {
+impl ArgumentType for PrivacySetting {
     fn parse(_name: &str, value: &RawValue) -> Result<Self, Failure> {
         let setting = type_name(value).and_then(|name| Self::named(&name));
         setting.ok_or_else(|| Failure::invalid(UNSUPPORTED))
@@ -49,12 +54,12 @@ impl Argument for Setting {
     }
 }
 
-async fn read(ctx: &Context, setting: Setting) -> Result<Privacy, CommandError> {
+async fn read(ctx: &Context, setting: PrivacySetting) -> Result<PrivacyValue, CommandError> {
     let Some(user) = setting.user() else {
-        return Ok(Privacy::new_chats(setting, &ctx.ask(GetNewChatPrivacySettings).await?));
+        return Ok(PrivacyValue::new_chats(setting, &ctx.ask(GetNewChatPrivacySettings).await?));
     };
     let rules = ctx.privacy_rules(setting, GetUserPrivacySettingRules { setting: user }).await?;
-    Ok(Privacy::rules(setting, rules))
+    Ok(PrivacyValue::rules(setting, rules))
 }
 
 arguments! {
@@ -63,18 +68,18 @@ arguments! {
     struct GetOne {
         /// The setting: TDLib's name, the short key, the Telegram API's, or an object of TDLib's
         /// `@type`.
-        setting: Setting,
+        setting: PrivacySetting,
     }
 }
 
 impl Command for GetOne {
     const NAME: &'static str = "get_privacy_setting";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"setting": "show_status"}"#;
-    type Reply = Privacy;
+    type Reply = PrivacyValue;
 
-    async fn run(self, ctx: &Context) -> Result<Privacy, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<PrivacyValue, CommandError> {
         read(ctx, self.setting).await
     }
 }
@@ -84,22 +89,22 @@ arguments! {
     /// Source: TDLib 1.8.61, `getUserPrivacySettingRules`, `getNewChatPrivacySettings`.
     struct GetMany {
         /// The settings, each as in `get_privacy_setting`; absent means all.
-        settings: Wanted,
+        settings: RequestedSettings,
     }
 }
 
 /// The settings that were asked for, as they were sent; each once.
-struct Wanted(Vec<(String, Option<Setting>)>);
+struct RequestedSettings(Vec<(String, Option<PrivacySetting>)>);
 
-impl Wanted {
+impl RequestedSettings {
     const FAULT: &'static str = "must be a list or string";
 
     fn add(&mut self, value: &RawValue) {
         let name = type_name(value);
-        let setting = name.as_deref().and_then(Setting::named);
-        // What is no name at all stands for itself.
+        let setting = name.as_deref().and_then(PrivacySetting::named);
+        // What is not a name is kept as it was sent.
         let sent = name.unwrap_or_else(|| value.get().chars().take(64).collect::<String>().into());
-        let again = |(name, known): &(String, Option<Setting>)| match setting {
+        let again = |(name, known): &(String, Option<PrivacySetting>)| match setting {
             Some(_) => *known == setting,
             None => *name == sent,
         };
@@ -109,12 +114,12 @@ impl Wanted {
     }
 }
 
-impl Argument for Wanted {
+impl ArgumentType for RequestedSettings {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
         let mut wanted = Self(Vec::new());
-        if <String as Scalar>::parse(value).is_some() {
+        if <String as ScalarValue>::parse(value).is_some() {
             wanted.add(value);
         } else {
             let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
@@ -129,12 +134,12 @@ impl Argument for Wanted {
     }
 
     fn absent(_name: &str) -> Result<Self, Failure> {
-        let all = Setting::all().map(|setting| (setting.tdlib().to_owned(), Some(setting)));
+        let all = PrivacySetting::all().map(|setting| (setting.tdlib().to_owned(), Some(setting)));
         Ok(Self(all.collect()))
     }
 
     fn schema() -> Schema {
-        let item = <Setting as Argument>::schema();
+        let item = <PrivacySetting as ArgumentType>::schema();
         json_schema!({
             "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": item}],
         })
@@ -147,9 +152,9 @@ impl Argument for Wanted {
 
 /// Result of `get_privacy_settings`.
 #[derive(Serialize, JsonSchema)]
-struct Many {
+struct PrivacyValues {
     /// Those that could be read, in the request's order.
-    settings: Vec<Privacy>,
+    settings: Vec<PrivacyValue>,
     /// How many were asked for, each counted once.
     requested: usize,
     /// How many of them could not be read.
@@ -160,14 +165,14 @@ struct Many {
 
 impl Command for GetMany {
     const NAME: &'static str = "get_privacy_settings";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &["failed to get privacy settings"];
     const EXAMPLE: &'static str = r#"{"settings": ["show_status", "allow_calls"]}"#;
-    type Reply = Many;
+    type Reply = PrivacyValues;
 
-    async fn run(self, ctx: &Context) -> Result<Many, CommandError> {
-        let Wanted(wanted) = self.settings;
+    async fn run(self, ctx: &Context) -> Result<PrivacyValues, CommandError> {
+        let RequestedSettings(wanted) = self.settings;
         let requested = wanted.len();
         let read = join_all(wanted.iter().map(async |(_, setting)| match setting {
             Some(setting) => read(ctx, *setting).await,
@@ -186,7 +191,7 @@ impl Command for GetMany {
             return Err(all_failed(failures).into());
         }
         let failed = failures.len();
-        Ok(Many { settings, requested, failed, errors: texts(failures) })
+        Ok(PrivacyValues { settings, requested, failed, errors: texts(failures) })
     }
 }
 

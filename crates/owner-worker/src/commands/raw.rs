@@ -5,21 +5,23 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::args::{Argument, Object, arguments};
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::args::{ArgumentType, JsonObject, arguments};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
 
-pub(super) const COMMANDS: &[Entry] = &[Entry::of::<CallTdlib>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[CommandEntry::of::<CallTdlib>()];
 
 /// A method's own fields: an object without `@type` and `@extra`.
-struct Params(Box<RawValue>);
+struct MethodParams(Box<RawValue>);
 
-impl Argument for Params {
+impl ArgumentType for MethodParams {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        let object = Object::read(value)
+        let object = JsonObject::read(value)
             .ok_or_else(|| Failure::invalid(format!("{name} must be an object")))?;
         match object.0.iter().find(|(key, _)| key.starts_with('@')) {
             Some((key, _)) => Err(Failure::invalid(format!("unknown field: {key}"))),
@@ -54,13 +56,13 @@ arguments! {
         /// TDLib's name of the method, such as `getMe`.
         method: String,
         /// The method's fields.
-        params: Params,
+        params: MethodParams,
     }
 }
 
 impl Command for CallTdlib {
     const NAME: &'static str = "call_tdlib";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = false;
     const ERRORS: &'static [&'static str] = &["<method> is not allowed"];
     const EXAMPLE: &'static str = r#"{"method": "getUserFullInfo", "params": {"user_id": 1}}"#;

@@ -8,21 +8,22 @@ use tdlib::methods::{
 };
 use tdlib::types;
 
-use super::args::{Int64, Integer, arguments};
-use super::context::Thing;
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::args::{BoundedInteger, Int64, arguments};
+use super::command::{Access, Command, CommandEntry};
+use super::context::{Context, Resource};
+use super::error::CommandError;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
 use crate::normalize::Id64;
-use crate::normalize::sessions::Sessions;
+use crate::normalize::sessions::SessionList;
 
-pub(super) const COMMANDS: &[Entry] = &[
-    Entry::of::<ListActive>(),
-    Entry::of::<Terminate>(),
-    Entry::of::<SetSettings>(),
-    Entry::of::<TerminateAllOthers>(),
-    Entry::of::<Confirm>(),
-    Entry::of::<SetInactiveTtl>(),
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<ListActive>(),
+    CommandEntry::of::<TerminateOther>(),
+    CommandEntry::of::<SetSettings>(),
+    CommandEntry::of::<TerminateAllOthers>(),
+    CommandEntry::of::<ConfirmUnknown>(),
+    CommandEntry::of::<SetInactiveTtl>(),
 ];
 
 const IS_CURRENT: &str = "current session can't be terminated via terminate_session";
@@ -34,11 +35,11 @@ arguments! {
 
 impl Command for ListActive {
     const NAME: &'static str = "get_active_sessions";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
-    type Reply = Sessions;
+    type Reply = SessionList;
 
-    async fn run(self, ctx: &Context) -> Result<Sessions, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<SessionList, CommandError> {
         Ok(ctx.ask(GetActiveSessions).await?.into())
     }
 }
@@ -46,7 +47,7 @@ impl Command for ListActive {
 arguments! {
     /// Ends another session of the account: that device is logged out.
     /// Source: TDLib 1.8.61, `terminateSession`, then `getActiveSessions`.
-    struct Terminate {
+    struct TerminateOther {
         /// The session, as `get_active_sessions` lists it; not the current one, `0`.
         session_id: Int64,
     }
@@ -55,7 +56,7 @@ arguments! {
 /// What `terminate_session` has done.
 #[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's own names")]
-struct Terminated {
+struct TerminatedSession {
     /// The session.
     session_id: Id64,
     /// Always true.
@@ -64,21 +65,21 @@ struct Terminated {
     confirmed: Option<bool>,
 }
 
-impl Command for Terminate {
+impl Command for TerminateOther {
     const NAME: &'static str = "terminate_session";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &[IS_CURRENT, "session was not terminated"];
     const EXAMPLE: &'static str = r#"{"session_id": "987654321"}"#;
-    type Reply = Terminated;
+    type Reply = TerminatedSession;
 
     fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         if self.session_id.0 == 0 { Err(Failure::invalid(IS_CURRENT)) } else { Ok(()) }
     }
 
-    async fn run(self, ctx: &Context) -> Result<Terminated, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<TerminatedSession, CommandError> {
         let Int64(session_id) = self.session_id;
-        ctx.take_turn(Thing::Sessions).await?;
+        ctx.lock_resource(Resource::Sessions).await?;
         let before = ctx.ask(GetActiveSessions).await?;
         if before.sessions.iter().any(|session| session.id == session_id && session.is_current) {
             return Err(CommandError::refused(IS_CURRENT));
@@ -90,7 +91,7 @@ impl Command for Terminate {
         if confirmed == Some(false) {
             return Err(CommandError::without_effect("session was not terminated"));
         }
-        Ok(Terminated { session_id: Id64(session_id), terminated: true, confirmed })
+        Ok(TerminatedSession { session_id: Id64(session_id), terminated: true, confirmed })
     }
 }
 
@@ -153,7 +154,7 @@ impl SetSettings {
 
 impl Command for SetSettings {
     const NAME: &'static str = "set_session_settings";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &[Self::NOTHING];
     const EXAMPLE: &'static str = r#"{"session_id": "987654321", "can_accept_calls": true}"#;
@@ -167,7 +168,7 @@ impl Command for SetSettings {
     }
 
     async fn run(self, ctx: &Context) -> Result<SessionSettings, CommandError> {
-        ctx.take_turn(Thing::Sessions).await?;
+        ctx.lock_resource(Resource::Sessions).await?;
         let updated_fields = self.apply(ctx).await?;
         let after = ctx.ask(GetActiveSessions).await.ok();
         let sessions = after.into_iter().flat_map(|list| list.sessions);
@@ -199,14 +200,14 @@ struct AllTerminated {
 
 impl Command for TerminateAllOthers {
     const NAME: &'static str = "terminate_all_other_sessions";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     // A session that was opened in between would be ended too.
     const IDEMPOTENT: bool = false;
     const ERRORS: &'static [&'static str] = &["sessions were not terminated"];
     type Reply = AllTerminated;
 
     async fn run(self, ctx: &Context) -> Result<AllTerminated, CommandError> {
-        ctx.take_turn(Thing::Sessions).await?;
+        ctx.lock_resource(Resource::Sessions).await?;
         ctx.change(TerminateAllOtherSessions).await?;
         let after = ctx.ask(GetActiveSessions).await.ok();
         let confirmed = after.map(|list| list.sessions.iter().all(|session| session.is_current));
@@ -220,7 +221,7 @@ impl Command for TerminateAllOthers {
 arguments! {
     /// Confirms a session that was opened without this one's knowledge, as
     /// `updateUnconfirmedSession` told. Source: TDLib 1.8.61, `confirmSession`.
-    struct Confirm {
+    struct ConfirmUnknown {
         /// The session.
         session_id: Int64,
     }
@@ -228,23 +229,23 @@ arguments! {
 
 /// What `confirm_session` has done.
 #[derive(Serialize, JsonSchema)]
-struct Confirmed {
+struct ConfirmedSession {
     /// The session.
     session_id: Id64,
 }
 
-impl Command for Confirm {
+impl Command for ConfirmUnknown {
     const NAME: &'static str = "confirm_session";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"session_id": "987654321"}"#;
-    type Reply = Confirmed;
+    type Reply = ConfirmedSession;
 
-    async fn run(self, ctx: &Context) -> Result<Confirmed, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<ConfirmedSession, CommandError> {
         let Int64(session_id) = self.session_id;
-        ctx.take_turn(Thing::Sessions).await?;
+        ctx.lock_resource(Resource::Sessions).await?;
         ctx.change(ConfirmSession { session_id }).await?;
-        Ok(Confirmed { session_id: Id64(session_id) })
+        Ok(ConfirmedSession { session_id: Id64(session_id) })
     }
 }
 
@@ -253,7 +254,7 @@ arguments! {
     /// Source: TDLib 1.8.61, `setInactiveSessionTtl`.
     struct SetInactiveTtl {
         /// Days, 1 to 366.
-        inactive_session_ttl_days: Integer<1, 366>,
+        inactive_session_ttl_days: BoundedInteger<1, 366>,
     }
 }
 
@@ -266,14 +267,14 @@ struct InactiveTtl {
 
 impl Command for SetInactiveTtl {
     const NAME: &'static str = "set_inactive_session_ttl";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"inactive_session_ttl_days": 180}"#;
     type Reply = InactiveTtl;
 
     async fn run(self, ctx: &Context) -> Result<InactiveTtl, CommandError> {
-        let Integer(days) = self.inactive_session_ttl_days;
-        ctx.take_turn(Thing::Sessions).await?;
+        let BoundedInteger(days) = self.inactive_session_ttl_days;
+        ctx.lock_resource(Resource::Sessions).await?;
         let inactive_session_ttl_days = i32::try_from(days).unwrap_or(i32::MAX);
         ctx.change(SetInactiveSessionTtl { inactive_session_ttl_days }).await?;
         Ok(InactiveTtl { inactive_session_ttl_days: days })

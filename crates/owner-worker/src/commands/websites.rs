@@ -5,12 +5,17 @@ use serde::Serialize;
 use tdlib::methods::{DisconnectAllWebsites, DisconnectWebsite, GetConnectedWebsites};
 
 use super::args::{Int64, arguments};
-use super::{Command, CommandError, Context, Entry, Lane};
+use super::command::{Access, Command, CommandEntry};
+use super::context::Context;
+use super::error::CommandError;
 use crate::normalize::Id64;
-use crate::normalize::websites::Websites;
+use crate::normalize::websites::WebsiteList;
 
-pub(super) const COMMANDS: &[Entry] =
-    &[Entry::of::<GetConnected>(), Entry::of::<Disconnect>(), Entry::of::<DisconnectAll>()];
+pub(super) const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::of::<GetConnected>(),
+    CommandEntry::of::<DisconnectOne>(),
+    CommandEntry::of::<DisconnectAll>(),
+];
 
 arguments! {
     /// Lists the websites that the account is logged in to.
@@ -20,18 +25,18 @@ arguments! {
 
 impl Command for GetConnected {
     const NAME: &'static str = "get_connected_websites";
-    const LANE: Lane = Lane::Read;
+    const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
-    type Reply = Websites;
+    type Reply = WebsiteList;
 
-    async fn run(self, ctx: &Context) -> Result<Websites, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<WebsiteList, CommandError> {
         Ok(ctx.ask(GetConnectedWebsites).await?.into())
     }
 }
 
 arguments! {
     /// Logs the account out of a website. Source: TDLib 1.8.61, `disconnectWebsite`.
-    struct Disconnect {
+    struct DisconnectOne {
         /// The website, as `get_connected_websites` lists it.
         website_id: Int64,
     }
@@ -39,24 +44,24 @@ arguments! {
 
 /// What `disconnect_website` has done.
 #[derive(Serialize, JsonSchema)]
-struct Disconnected {
+struct DisconnectedWebsite {
     /// The website.
     website_id: Id64,
     /// Always true.
     disconnected: bool,
 }
 
-impl Command for Disconnect {
+impl Command for DisconnectOne {
     const NAME: &'static str = "disconnect_website";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const EXAMPLE: &'static str = r#"{"website_id": "987654321"}"#;
-    type Reply = Disconnected;
+    type Reply = DisconnectedWebsite;
 
-    async fn run(self, ctx: &Context) -> Result<Disconnected, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<DisconnectedWebsite, CommandError> {
         let Int64(website_id) = self.website_id;
         ctx.change(DisconnectWebsite { website_id }).await?;
-        Ok(Disconnected { website_id: Id64(website_id), disconnected: true })
+        Ok(DisconnectedWebsite { website_id: Id64(website_id), disconnected: true })
     }
 }
 
@@ -74,7 +79,7 @@ struct AllDisconnected {
 
 impl Command for DisconnectAll {
     const NAME: &'static str = "disconnect_all_websites";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     // A website that was connected in between would be disconnected too.
     const IDEMPOTENT: bool = false;
     type Reply = AllDisconnected;

@@ -10,7 +10,8 @@ use super::type_name;
 
 /// A user's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct Profile {
+#[schemars(rename = "Profile")]
+pub(crate) struct UserProfile {
     /// First name.
     first_name: String,
     /// Last name; may be empty.
@@ -21,7 +22,7 @@ pub(crate) struct Profile {
     username: Option<String>,
 }
 
-impl From<&types::User> for Profile {
+impl From<&types::User> for UserProfile {
     fn from(user: &types::User) -> Self {
         let usernames = user.usernames.as_ref();
         let username = usernames.and_then(|names| names.active_usernames.first().cloned());
@@ -29,7 +30,7 @@ impl From<&types::User> for Profile {
     }
 }
 
-impl Profile {
+impl UserProfile {
     pub(crate) fn new(first_name: String, last_name: String, username: Option<String>) -> Self {
         let full_name = format!("{first_name} {last_name}").trim().to_owned();
         Self { first_name, last_name, full_name, username }
@@ -38,14 +39,14 @@ impl Profile {
 
 /// A picture, in its small size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct Avatar {
+pub(crate) struct AvatarFields {
     /// TDLib's file id, true until the account is closed; null without a picture.
     avatar_file_id: Option<i32>,
     /// The file's lasting id for this account; null without a picture.
     avatar_remote_file_id: Option<String>,
 }
 
-impl Avatar {
+impl AvatarFields {
     fn of(small: Option<&types::File>) -> Self {
         Self::new(small.map(|file| (file.id, file.remote.id.clone())))
     }
@@ -60,7 +61,8 @@ impl Avatar {
 /// Somebody on a block list.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub(crate) enum Sender {
+#[schemars(rename = "Sender")]
+pub(crate) enum BlockedSender {
     /// A user.
     User {
         /// The user's id.
@@ -68,9 +70,9 @@ pub(crate) enum Sender {
         /// `messageSenderUser`.
         kind: &'static str,
         /// The user's name.
-        profile: Profile,
+        profile: UserProfile,
         #[serde(flatten)]
-        avatar: Avatar,
+        avatar: AvatarFields,
     },
     /// A chat.
     Chat {
@@ -83,7 +85,7 @@ pub(crate) enum Sender {
         /// The chat's title.
         title: String,
         #[serde(flatten)]
-        avatar: Avatar,
+        avatar: AvatarFields,
     },
     /// One whose details could not be had.
     Unknown {
@@ -97,14 +99,19 @@ pub(crate) enum Sender {
 const USER: &str = "messageSenderUser";
 const CHAT: &str = "messageSenderChat";
 
-impl Sender {
+impl BlockedSender {
     pub(crate) fn user(user: &types::User) -> Self {
         let photo = user.profile_photo.as_ref().map(|photo| &photo.small);
-        Self::User { id: user.id, kind: USER, profile: user.into(), avatar: Avatar::of(photo) }
+        Self::User {
+            id: user.id,
+            kind: USER,
+            profile: user.into(),
+            avatar: AvatarFields::of(photo),
+        }
     }
 
     pub(crate) fn chat(chat: Chat) -> Self {
-        let avatar = Avatar::of(chat.photo.as_ref().map(|photo| &photo.small));
+        let avatar = AvatarFields::of(chat.photo.as_ref().map(|photo| &photo.small));
         let (r#type, title) = (type_name(&chat.r#type), chat.title);
         Self::Chat { id: chat.id, kind: CHAT, r#type, title, avatar }
     }
@@ -119,11 +126,12 @@ impl Sender {
 
 /// A close friend.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Friend {
+#[schemars(rename = "Friend")]
+pub(crate) struct CloseFriend {
     /// The user's id.
     pub(crate) user_id: i64,
     /// The user's name; null when it could not be had.
-    pub(crate) profile: Option<Profile>,
+    pub(crate) profile: Option<UserProfile>,
 }
 
 /// Whether the account may write to a user.

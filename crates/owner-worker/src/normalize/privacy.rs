@@ -7,10 +7,10 @@ use serde::Serialize;
 use tdlib::enums::{UserPrivacySetting as Td, UserPrivacySettingRule};
 use tdlib::types::{NewChatPrivacySettings, UserPrivacySettingRules};
 
-pub(crate) use summary::{Conflict, Mode, Summary};
+pub(crate) use summary::{PrivacyMode, RuleConflict, RulesSummary};
 
 /// One privacy setting, with all its names.
-struct Row {
+struct SettingRow {
     key: &'static str,
     tdlib: &'static str,
     /// Without `privacyKey` and `inputPrivacyKey`.
@@ -19,12 +19,17 @@ struct Row {
     user: Option<Td>,
 }
 
-const fn row(key: &'static str, tdlib: &'static str, telegram: &'static str, user: Td) -> Row {
-    Row { key, tdlib, telegram: Some(telegram), user: Some(user) }
+const fn row(
+    key: &'static str,
+    tdlib: &'static str,
+    telegram: &'static str,
+    user: Td,
+) -> SettingRow {
+    SettingRow { key, tdlib, telegram: Some(telegram), user: Some(user) }
 }
 
 /// In the order of the reference.
-const TABLE: [Row; 15] = [
+const TABLE: [SettingRow; 15] = [
     row("show_status", "userPrivacySettingShowStatus", "StatusTimestamp", Td::ShowStatus),
     row(
         "show_profile_photo",
@@ -89,14 +94,14 @@ const TABLE: [Row; 15] = [
         "NoPaidMessages",
         Td::AllowUnpaidMessages,
     ),
-    Row { key: "new_chats", tdlib: "newChatPrivacySettings", telegram: None, user: None },
+    SettingRow { key: "new_chats", tdlib: "newChatPrivacySettings", telegram: None, user: None },
 ];
 
 /// One privacy setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Setting(usize);
+pub(crate) struct PrivacySetting(usize);
 
-impl Setting {
+impl PrivacySetting {
     /// Every setting, in the order of the reference.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..TABLE.len()).map(Self)
@@ -136,7 +141,7 @@ impl Setting {
         [row.tdlib.to_owned(), row.key.to_owned()].into_iter().chain(telegram)
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static SettingRow {
         &TABLE[self.0]
     }
 }
@@ -144,7 +149,8 @@ impl Setting {
 /// A privacy setting with its value.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub(crate) enum Privacy {
+#[schemars(rename = "Privacy")]
+pub(crate) enum PrivacyValue {
     /// A setting with rules.
     Rules(RulesPrivacy),
     /// Who may start a chat.
@@ -165,7 +171,7 @@ pub(crate) struct RulesPrivacy {
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     rules: Vec<UserPrivacySettingRule>,
     /// What the rules come to.
-    summary: Summary,
+    summary: RulesSummary,
 }
 
 /// Who may start a chat with the account.
@@ -183,18 +189,18 @@ pub(crate) struct NewChatsPrivacy {
     incoming_paid_message_star_count: i64,
 }
 
-impl Privacy {
-    pub(crate) fn rules(setting: Setting, given: UserPrivacySettingRules) -> Self {
+impl PrivacyValue {
+    pub(crate) fn rules(setting: PrivacySetting, given: UserPrivacySettingRules) -> Self {
         Self::Rules(RulesPrivacy {
             setting: setting.tdlib(),
             setting_type: "user_privacy",
             setting_key: setting.row().key,
-            summary: Summary::of(&given.rules),
+            summary: RulesSummary::of(&given.rules),
             rules: given.rules,
         })
     }
 
-    pub(crate) fn new_chats(setting: Setting, given: &NewChatPrivacySettings) -> Self {
+    pub(crate) fn new_chats(setting: PrivacySetting, given: &NewChatPrivacySettings) -> Self {
         Self::NewChats(NewChatsPrivacy {
             setting: setting.tdlib(),
             setting_type: "new_chat",
@@ -213,13 +219,13 @@ mod tests {
     #[test]
     fn every_name_of_a_setting_is_its_own() {
         let mut seen = std::collections::HashSet::new();
-        for setting in Setting::all() {
+        for setting in PrivacySetting::all() {
             for name in setting.names() {
-                assert_eq!(Setting::named(&name), Some(setting), "{name}");
+                assert_eq!(PrivacySetting::named(&name), Some(setting), "{name}");
                 assert!(seen.insert(name));
             }
             if let Some(user) = setting.user() {
-                assert_eq!(Setting::of(&user), Some(setting));
+                assert_eq!(PrivacySetting::of(&user), Some(setting));
                 assert_eq!(type_name(&user), setting.tdlib());
             }
         }
@@ -229,7 +235,7 @@ mod tests {
     #[test]
     fn what_is_no_setting_has_none() {
         for name in ["", "StatusTimestamp", "privacyKey", "globalPrivacySettings", "show_Status"] {
-            assert_eq!(Setting::named(name), None, "{name}");
+            assert_eq!(PrivacySetting::named(name), None, "{name}");
         }
     }
 }

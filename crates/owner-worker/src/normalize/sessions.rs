@@ -7,13 +7,13 @@ use super::{Id64, type_name};
 /// Result of `get_active_sessions`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's own names")]
-pub(crate) struct Sessions {
+pub(crate) struct SessionList {
     /// All of them.
-    sessions: Vec<Session>,
+    sessions: Vec<SessionItem>,
     /// Id of the session that tdfleet itself is: `"0"`.
     current_session_id: Option<Id64>,
     /// All but the current one.
-    other_sessions: Vec<Session>,
+    other_sessions: Vec<SessionItem>,
     /// Days without activity after which Telegram ends a session.
     inactive_session_ttl_days: i32,
 }
@@ -21,7 +21,8 @@ pub(crate) struct Sessions {
 /// One session.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
-pub(crate) struct Session {
+#[schemars(rename = "Session")]
+pub(crate) struct SessionItem {
     /// 64 bits, so a decimal string on the wire.
     id: Id64,
     /// Whether it is tdfleet's own.
@@ -60,9 +61,9 @@ pub(crate) struct Session {
     location: String,
 }
 
-impl From<types::Sessions> for Sessions {
+impl From<types::Sessions> for SessionList {
     fn from(given: types::Sessions) -> Self {
-        let sessions: Vec<_> = given.sessions.into_iter().map(Session::from).collect();
+        let sessions: Vec<_> = given.sessions.into_iter().map(SessionItem::from).collect();
         Self {
             current_session_id: sessions.iter().find(|session| session.is_current).map(|s| s.id),
             other_sessions: sessions
@@ -76,7 +77,7 @@ impl From<types::Sessions> for Sessions {
     }
 }
 
-impl From<types::Session> for Session {
+impl From<types::Session> for SessionItem {
     fn from(given: types::Session) -> Self {
         Self {
             id: Id64(given.id),
@@ -124,7 +125,7 @@ mod tests {
             sessions: vec![session(0, true), session(i64::MAX, false)],
             inactive_session_ttl_days: 180,
         };
-        let wire = serde_json::to_value(Sessions::from(given)).unwrap();
+        let wire = serde_json::to_value(SessionList::from(given)).unwrap();
         assert_eq!(wire["current_session_id"], "0");
         assert_eq!(wire["sessions"][1]["id"], "9223372036854775807");
         assert_eq!(wire["sessions"][0]["type"], "sessionTypeLinux");

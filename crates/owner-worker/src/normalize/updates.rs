@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tdlib::types::{self, UserPrivacySettingRules};
 use tdlib::{enums, types::UpdateUserPrivacySettingRules};
 
-use super::privacy::{Privacy, Setting};
+use super::privacy::{PrivacySetting, PrivacyValue};
 use super::{Id64, type_name};
 
 /// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
@@ -16,7 +16,7 @@ pub(crate) const PRIVACY_RULES: &str = "updateUserPrivacySettingRules";
 
 /// `updateUnconfirmedSession`: a session was opened without another one's knowledge.
 #[derive(Serialize, JsonSchema)]
-struct Unconfirmed {
+struct UnconfirmedSessionUpdate {
     /// Null when there is none any more.
     session: Option<UnconfirmedSession>,
 }
@@ -76,11 +76,11 @@ struct ServiceNotification<'a> {
 
 /// The wire's form of an update; `None` for those that pass as they are, and for one that this
 /// build cannot read.
-pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
+pub(crate) fn reshape(kind: &str, json: &str) -> Option<String> {
     match kind {
         PRIVACY_RULES => {
             let (setting, rules) = privacy_rules(json)?;
-            to_json(&Privacy::rules(setting, rules))
+            to_json(&PrivacyValue::rules(setting, rules))
         }
         "updateUnconfirmedSession" => {
             let update: types::UpdateUnconfirmedSession = read(json)?;
@@ -90,7 +90,7 @@ pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
                 device_model: session.device_model,
                 location: session.location,
             });
-            to_json(&Unconfirmed { session })
+            to_json(&UnconfirmedSessionUpdate { session })
         }
         "updateChatBlockList" => {
             let types::UpdateChatBlockList { chat_id, block_list } = read(json)?;
@@ -99,11 +99,11 @@ pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
         }
         "updateConnectionState" => {
             #[derive(Deserialize)]
-            struct Update {
+            struct RawUpdate {
                 state: enums::ConnectionState,
             }
 
-            let Update { state } = read(json)?;
+            let RawUpdate { state } = read(json)?;
             to_json(&ConnectionState { state: type_name(&state) })
         }
         "updateUser" => users::user(json),
@@ -115,16 +115,16 @@ pub(crate) fn wire(kind: &str, json: &str) -> Option<String> {
 }
 
 /// Setting and rules of an [`PRIVACY_RULES`].
-pub(crate) fn privacy_rules(json: &str) -> Option<(Setting, UserPrivacySettingRules)> {
+pub(crate) fn privacy_rules(json: &str) -> Option<(PrivacySetting, UserPrivacySettingRules)> {
     let UpdateUserPrivacySettingRules { setting, rules } = read(json)?;
-    Some((Setting::of(&setting)?, rules))
+    Some((PrivacySetting::of(&setting)?, rules))
 }
 
 /// JSON Schema of the `result` of each update that has a form of its own.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, Schema)> {
     let own = [
-        (PRIVACY_RULES, schema_for!(Privacy)),
-        ("updateUnconfirmedSession", schema_for!(Unconfirmed)),
+        (PRIVACY_RULES, schema_for!(PrivacyValue)),
+        ("updateUnconfirmedSession", schema_for!(UnconfirmedSessionUpdate)),
         ("updateChatBlockList", schema_for!(ChatBlockList)),
         ("updateConnectionState", schema_for!(ConnectionState)),
         ("updateFreezeState", schema_for!(FreezeState)),
@@ -149,7 +149,8 @@ mod tests {
 
     fn check(update: &Value, expected: Value) {
         let kind = update["@type"].as_str().unwrap();
-        let wire = wire(kind, &update.to_string()).map(|json| serde_json::from_str(&json).unwrap());
+        let wire =
+            reshape(kind, &update.to_string()).map(|json| serde_json::from_str(&json).unwrap());
         assert_eq!(wire, Some(expected), "{kind}");
     }
 
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_passes_as_it_is() {
-        assert_eq!(wire("updateChatBlockList", r#"{"chat_id": "five"}"#), None);
-        assert_eq!(wire("updateNewMessage", "{}"), None);
+        assert_eq!(reshape("updateChatBlockList", r#"{"chat_id": "five"}"#), None);
+        assert_eq!(reshape("updateNewMessage", "{}"), None);
     }
 }

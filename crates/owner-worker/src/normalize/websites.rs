@@ -6,14 +6,15 @@ use super::Id64;
 
 /// Result of `get_connected_websites`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Websites {
+pub(crate) struct WebsiteList {
     /// Websites that the account is logged in to.
-    websites: Vec<Website>,
+    websites: Vec<WebsiteItem>,
 }
 
 /// One website.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Website {
+#[schemars(rename = "Website")]
+pub(crate) struct WebsiteItem {
     /// 64 bits, so a decimal string on the wire.
     id: Id64,
     /// Its domain.
@@ -34,13 +35,13 @@ pub(crate) struct Website {
     location: String,
 }
 
-impl From<types::ConnectedWebsites> for Websites {
+impl From<types::ConnectedWebsites> for WebsiteList {
     fn from(given: types::ConnectedWebsites) -> Self {
-        Self { websites: given.websites.into_iter().map(Website::from).collect() }
+        Self { websites: given.websites.into_iter().map(WebsiteItem::from).collect() }
     }
 }
 
-impl From<types::ConnectedWebsite> for Website {
+impl From<types::ConnectedWebsite> for WebsiteItem {
     fn from(given: types::ConnectedWebsite) -> Self {
         Self {
             id: Id64(given.id),

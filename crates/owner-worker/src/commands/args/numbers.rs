@@ -2,14 +2,15 @@ use contracts::ids::MAX_SAFE_INTEGER;
 use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
 
-use super::{Argument, json};
+use super::{ArgumentType, json};
 use crate::failure::Failure;
 
-/// An integer from `MIN` to `MAX`; `i64::MAX` stands for no upper bound, and larger ones for it.
+/// An integer from `MIN` to `MAX`; `i64::MAX` means no upper bound; larger
+/// numbers are read as `i64::MAX`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Integer<const MIN: i64, const MAX: i64>(pub(crate) i64);
+pub(crate) struct BoundedInteger<const MIN: i64, const MAX: i64>(pub(crate) i64);
 
-impl<const MIN: i64, const MAX: i64> Argument for Integer<MIN, MAX> {
+impl<const MIN: i64, const MAX: i64> ArgumentType for BoundedInteger<MIN, MAX> {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
         in_range(name, integer(value.get()), MIN, MAX).map(Self)
     }
@@ -31,11 +32,13 @@ impl<const MIN: i64, const MAX: i64> Argument for Integer<MIN, MAX> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IntegerOr<const DEFAULT: i64, const MIN: i64, const MAX: i64>(pub(crate) i64);
 
-impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> Argument for IntegerOr<DEFAULT, MIN, MAX> {
+impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> ArgumentType
+    for IntegerOr<DEFAULT, MIN, MAX>
+{
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        Integer::<MIN, MAX>::parse(name, value).map(|Integer(number)| Self(number))
+        BoundedInteger::<MIN, MAX>::parse(name, value).map(|BoundedInteger(number)| Self(number))
     }
 
     fn absent(_name: &str) -> Result<Self, Failure> {
@@ -43,13 +46,13 @@ impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> Argument for IntegerOr<
     }
 
     fn schema() -> Schema {
-        let mut schema = Integer::<MIN, MAX>::schema();
+        let mut schema = BoundedInteger::<MIN, MAX>::schema();
         schema.insert("default".to_owned(), DEFAULT.into());
         schema
     }
 
     fn faults(name: &str) -> Vec<String> {
-        Integer::<MIN, MAX>::faults(name)
+        BoundedInteger::<MIN, MAX>::faults(name)
     }
 }
 
@@ -57,14 +60,14 @@ impl<const DEFAULT: i64, const MIN: i64, const MAX: i64> Argument for IntegerOr<
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserId(pub(crate) i64);
 
-impl Argument for UserId {
+impl ArgumentType for UserId {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        let Integer(id) = Integer::<1, { i64::MAX }>::parse(name, value)?;
+        let BoundedInteger(id) = BoundedInteger::<1, { i64::MAX }>::parse(name, value)?;
         in_range(name, Some(id.into()), 1, MAX_SAFE_INTEGER).map(Self)
     }
 
     fn schema() -> Schema {
-        Integer::<1, MAX_SAFE_INTEGER>::schema()
+        BoundedInteger::<1, MAX_SAFE_INTEGER>::schema()
     }
 
     fn faults(name: &str) -> Vec<String> {
@@ -77,7 +80,7 @@ impl Argument for UserId {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Int64(pub(crate) i64);
 
-impl Argument for Int64 {
+impl ArgumentType for Int64 {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
         let number = match json::<&str>(value) {
             Some(text) => integer(text),
@@ -100,8 +103,8 @@ impl Argument for Int64 {
     }
 }
 
-/// A list of `MIN` to `MAX` ids of at most 53 bits, in the request's order; `usize::MAX` stands for
-/// no upper bound.
+/// A list of `MIN` to `MAX` ids of at most 53 bits, in the request's order; `usize::MAX` means no
+/// upper bound.
 #[derive(Clone, Debug)]
 pub(crate) struct IdList<const MIN: usize, const MAX: usize>(pub(crate) Vec<i64>);
 
@@ -114,7 +117,7 @@ impl<const MIN: usize, const MAX: usize> IdList<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize, const MAX: usize> Argument for IdList<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> ArgumentType for IdList<MIN, MAX> {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
         let not_ids = || Failure::invalid(format!("{name} must be a list of integers"));
         let items: Vec<&RawValue> = json(value).ok_or_else(not_ids)?;
@@ -129,7 +132,7 @@ impl<const MIN: usize, const MAX: usize> Argument for IdList<MIN, MAX> {
     }
 
     fn schema() -> Schema {
-        let item = Integer::<{ -MAX_SAFE_INTEGER }, MAX_SAFE_INTEGER>::schema();
+        let item = BoundedInteger::<{ -MAX_SAFE_INTEGER }, MAX_SAFE_INTEGER>::schema();
         let mut schema = json_schema!({"type": "array", "items": item});
         if MIN > 0 {
             schema.insert("minItems".to_owned(), MIN.into());

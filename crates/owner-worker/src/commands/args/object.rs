@@ -9,9 +9,9 @@ use super::json;
 /// An object's members in their order, values unread; one that names a member twice is none.
 ///
 /// serde's own structs are not strict enough: they take a list for an object.
-pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct JsonObject<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'a> Object<'a> {
+impl<'a> JsonObject<'a> {
     /// `None` unless it is an object.
     pub(crate) fn read(value: &'a RawValue) -> Option<Self> {
         json(value)
@@ -30,22 +30,23 @@ impl<'a> Object<'a> {
 
 /// The type that is named by a string, or by an object with `@type` alone.
 pub(crate) fn type_name(value: &RawValue) -> Option<Cow<'_, str>> {
-    text(value).or_else(|| Object::read(value).filter(|object| object.0.len() == 1)?.type_name())
+    text(value)
+        .or_else(|| JsonObject::read(value).filter(|object| object.0.len() == 1)?.type_name())
 }
 
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    json(value).map(|Text(text)| text)
+    json(value).map(|JsonText(text)| text)
 }
 
 #[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
+impl<'de> Deserialize<'de> for JsonObject<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
 
         impl<'de> Visitor<'de> for Reader {
-            type Value = Object<'de>;
+            type Value = JsonObject<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -53,7 +54,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<(Cow<'_, str>, _)> = Vec::new();
-                while let Some((Text(name), value)) = map.next_entry()? {
+                while let Some((JsonText(name), value)) = map.next_entry()? {
                     members.push((name, value));
                 }
                 let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
@@ -61,7 +62,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 if names.windows(2).any(|pair| pair[0] == pair[1]) {
                     return Err(A::Error::custom("a member is named twice"));
                 }
-                Ok(Object(members))
+                Ok(JsonObject(members))
             }
         }
 

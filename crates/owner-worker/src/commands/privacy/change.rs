@@ -7,21 +7,24 @@ use tdlib::methods::{
 };
 use tdlib::types::UserPrivacySettingRules;
 
-use super::super::args::{Argument, IdList, Integer, Scalar, arguments};
-use super::super::context::Thing;
+use super::super::args::{ArgumentType, BoundedInteger, IdList, ScalarValue, arguments};
+use super::super::command::{Access, Command};
+use super::super::context::{Context, Resource};
+use super::super::error::CommandError;
 use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
-use super::super::{Command, CommandError, Context, Lane};
 use super::members::{check_known, check_number};
-use super::rules::Rules;
+use super::rules::RuleList;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
-use crate::normalize::privacy::{Conflict, Mode, Privacy, Setting, Summary};
+use crate::normalize::privacy::{
+    PrivacyMode, PrivacySetting, PrivacyValue, RuleConflict, RulesSummary,
+};
 
 const MODES: &str = "mode must be one of: all, contacts, nobody";
 
-impl Argument for Mode {
+impl ArgumentType for PrivacyMode {
     fn parse(_name: &str, value: &RawValue) -> Result<Self, Failure> {
-        let mode = <String as Scalar>::parse(value).and_then(|name| Self::named(&name));
+        let mode = <String as ScalarValue>::parse(value).and_then(|name| Self::named(&name));
         mode.ok_or_else(|| Failure::invalid(MODES))
     }
 
@@ -34,7 +37,7 @@ impl Argument for Mode {
     }
 }
 
-type Ids = IdList<0, { usize::MAX }>;
+type AnyIds = IdList<0, { usize::MAX }>;
 
 arguments! {
     /// Changes a privacy setting, and reads it back.
@@ -42,19 +45,19 @@ arguments! {
     /// In one of three forms: `mode` with its exceptions, `rules`, or, for `newChatPrivacySettings`,
     /// who may write first.
     /// Source: TDLib 1.8.61, `setUserPrivacySettingRules`, `setNewChatPrivacySettings`.
-    pub(super) struct Set {
+    pub(super) struct SetPrivacy {
         /// The setting, as in `get_privacy_setting`.
-        setting: Setting,
+        setting: PrivacySetting,
         /// Who is allowed but for the exceptions: `all`, `contacts` or `nobody`.
-        mode: Option<Mode>,
+        mode: Option<PrivacyMode>,
         /// Users that are always allowed.
-        allow_user_ids: Option<Ids>,
+        allow_user_ids: Option<AnyIds>,
         /// Users that are never allowed.
-        restrict_user_ids: Option<Ids>,
+        restrict_user_ids: Option<AnyIds>,
         /// Groups whose members are allowed.
-        allow_chat_ids: Option<Ids>,
+        allow_chat_ids: Option<AnyIds>,
         /// Groups whose members are not allowed.
-        restrict_chat_ids: Option<Ids>,
+        restrict_chat_ids: Option<AnyIds>,
         /// Whether users with Telegram Premium are allowed. Default: false.
         allow_premium_users: Option<bool>,
         /// Whether bots are allowed. Default: false.
@@ -64,23 +67,23 @@ arguments! {
         /// Whether contacts are not allowed. Default: false.
         restrict_contacts: Option<bool>,
         /// TDLib's rules, in order; `[]` allows nobody.
-        rules: Option<Rules>,
+        rules: Option<RuleList>,
         /// Whether users that are no contacts may write first.
         allow_new_chats_from_unknown_users: Option<bool>,
         /// Price in Telegram Stars of each message of theirs; absent keeps what it is.
-        incoming_paid_message_star_count: Option<Integer<0, { i64::MAX }>>,
+        incoming_paid_message_star_count: Option<BoundedInteger<0, { i64::MAX }>>,
     }
 }
 
 /// The forms of the request, by the name they have in an error string.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum RequestForm {
     Mode,
     Rules,
     NewChats,
 }
 
-impl Form {
+impl RequestForm {
     fn as_str(self) -> &'static str {
         match self {
             Self::Mode => "mode",
@@ -91,18 +94,18 @@ impl Form {
 }
 
 /// What is to be set.
-enum Change {
+enum PrivacyChange {
     Rules(UserPrivacySetting, Vec<Rule>),
     NewChats(NewChats),
 }
 
-impl Set {
+impl SetPrivacy {
     /// The rules across fields: one form, and what it comes to.
-    fn change(&self) -> Result<Change, Failure> {
+    fn change(&self) -> Result<PrivacyChange, Failure> {
         let form = match (self.setting.user(), &self.mode, &self.rules) {
-            (None, ..) => Form::NewChats,
-            (Some(_), Some(_), _) => Form::Mode,
-            (Some(_), None, Some(_)) => Form::Rules,
+            (None, ..) => RequestForm::NewChats,
+            (Some(_), Some(_), _) => RequestForm::Mode,
+            (Some(_), None, Some(_)) => RequestForm::Rules,
             (Some(_), None, None) => return Err(Failure::invalid(MODES)),
         };
         if let Some((field, _)) = self.given().find(|(_, of)| *of != form) {
@@ -110,46 +113,46 @@ impl Set {
             return Err(Failure::invalid(format!("{field} can't be combined with {form}")));
         }
         let Some(user) = self.setting.user() else {
-            return self.new_chats().map(Change::NewChats);
+            return self.new_chats().map(PrivacyChange::NewChats);
         };
         let rules = match &self.rules {
-            Some(Rules(rules)) => rules.clone(),
+            Some(RuleList(rules)) => rules.clone(),
             None => self.summary().rules().map_err(conflict)?,
         };
         check_number(&rules)?;
-        Ok(Change::Rules(user, rules))
+        Ok(PrivacyChange::Rules(user, rules))
     }
 
     /// The fields beside `setting` that are there, in the contract's order, and whose form they are.
-    fn given(&self) -> impl Iterator<Item = (&'static str, Form)> {
+    fn given(&self) -> impl Iterator<Item = (&'static str, RequestForm)> {
         let fields = [
-            ("mode", Form::Mode, self.mode.is_some()),
-            ("allow_user_ids", Form::Mode, self.allow_user_ids.is_some()),
-            ("restrict_user_ids", Form::Mode, self.restrict_user_ids.is_some()),
-            ("allow_chat_ids", Form::Mode, self.allow_chat_ids.is_some()),
-            ("restrict_chat_ids", Form::Mode, self.restrict_chat_ids.is_some()),
-            ("allow_premium_users", Form::Mode, self.allow_premium_users.is_some()),
-            ("allow_bots", Form::Mode, self.allow_bots.is_some()),
-            ("restrict_bots", Form::Mode, self.restrict_bots.is_some()),
-            ("restrict_contacts", Form::Mode, self.restrict_contacts.is_some()),
-            ("rules", Form::Rules, self.rules.is_some()),
+            ("mode", RequestForm::Mode, self.mode.is_some()),
+            ("allow_user_ids", RequestForm::Mode, self.allow_user_ids.is_some()),
+            ("restrict_user_ids", RequestForm::Mode, self.restrict_user_ids.is_some()),
+            ("allow_chat_ids", RequestForm::Mode, self.allow_chat_ids.is_some()),
+            ("restrict_chat_ids", RequestForm::Mode, self.restrict_chat_ids.is_some()),
+            ("allow_premium_users", RequestForm::Mode, self.allow_premium_users.is_some()),
+            ("allow_bots", RequestForm::Mode, self.allow_bots.is_some()),
+            ("restrict_bots", RequestForm::Mode, self.restrict_bots.is_some()),
+            ("restrict_contacts", RequestForm::Mode, self.restrict_contacts.is_some()),
+            ("rules", RequestForm::Rules, self.rules.is_some()),
             (
                 "allow_new_chats_from_unknown_users",
-                Form::NewChats,
+                RequestForm::NewChats,
                 self.allow_new_chats_from_unknown_users.is_some(),
             ),
             (
                 "incoming_paid_message_star_count",
-                Form::NewChats,
+                RequestForm::NewChats,
                 self.incoming_paid_message_star_count.is_some(),
             ),
         ];
         fields.into_iter().filter(|(.., given)| *given).map(|(field, form, _)| (field, form))
     }
 
-    fn summary(&self) -> Summary {
-        let ids = |ids: &Option<Ids>| ids.as_ref().map(|IdList(ids)| ids.clone());
-        Summary {
+    fn summary(&self) -> RulesSummary {
+        let ids = |ids: &Option<AnyIds>| ids.as_ref().map(|IdList(ids)| ids.clone());
+        RulesSummary {
             mode: self.mode.unwrap_or_default(),
             allow_user_ids: ids(&self.allow_user_ids).unwrap_or_default(),
             restrict_user_ids: ids(&self.restrict_user_ids).unwrap_or_default(),
@@ -166,40 +169,40 @@ impl Set {
     fn new_chats(&self) -> Result<NewChats, Failure> {
         let allow = self.allow_new_chats_from_unknown_users;
         let missing = || Failure::invalid("allow_new_chats_from_unknown_users is required");
-        let price = self.incoming_paid_message_star_count.map(|Integer(price)| price);
+        let price = self.incoming_paid_message_star_count.map(|BoundedInteger(price)| price);
         let new_chats = NewChats { allow: Some(allow.ok_or_else(missing)?), price };
         new_chats.check()?;
         Ok(new_chats)
     }
 }
 
-fn conflict(conflict: Conflict) -> Failure {
+fn conflict(conflict: RuleConflict) -> Failure {
     Failure::invalid(match conflict {
-        Conflict::User(id) => format!("user {id} is both allowed and restricted"),
-        Conflict::Chat(id) => format!("chat {id} is both allowed and restricted"),
+        RuleConflict::User(id) => format!("user {id} is both allowed and restricted"),
+        RuleConflict::Chat(id) => format!("chat {id} is both allowed and restricted"),
     })
 }
 
 async fn set_rules(
     ctx: &Context,
-    setting: Setting,
+    setting: PrivacySetting,
     user: UserPrivacySetting,
     rules: Vec<Rule>,
-) -> Result<Privacy, CommandError> {
-    ctx.take_turn(Thing::Privacy(setting)).await?;
+) -> Result<PrivacyValue, CommandError> {
+    ctx.lock_resource(Resource::Privacy(setting)).await?;
     check_known(ctx, &rules).await?;
     let rules = UserPrivacySettingRules { rules };
     let read = GetUserPrivacySettingRules { setting: user.clone() };
     ctx.set_privacy_rules(setting, SetUserPrivacySettingRules { setting: user, rules }).await?;
     let set = ctx.privacy_rules(setting, read).await;
     let set = set.map_err(|error| error.after(&["rules"]))?;
-    ctx.tell_privacy_rules(setting, &set);
-    Ok(Privacy::rules(setting, set))
+    ctx.publish_privacy_rules(setting, &set);
+    Ok(PrivacyValue::rules(setting, set))
 }
 
-impl Command for Set {
+impl Command for SetPrivacy {
     const NAME: &'static str = "set_privacy_setting";
-    const LANE: Lane = Lane::Write;
+    const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
     const ERRORS: &'static [&'static str] = &[
         "<field> can't be combined with <mode|rules|newChatPrivacySettings>",
@@ -216,23 +219,23 @@ impl Command for Set {
     ];
     const EXAMPLE: &'static str =
         r#"{"setting": "show_status", "mode": "contacts", "restrict_user_ids": [123456789]}"#;
-    type Reply = Privacy;
+    type Reply = PrivacyValue;
 
     fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         self.change().map(drop)
     }
 
-    async fn run(self, ctx: &Context) -> Result<Privacy, CommandError> {
+    async fn run(self, ctx: &Context) -> Result<PrivacyValue, CommandError> {
         match self.change()? {
-            Change::Rules(user, rules) => set_rules(ctx, self.setting, user, rules).await,
-            Change::NewChats(wanted) => {
+            PrivacyChange::Rules(user, rules) => set_rules(ctx, self.setting, user, rules).await,
+            PrivacyChange::NewChats(wanted) => {
                 let fields: Vec<_> = self.given().map(|(field, _)| field).collect();
-                ctx.take_turn(Thing::GlobalPrivacy).await?;
+                ctx.lock_resource(Resource::GlobalPrivacy).await?;
                 let settings = wanted.settle(ctx).await?;
                 ctx.change(SetNewChatPrivacySettings { settings }).await?;
                 let set = ctx.ask(GetNewChatPrivacySettings).await;
                 let set = set.map_err(|error| error.after(&fields))?;
-                Ok(Privacy::new_chats(self.setting, &set))
+                Ok(PrivacyValue::new_chats(self.setting, &set))
             }
         }
     }

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use tdlib::enums::{ChatType, UserPrivacySettingRule as Rule};
 use tdlib::methods::{Chat, GetChat, GetUser};
 
-use super::super::{CommandError, Context};
+use super::super::context::Context;
+use super::super::error::CommandError;
 use crate::failure::Failure;
 
 /// Users in the rules of one setting, at most. Source: TDLib 1.8.61, `td_api.tl`.

@@ -8,7 +8,7 @@ use tdlib::types::{
     UserPrivacySettingRuleRestrictUsers as RestrictUsers,
 };
 
-use super::super::args::{Argument, IdList, Object};
+use super::super::args::{ArgumentType, IdList, JsonObject};
 use crate::failure::Failure;
 
 /// Rules as TDLib's objects: a `userPrivacySettingRules` object, or the list in it.
@@ -16,16 +16,16 @@ use crate::failure::Failure;
 /// Read more strictly than TDLib does: it takes a missing or mistyped field for an empty one, and
 /// a rule that names nobody restricts nobody.
 #[derive(Clone)]
-pub(super) struct Rules(pub(super) Vec<Rule>);
+pub(super) struct RuleList(pub(super) Vec<Rule>);
 
 const FAULT: &str = "must be a userPrivacySettingRules object or a list of rules";
 
-type Ids = IdList<1, { usize::MAX }>;
+type SomeIds = IdList<1, { usize::MAX }>;
 
-impl Argument for Rules {
+impl ArgumentType for RuleList {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
         let fault = || Failure::invalid(format!("{name} {FAULT}"));
-        let list = match Object::read(value) {
+        let list = match JsonObject::read(value) {
             Some(object) => {
                 let named =
                     object.type_name().is_some_and(|name| name == "userPrivacySettingRules");
@@ -36,7 +36,7 @@ impl Argument for Rules {
         };
         let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| fault())?;
         let read = |item: &&RawValue| {
-            let object = Object::read(item).ok_or_else(fault)?;
+            let object = JsonObject::read(item).ok_or_else(fault)?;
             let kind = object.type_name().ok_or_else(fault)?;
             rule(&kind, &object)
         };
@@ -48,7 +48,7 @@ impl Argument for Rules {
         let with_ids = |field: &str, names: [&str; 2]| {
             json_schema!({
                 "type": "object",
-                "properties": {"@type": {"enum": names}, field: Ids::schema()},
+                "properties": {"@type": {"enum": names}, field: SomeIds::schema()},
                 "required": ["@type", field],
                 "additionalProperties": false,
             })
@@ -109,7 +109,7 @@ const PLAIN: [(&str, Rule); 7] = [
     ("userPrivacySettingRuleRestrictBots", Rule::RestrictBots),
 ];
 
-fn rule(kind: &str, object: &Object<'_>) -> Result<Rule, Failure> {
+fn rule(kind: &str, object: &JsonObject<'_>) -> Result<Rule, Failure> {
     let users = || ids(object, "user_ids");
     let chats = || ids(object, "chat_ids");
     match kind {
@@ -132,7 +132,7 @@ fn rule(kind: &str, object: &Object<'_>) -> Result<Rule, Failure> {
     }
 }
 
-fn ids(object: &Object<'_>, field: &str) -> Result<Vec<i64>, Failure> {
+fn ids(object: &JsonObject<'_>, field: &str) -> Result<Vec<i64>, Failure> {
     check_fields(object, field)?;
     let value = object.get(field).filter(|value| value.get() != "null");
     let value = value.ok_or_else(|| Failure::invalid(format!("{field} is required")))?;
@@ -143,7 +143,7 @@ fn ids(object: &Object<'_>, field: &str) -> Result<Vec<i64>, Failure> {
     Ok(ids)
 }
 
-fn check_fields(object: &Object<'_>, field: &str) -> Result<(), Failure> {
+fn check_fields(object: &JsonObject<'_>, field: &str) -> Result<(), Failure> {
     match object.0.iter().find(|(key, _)| key != "@type" && key != field) {
         Some((unknown, _)) => Err(Failure::invalid(format!("unknown field: {unknown}"))),
         None => Ok(()),
@@ -160,8 +160,8 @@ mod tests {
 
     fn read(rules: &Value) -> Result<Vec<Rule>, String> {
         let value = RawValue::from_string(rules.to_string()).unwrap();
-        let read = Rules::parse("rules", &value);
-        read.map(|Rules(rules)| rules).map_err(|failure| failure.error.into_owned())
+        let read = RuleList::parse("rules", &value);
+        read.map(|RuleList(rules)| rules).map_err(|failure| failure.error.into_owned())
     }
 
     #[test]
@@ -218,14 +218,14 @@ mod tests {
         }
         let twice = format!(r#"[{{"@type":"{ALLOW_USERS}","user_ids":[1],"user_ids":[2]}}]"#);
         let twice = RawValue::from_string(twice).unwrap();
-        assert!(Rules::parse("rules", &twice).is_err());
+        assert!(RuleList::parse("rules", &twice).is_err());
     }
 
     proptest! {
         #[test]
         fn no_rules_make_the_reader_panic(text in r#"[\[\]{}":,@a-zA-Z_0-9. -]{0,60}"#) {
             if let Ok(value) = RawValue::from_string(text) {
-                let _read = Rules::parse("rules", &value);
+                let _read = RuleList::parse("rules", &value);
             }
         }
     }

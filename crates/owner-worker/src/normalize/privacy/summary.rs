@@ -13,7 +13,8 @@ use tdlib::types::{
 /// Who is allowed where no other rule says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Mode {
+#[schemars(rename = "Mode")]
+pub(crate) enum PrivacyMode {
     /// Everybody.
     All,
     /// The account's contacts.
@@ -23,7 +24,7 @@ pub(crate) enum Mode {
     Nobody,
 }
 
-impl Mode {
+impl PrivacyMode {
     /// Reads its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
@@ -38,9 +39,10 @@ impl Mode {
 /// Rules in the form in which most people think of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "the contract's own fields")]
-pub(crate) struct Summary {
+#[schemars(rename = "Summary")]
+pub(crate) struct RulesSummary {
     /// Mode of the first rule for all, for contacts or against all.
-    pub(crate) mode: Mode,
+    pub(crate) mode: PrivacyMode,
     /// Users that are always allowed.
     pub(crate) allow_user_ids: Vec<i64>,
     /// Users that are never allowed.
@@ -64,23 +66,23 @@ pub(crate) struct Summary {
 
 /// Somebody is both allowed and restricted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Conflict {
+pub(crate) enum RuleConflict {
     /// A user.
     User(i64),
     /// A chat.
     Chat(i64),
 }
 
-impl Summary {
+impl RulesSummary {
     /// What rules come to.
     pub(crate) fn of(rules: &[Rule]) -> Self {
         let mut summary = Self::default();
         let mut mode = None;
         for rule in rules {
             match rule {
-                Rule::AllowAll => mode = mode.or(Some(Mode::All)),
-                Rule::AllowContacts => mode = mode.or(Some(Mode::Contacts)),
-                Rule::RestrictAll => mode = mode.or(Some(Mode::Nobody)),
+                Rule::AllowAll => mode = mode.or(Some(PrivacyMode::All)),
+                Rule::AllowContacts => mode = mode.or(Some(PrivacyMode::Contacts)),
+                Rule::RestrictAll => mode = mode.or(Some(PrivacyMode::Nobody)),
                 Rule::AllowUsers(rule) => merge(&mut summary.allow_user_ids, &rule.user_ids),
                 Rule::RestrictUsers(rule) => merge(&mut summary.restrict_user_ids, &rule.user_ids),
                 Rule::AllowChatMembers(rule) => merge(&mut summary.allow_chat_ids, &rule.chat_ids),
@@ -98,13 +100,13 @@ impl Summary {
         summary
     }
 
-    /// The rules that it stands for.
-    pub(crate) fn rules(&self) -> Result<Vec<Rule>, Conflict> {
+    /// The rules that it represents.
+    pub(crate) fn rules(&self) -> Result<Vec<Rule>, RuleConflict> {
         if let Some(id) = first_common(&self.allow_user_ids, &self.restrict_user_ids) {
-            return Err(Conflict::User(id));
+            return Err(RuleConflict::User(id));
         }
         if let Some(id) = first_common(&self.allow_chat_ids, &self.restrict_chat_ids) {
-            return Err(Conflict::Chat(id));
+            return Err(RuleConflict::Chat(id));
         }
         let ids = |ids: &[i64]| (!ids.is_empty()).then(|| distinct(ids));
         let rules = [
@@ -120,9 +122,9 @@ impl Summary {
             self.restrict_bots.then_some(Rule::RestrictBots),
             self.restrict_contacts.then_some(Rule::RestrictContacts),
             Some(match self.mode {
-                Mode::All => Rule::AllowAll,
-                Mode::Contacts => Rule::AllowContacts,
-                Mode::Nobody => Rule::RestrictAll,
+                PrivacyMode::All => Rule::AllowAll,
+                PrivacyMode::Contacts => Rule::AllowContacts,
+                PrivacyMode::Nobody => Rule::RestrictAll,
             }),
         ];
         Ok(rules.into_iter().flatten().collect())
@@ -199,10 +201,14 @@ mod tests {
         ]
     }
 
-    fn summary() -> impl Strategy<Value = Summary> {
-        let mode = prop_oneof![Just(Mode::All), Just(Mode::Contacts), Just(Mode::Nobody)];
+    fn summary() -> impl Strategy<Value = RulesSummary> {
+        let mode = prop_oneof![
+            Just(PrivacyMode::All),
+            Just(PrivacyMode::Contacts),
+            Just(PrivacyMode::Nobody)
+        ];
         let lists = (ids(), ids(), ids(), ids());
-        (mode, lists, any::<[bool; 4]>()).prop_map(|(mode, lists, flags)| Summary {
+        (mode, lists, any::<[bool; 4]>()).prop_map(|(mode, lists, flags)| RulesSummary {
             mode,
             allow_user_ids: lists.0,
             restrict_user_ids: lists.1,
@@ -218,12 +224,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn setting_a_canonical_summary_gives_the_same_rules_back(rules in vec(rule(), 0..7)) {
-            let summary = Summary::of(&rules);
+        fn setting_a_canonical_summary_results_in_the_same_rules(rules in vec(rule(), 0..7)) {
+            let summary = RulesSummary::of(&rules);
             if summary.canonical {
                 let built = summary.rules().unwrap();
                 prop_assert!(same(&built, &rules));
-                prop_assert_eq!(Summary::of(&built), summary);
+                prop_assert_eq!(RulesSummary::of(&built), summary);
             }
         }
 
@@ -234,7 +240,7 @@ mod tests {
                     // TDLib leaves it out.
                     rules.pop();
                 }
-                let read = Summary::of(&rules);
+                let read = RulesSummary::of(&rules);
                 prop_assert!(read.canonical);
                 prop_assert_eq!(read.mode, given.mode);
                 prop_assert_eq!(read.allow_user_ids, distinct(&given.allow_user_ids));
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn an_order_of_ones_own_is_not_canonical() {
         let users = |user_ids| Rule::AllowUsers(AllowUsers { user_ids });
-        let canonical = |rules: &[Rule]| Summary::of(rules).canonical;
+        let canonical = |rules: &[Rule]| RulesSummary::of(rules).canonical;
         assert!(canonical(&[]));
         assert!(canonical(&[users(vec![2, 1]), Rule::AllowContacts]));
         assert!(!canonical(&[Rule::AllowContacts, users(vec![1])]));

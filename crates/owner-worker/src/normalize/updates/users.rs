@@ -6,18 +6,18 @@ use serde_json::value::RawValue;
 use tdlib::enums::BlockList;
 
 use super::{read, to_json};
-use crate::normalize::contacts::{Avatar, Profile};
+use crate::normalize::contacts::{AvatarFields, UserProfile};
 use crate::normalize::type_name;
 
 /// `updateUser`: something about a user has changed.
 #[derive(Serialize, JsonSchema)]
-struct Updated<'a> {
+struct UserUpdate<'a> {
     /// The user's id.
     user_id: i64,
     /// The user's name.
-    profile: Profile,
+    profile: UserProfile,
     #[serde(flatten)]
-    avatar: Avatar,
+    avatar: AvatarFields,
     /// Whether the user is a contact.
     is_contact: bool,
     /// Whether the user is a close friend.
@@ -29,7 +29,7 @@ struct Updated<'a> {
 
 /// `updateUserFullInfo`: something about a user that is not shown everywhere has changed.
 #[derive(Serialize, JsonSchema)]
-struct UpdatedFullInfo<'a> {
+struct UserFullInfoUpdate<'a> {
     /// The user's id.
     user_id: i64,
     /// The list the user is on: `blockListMain`, `blockListStories`, or null for none.
@@ -41,52 +41,52 @@ struct UpdatedFullInfo<'a> {
 
 /// What is read of TDLib's `user`.
 #[derive(Deserialize)]
-struct Fields {
+struct UserFields {
     id: i64,
     first_name: String,
     last_name: String,
-    usernames: Option<Usernames>,
-    profile_photo: Option<Photo>,
+    usernames: Option<ActiveUsernames>,
+    profile_photo: Option<ProfilePhoto>,
     is_contact: bool,
     is_close_friend: bool,
 }
 
 #[derive(Deserialize)]
-struct Usernames {
+struct ActiveUsernames {
     active_usernames: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Photo {
-    small: File,
+struct ProfilePhoto {
+    small: PhotoFile,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct PhotoFile {
     id: i32,
-    remote: Remote,
+    remote: RemoteFile,
 }
 
 #[derive(Deserialize)]
-struct Remote {
+struct RemoteFile {
     id: String,
 }
 
 pub(super) fn user(json: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Update<'a> {
+    struct RawUpdate<'a> {
         #[serde(borrow)]
         user: &'a RawValue,
     }
 
-    let Update { user } = read(json)?;
-    let fields: Fields = read(user.get())?;
+    let RawUpdate { user } = read(json)?;
+    let fields: UserFields = read(user.get())?;
     let username = fields.usernames.and_then(|names| names.active_usernames.into_iter().next());
     let photo = fields.profile_photo.map(|photo| (photo.small.id, photo.small.remote.id));
-    to_json(&Updated {
+    to_json(&UserUpdate {
         user_id: fields.id,
-        profile: Profile::new(fields.first_name, fields.last_name, username),
-        avatar: Avatar::new(photo),
+        profile: UserProfile::new(fields.first_name, fields.last_name, username),
+        avatar: AvatarFields::new(photo),
         is_contact: fields.is_contact,
         is_close_friend: fields.is_close_friend,
         user,
@@ -95,25 +95,25 @@ pub(super) fn user(json: &str) -> Option<String> {
 
 pub(super) fn user_full_info(json: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Update<'a> {
+    struct RawUpdate<'a> {
         user_id: i64,
         #[serde(borrow)]
         user_full_info: &'a RawValue,
     }
     #[derive(Deserialize)]
-    struct Fields {
+    struct UserFields {
         block_list: Option<BlockList>,
     }
 
-    let Update { user_id, user_full_info } = read(json)?;
-    let Fields { block_list } = read(user_full_info.get())?;
+    let RawUpdate { user_id, user_full_info } = read(json)?;
+    let UserFields { block_list } = read(user_full_info.get())?;
     let block_list = block_list.as_ref().map(type_name);
-    to_json(&UpdatedFullInfo { user_id, block_list, user_full_info })
+    to_json(&UserFullInfoUpdate { user_id, block_list, user_full_info })
 }
 
 pub(super) fn schemas() -> [(&'static str, Schema); 2] {
     [
-        ("updateUser", schema_for!(Updated<'_>)),
-        ("updateUserFullInfo", schema_for!(UpdatedFullInfo<'_>)),
+        ("updateUser", schema_for!(UserUpdate<'_>)),
+        ("updateUserFullInfo", schema_for!(UserFullInfoUpdate<'_>)),
     ]
 }

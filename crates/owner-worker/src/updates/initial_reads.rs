@@ -4,47 +4,47 @@ use std::sync::{Mutex, MutexGuard};
 use contracts::Event;
 use tdlib::types::UserPrivacySettingRules as Rules;
 
-use crate::normalize::privacy::Setting;
+use crate::normalize::privacy::PrivacySetting;
 
-/// Tells apart privacy rules that have changed and rules that have only been read.
+/// Distinguishes privacy rules that have changed from rules that have only been read.
 ///
-/// TDLib knows no rules until they are first read; then it tells them by an update as well as by
-/// the answer, in either order. After that an update always differs from what was last told.
+/// TDLib knows no rules until they are first read; then it sends them in an update as well as in the
+/// answer, in either order. After that an update always differs from the last one.
 /// Source: TDLib 1.8.61, `PrivacyManager`.
 #[derive(Default)]
-pub(crate) struct FirstReads(Mutex<HashMap<Setting, State>>);
+pub(crate) struct InitialReads(Mutex<HashMap<PrivacySetting, ReadState>>);
 
-enum State {
-    /// The first read is under way; updates that come meanwhile are kept.
+enum ReadState {
+    /// The first read is under way; updates that arrive meanwhile are kept.
     Reading { kept: Vec<(Rules, Event)>, changing: bool },
-    /// What TDLib has last told; `None` while it is changed before anything was told.
+    /// What TDLib sent last; `None` while a change is under way before TDLib sent anything.
     Known(Option<Rules>),
 }
 
-impl FirstReads {
-    /// Notes that rules are about to be read; whether that is the first time, and [`Self::end`] is
-    /// to be called.
-    pub(crate) fn begin(&self, setting: Setting) -> bool {
+impl InitialReads {
+    /// Records that rules are about to be read. Returns whether that is the first time, in which case
+    /// [`Self::end`] must be called.
+    pub(crate) fn begin(&self, setting: PrivacySetting) -> bool {
         let mut settings = self.lock();
         let first = !settings.contains_key(&setting);
         if first {
-            settings.insert(setting, State::Reading { kept: Vec::new(), changing: false });
+            settings.insert(setting, ReadState::Reading { kept: Vec::new(), changing: false });
         }
         first
     }
 
-    /// Notes that rules are about to be changed: updates from now on are news.
-    pub(crate) fn change(&self, setting: Setting) {
-        match self.lock().entry(setting).or_insert(State::Known(None)) {
-            State::Reading { changing, .. } => *changing = true,
-            State::Known(_) => {}
+    /// Records that rules are about to be changed: updates from now on are changes.
+    pub(crate) fn change(&self, setting: PrivacySetting) {
+        match self.lock().entry(setting).or_insert(ReadState::Known(None)) {
+            ReadState::Reading { changing, .. } => *changing = true,
+            ReadState::Known(_) => {}
         }
     }
 
-    /// Notes the rules that a change came to; whether they are still to be told.
-    pub(crate) fn tell(&self, setting: Setting, rules: &Rules) -> bool {
+    /// Records the rules that a change resulted in. Returns whether they must still be published.
+    pub(crate) fn must_publish(&self, setting: PrivacySetting, rules: &Rules) -> bool {
         match self.lock().get_mut(&setting) {
-            Some(State::Known(known)) if known.as_ref() != Some(rules) => {
+            Some(ReadState::Known(known)) if known.as_ref() != Some(rules) => {
                 *known = Some(rules.clone());
                 true
             }
@@ -52,15 +52,15 @@ impl FirstReads {
         }
     }
 
-    /// Notes what the first read came to; the updates that were news after all.
-    pub(crate) fn end(&self, setting: Setting, answer: Option<&Rules>) -> Vec<Event> {
+    /// Records the result of the first read. Returns the updates that were changes after all.
+    pub(crate) fn end(&self, setting: PrivacySetting, answer: Option<&Rules>) -> Vec<Event> {
         let mut settings = self.lock();
-        let Some(State::Reading { mut kept, changing }) = settings.remove(&setting) else {
+        let Some(ReadState::Reading { mut kept, changing }) = settings.remove(&setting) else {
             return Vec::new();
         };
         let known = kept.last().map(|(rules, _)| rules).or(answer).cloned();
         if known.is_some() {
-            settings.insert(setting, State::Known(known));
+            settings.insert(setting, ReadState::Known(known));
         }
         if !changing && kept.first().is_some_and(|(rules, _)| Some(rules) == answer) {
             kept.remove(0);
@@ -68,27 +68,32 @@ impl FirstReads {
         kept.into_iter().map(|(_, event)| event).collect()
     }
 
-    /// Gives the event of an update back if it is news.
-    pub(super) fn pass(&self, setting: Setting, rules: Rules, event: Event) -> Option<Event> {
-        match self.lock().entry(setting).or_insert(State::Known(None)) {
-            State::Reading { kept, .. } => {
+    /// Returns the event of an update if it is a change.
+    pub(super) fn filter(
+        &self,
+        setting: PrivacySetting,
+        rules: Rules,
+        event: Event,
+    ) -> Option<Event> {
+        match self.lock().entry(setting).or_insert(ReadState::Known(None)) {
+            ReadState::Reading { kept, .. } => {
                 kept.push((rules, event));
                 None
             }
-            State::Known(known) => {
-                let news = known.as_ref() != Some(&rules);
+            ReadState::Known(known) => {
+                let changed = known.as_ref() != Some(&rules);
                 *known = Some(rules);
-                news.then_some(event)
+                changed.then_some(event)
             }
         }
     }
 
-    /// Begins anew, as TDLib does when the account is opened.
+    /// Forgets everything, as TDLib does when the account is opened.
     pub(crate) fn reset(&self) {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Setting, State>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PrivacySetting, ReadState>> {
         runtime::lock(&self.0)
     }
 }
@@ -101,11 +106,11 @@ mod tests {
 
     use super::*;
 
-    struct Case(FirstReads, Setting);
+    struct Case(InitialReads, PrivacySetting);
 
     impl Case {
         fn new() -> Self {
-            Self(FirstReads::default(), Setting::named("show_bio").unwrap())
+            Self(InitialReads::default(), PrivacySetting::named("show_bio").unwrap())
         }
 
         fn update(&self, rules: &Rules) -> bool {
@@ -115,7 +120,7 @@ mod tests {
                 body: Body::Result("{}".into()),
                 meta: EventMeta::at(Timestamp::UNIX_EPOCH),
             };
-            self.0.pass(self.1, rules.clone(), event).is_some()
+            self.0.filter(self.1, rules.clone(), event).is_some()
         }
 
         fn begin(&self) -> bool {
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_update_of_a_first_read_is_no_news_before_and_after_its_answer() {
+    fn the_update_of_a_first_read_is_no_change_before_and_after_its_answer() {
         let all = rules(&[Rule::AllowAll]);
         let before = Case::new();
         assert!(before.begin() && !before.begin());
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_comes_within_the_first_read_is_news() {
+    fn a_change_during_the_first_read_is_published() {
         let (all, none) = (rules(&[Rule::AllowAll]), rules(&[]));
         let case = Case::new();
         case.begin();
@@ -160,7 +165,7 @@ mod tests {
         case.begin();
         case.0.change(case.1);
         assert!(!case.update(&all));
-        assert_eq!(case.end(Some(&all)), 1, "our own change is told");
+        assert_eq!(case.end(Some(&all)), 1, "our own change is published");
 
         let case = Case::new();
         case.0.change(case.1);
@@ -169,20 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_once_whether_tdlib_tells_it_or_not() {
+    fn a_change_is_published_once_whether_or_not_tdlib_sends_an_update() {
         let (all, none) = (rules(&[Rule::AllowAll]), rules(&[]));
         let case = Case::new();
         case.0.change(case.1);
-        assert!(case.0.tell(case.1, &all), "TDLib's update is not here yet");
+        assert!(case.0.must_publish(case.1, &all), "TDLib's update is not here yet");
         assert!(!case.update(&all));
-        assert!(case.update(&none) && !case.0.tell(case.1, &none), "it has come first");
+        assert!(case.update(&none) && !case.0.must_publish(case.1, &none), "it arrived first");
         let case = Case::new();
         case.0.change(case.1);
-        assert!(case.0.tell(case.1, &none), "TDLib does not tell it");
+        assert!(case.0.must_publish(case.1, &none), "TDLib sends no update");
     }
 
     #[test]
-    fn a_read_that_fails_swallows_nothing() {
+    fn a_failed_read_swallows_nothing() {
         let case = Case::new();
         case.begin();
         assert!(!case.update(&rules(&[Rule::AllowAll])));
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_read_every_update_is_news() {
+    fn without_a_read_every_update_is_a_change() {
         let case = Case::new();
         assert!(case.update(&rules(&[Rule::AllowAll])));
         assert!(case.update(&rules(&[])));

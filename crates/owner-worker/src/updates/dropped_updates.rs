@@ -4,42 +4,42 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// The shortest time between two lines about dropped updates.
+/// Shortest time between two log lines about dropped updates.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Counts the passing updates that were dropped, for one line of all accounts a minute at most.
+/// Counts the transient updates that were dropped, for at most one log line a minute for all accounts.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped(Mutex<Tally>);
+pub(crate) struct DroppedUpdates(Mutex<DropCounter>);
 
 #[derive(Debug, Default)]
-struct Tally {
+struct DropCounter {
     count: u64,
     /// When the first of these was dropped.
     since: Option<Instant>,
-    /// When they were last told of.
-    told: Option<Instant>,
+    /// When they were last logged.
+    logged: Option<Instant>,
 }
 
-impl Dropped {
+impl DroppedUpdates {
     /// Counts one.
     pub(crate) fn count(&self) {
-        self.with(Tally::count);
+        self.with(DropCounter::count);
     }
 
-    /// Tells of those that were not told of yet, now that the log is back.
+    /// Logs those that were not logged yet, now that the log is back.
     pub(crate) fn end(&self) {
-        self.with(Tally::end);
+        self.with(DropCounter::end);
     }
 
-    fn with(&self, step: impl FnOnce(&mut Tally, Instant) -> Option<u64>) {
+    fn with(&self, step: impl FnOnce(&mut DropCounter, Instant) -> Option<u64>) {
         let dropped = step(&mut runtime::lock(&self.0), Instant::now());
         if let Some(dropped) = dropped {
-            warn!(dropped, "passing updates are dropped: the event log is away or far behind");
+            warn!(dropped, "transient updates dropped: the event log is down or far behind");
         }
     }
 }
 
-impl Tally {
+impl DropCounter {
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         let since = *self.since.get_or_insert(now);
@@ -47,13 +47,13 @@ impl Tally {
     }
 
     fn end(&mut self, now: Instant) -> Option<u64> {
-        let due = self.told.is_none_or(|told| now.duration_since(told) >= INTERVAL);
+        let due = self.logged.is_none_or(|logged| now.duration_since(logged) >= INTERVAL);
         (due && self.count > 0).then(|| self.take(now))
     }
 
-    /// How many are to be told of; counting begins anew.
+    /// How many to log; counting starts again.
     fn take(&mut self, now: Instant) -> u64 {
-        let counted = std::mem::replace(self, Self { told: Some(now), ..Self::default() });
+        let counted = std::mem::replace(self, Self { logged: Some(now), ..Self::default() });
         counted.count
     }
 }
@@ -63,8 +63,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_dropped_is_told_once_a_minute_at_most_and_none_is_forgotten() {
-        let mut tally = Tally::default();
+    fn drops_are_logged_once_a_minute_at_most_and_none_is_forgotten() {
+        let mut tally = DropCounter::default();
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(tally.end(at(0)), None);

@@ -2,11 +2,11 @@ use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
 use settings::SecretString;
 
-use super::{Argument, json};
+use super::{ArgumentType, json};
 use crate::failure::Failure;
 
 /// A required value that is right or wrong by its JSON alone.
-pub(crate) trait Scalar: Sized {
+pub(crate) trait ScalarValue: Sized {
     /// With its article, for `<field> must be …`.
     const EXPECTED: &'static str;
 
@@ -15,14 +15,14 @@ pub(crate) trait Scalar: Sized {
     fn schema() -> Schema;
 }
 
-impl<T: Scalar> Argument for T {
+impl<T: ScalarValue> ArgumentType for T {
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        <T as Scalar>::parse(value)
+        <T as ScalarValue>::parse(value)
             .ok_or_else(|| Failure::invalid(format!("{name} must be {}", T::EXPECTED)))
     }
 
     fn schema() -> Schema {
-        <T as Scalar>::schema()
+        <T as ScalarValue>::schema()
     }
 
     fn faults(name: &str) -> Vec<String> {
@@ -30,7 +30,7 @@ impl<T: Scalar> Argument for T {
     }
 }
 
-impl Scalar for bool {
+impl ScalarValue for bool {
     const EXPECTED: &'static str = "a boolean";
 
     fn parse(value: &RawValue) -> Option<Self> {
@@ -42,7 +42,7 @@ impl Scalar for bool {
     }
 }
 
-impl Scalar for String {
+impl ScalarValue for String {
     const EXPECTED: &'static str = "a string";
 
     fn parse(value: &RawValue) -> Option<Self> {
@@ -55,7 +55,7 @@ impl Scalar for String {
 }
 
 /// A string that must not be shown.
-impl Scalar for SecretString {
+impl ScalarValue for SecretString {
     const EXPECTED: &'static str = "a string";
 
     fn parse(value: &RawValue) -> Option<Self> {
@@ -69,13 +69,13 @@ impl Scalar for SecretString {
 
 /// A boolean with a default.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flag<const DEFAULT: bool>(pub(crate) bool);
+pub(crate) struct BoolOr<const DEFAULT: bool>(pub(crate) bool);
 
-impl<const DEFAULT: bool> Argument for Flag<DEFAULT> {
+impl<const DEFAULT: bool> ArgumentType for BoolOr<DEFAULT> {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        <bool as Argument>::parse(name, value).map(Self)
+        <bool as ArgumentType>::parse(name, value).map(Self)
     }
 
     fn absent(_name: &str) -> Result<Self, Failure> {
@@ -87,6 +87,6 @@ impl<const DEFAULT: bool> Argument for Flag<DEFAULT> {
     }
 
     fn faults(name: &str) -> Vec<String> {
-        <bool as Argument>::faults(name)
+        <bool as ArgumentType>::faults(name)
     }
 }
