@@ -41,7 +41,7 @@ impl Tdjson for Prepared {
         self.objects.lock().unwrap().recv_timeout(timeout).ok()
     }
 
-    fn handle(&self, _request: &CStr) -> Option<String> {
+    fn execute(&self, _request: &CStr) -> Option<String> {
         None
     }
 

@@ -4,7 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{Options, PatchedLibrary, Sandbox};
+use sandbox::{SandboxOptions, PatchedLibrary, Sandbox};
 use test_servers::rabbitmq::RabbitServer;
 use test_servers::redis::{Persistence, RedisServer};
 use tempfile::TempDir;
@@ -69,7 +69,7 @@ impl World {
     /// Starts the sandbox alone. The servers' ports are chosen, but nothing listens there yet.
     pub(crate) async fn without_servers(accounts: u32) -> Self {
         require_isolated_network();
-        let sandbox = Sandbox::start(Options { accounts, ..Options::default() }).await.unwrap();
+        let sandbox = sandbox::start(SandboxOptions { accounts, ..SandboxOptions::default() }).await.unwrap();
         let library = sandbox.patch_library(&tdlib_library()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let rabbit = RabbitServer::new();

@@ -54,7 +54,7 @@ impl Bus {
     ///
     /// [`Error::Uri`].
     pub fn check(settings: &BrokerSettings) -> Result<(), Error> {
-        amqp::check_uri(settings)
+        crate::amqp::check_uri(settings)
     }
 
     /// A bus inside this process, and the client for it.

@@ -75,8 +75,8 @@ impl TestFleet {
         require_isolated_network();
         let accounts = options.accounts;
         let sandbox =
-            sandbox::Options { accounts, recorded_calls: 3_000_000, ..Default::default() };
-        let sandbox = Sandbox::start(sandbox).await.unwrap();
+            sandbox::SandboxOptions { accounts, recorded_calls: 3_000_000, ..Default::default() };
+        let sandbox = sandbox::start(sandbox).await.unwrap();
         let library = sandbox.patch_library(&tdlib_library()).unwrap();
         let workers = 0..options.workers;
         let slots = workers.clone().map(|worker| WorkerSlot {

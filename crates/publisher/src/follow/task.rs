@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use crate::error::ReadError;
 use crate::follow::item::{FollowedItem, StartPosition};
 use crate::reader::{LiveSubscription, LogReader};
+use crate::store::retry_backoff;
 use crate::stored::StoredEvent;
 
 /// Events read from the log at once.

@@ -123,7 +123,7 @@ impl PartsWithoutBus {
     /// What the bus passes its deliveries to.
     fn handler(&self) -> Arc<Intake> {
         let (worker, guard) = (Arc::clone(&self.worker), self.ownership.guard());
-        Arc::new(Intake { worker, guard, count: self.shard_count })
+        Arc::new(Intake { worker, guard })
     }
 
     /// Completes the parts with the bus, by which the worker's replies go out.

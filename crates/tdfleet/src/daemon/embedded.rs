@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use publisher::{FollowedItem, Start};
+use publisher::{FollowedItem, StartPosition};
 use settings::Settings;
 use tracing::warn;
 

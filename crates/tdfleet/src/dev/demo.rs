@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use broker::{CommandRequest, CommandClient};
 use contracts::AccountId;
-use publisher::{FollowedItem, Follower, Start};
-use sandbox::{Options, Sandbox};
+use publisher::{FollowedItem, Follower, StartPosition};
+use sandbox::{SandboxOptions, Sandbox};
 use settings::{ProxySettings, Settings};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Result<ExitCode> {
     let account = AccountId::new(1).context("1 is an account id")?;
     log_step("starting a local Telegram data centre");
-    let sandbox = Sandbox::start(Options::default()).await?;
+    let sandbox = sandbox::start(SandboxOptions::default()).await?;
     let library = patch_library(&sandbox, &settings.tdlib.library)?;
     let data = tempfile::tempdir().context("cannot create a directory for the accounts")?;
     library.path().clone_into(&mut settings.tdlib.library);

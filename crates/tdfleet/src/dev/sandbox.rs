@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use runtime::Signals;
-use sandbox::{Options, PatchedLibrary, Sandbox};
+use sandbox::{SandboxOptions, PatchedLibrary, Sandbox};
 use settings::Settings;
 
 use crate::cli::SandboxArgs;
@@ -17,15 +17,15 @@ use crate::output::print_line;
 
 pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let options = Options {
+    let options = SandboxOptions {
         listen: args.listen,
         accounts: args.accounts,
         control: args.control,
         state: args.state,
         seed: args.seed,
-        ..Options::default()
+        ..SandboxOptions::default()
     };
-    let sandbox = Sandbox::start(options).await?;
+    let sandbox = sandbox::start(options).await?;
     let library = patch_library(&sandbox, &settings.tdlib.library)?;
     let text = worker_settings(&sandbox, &library, args.accounts)?;
     match args.settings {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use publisher::{EventLog, FollowedItem, Start};
+use publisher::{EventLog, FollowedItem, StartPosition};
 use runtime::{CancellationToken, Signals, Stage};
 use settings::Settings;
 use tracing::warn;

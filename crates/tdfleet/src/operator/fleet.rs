@@ -1,10 +1,10 @@
-use ownership::Fleet;
+use ownership::FleetClient;
 use settings::Settings;
 
 use crate::installation;
 
 /// The fleet whose records are in the settings' Redis.
-pub(super) fn fleet(settings: &Settings) -> anyhow::Result<Fleet> {
+pub(super) fn fleet(settings: &Settings) -> anyhow::Result<FleetClient> {
     let publisher = &settings.publisher;
-    Ok(Fleet::new(&publisher.uri, publisher.timeout(), installation::names(settings))?)
+    Ok(FleetClient::new(&publisher.uri, publisher.timeout(), installation::names(settings))?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use contracts::{Shard, ShardCount};
-use ownership::{Fleet, ShardView, View};
+use ownership::{FleetClient, FleetView, ShardView};
 use serde::Serialize;
 use settings::Settings;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ struct ShardRow<'a> {
     store: Option<&'a str>,
 }
 
-async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(fleet: &mut FleetClient, count: ShardCount, args: &ListArgs) -> anyhow::Result<ExitCode> {
     let view = fleet.view().await?;
     let rows: Vec<_> = count.shards().map(|shard| row(&view, shard)).collect();
     if args.json {
@@ -69,7 +69,7 @@ async fn list(fleet: &mut Fleet, count: ShardCount, args: &ListArgs) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(view: &View, shard: Shard) -> ShardRow<'_> {
+fn row(view: &FleetView, shard: Shard) -> ShardRow<'_> {
     let seen = find(view, shard);
     let moving = view.moving.as_ref().filter(|(moving, _)| *moving == shard);
     ShardRow {
@@ -95,7 +95,7 @@ fn state_name(shard: &ShardView) -> &'static str {
 }
 
 async fn move_shard(
-    fleet: &mut Fleet,
+    fleet: &mut FleetClient,
     count: ShardCount,
     args: &MoveArgs,
 ) -> anyhow::Result<ExitCode> {
@@ -130,7 +130,7 @@ async fn move_shard(
     }
 }
 
-fn progress(view: &View, shard: Shard, to: &str) -> String {
+fn progress(view: &FleetView, shard: Shard, to: &str) -> String {
     let owner = find(view, shard).and_then(|seen| seen.owner.as_deref());
     match (&view.moving, owner) {
         (Some((moving, _)), Some(owner)) if *moving == shard => {
@@ -145,7 +145,7 @@ fn progress(view: &View, shard: Shard, to: &str) -> String {
 }
 
 /// Refuses a worker that cannot own the shard, with the reason.
-fn check_can_own(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
+fn check_can_own(view: &FleetView, shard: Shard, to: &str) -> anyhow::Result<()> {
     let Some(worker) = view.workers.iter().find(|worker| worker.name == to) else {
         bail!("there is no worker {to}; see `tdfleet workers list`");
     };
@@ -162,7 +162,7 @@ fn check_can_own(view: &View, shard: Shard, to: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn find(view: &View, shard: Shard) -> Option<&ShardView> {
+fn find(view: &FleetView, shard: Shard) -> Option<&ShardView> {
     view.shards.iter().find(|seen| seen.shard == shard)
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn view() -> View {
+    fn view() -> FleetView {
         let shard = |n: u16, owner: Option<&str>, live| ShardView {
             shard: Shard(n),
             epoch: Epoch(7),
@@ -199,7 +199,7 @@ mod tests {
             accounts: 0,
             shards: 0,
         };
-        View {
+        FleetView {
             shards: vec![
                 shard(0, Some("a"), true),
                 shard(1, Some("b"), false),

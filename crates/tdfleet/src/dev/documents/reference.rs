@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use owner_worker::{Description, catalog};
+use owner_worker::{CommandDescription, catalog};
 use serde_json::Value;
 
 use super::schemas::example;
@@ -26,8 +26,8 @@ pub(super) fn page() -> anyhow::Result<String> {
     Ok(page)
 }
 
-fn section(page: &mut String, command: &Description) -> anyhow::Result<()> {
-    let Description { name, about, lane, idempotent, needs, .. } = command;
+fn section(page: &mut String, command: &CommandDescription) -> anyhow::Result<()> {
+    let CommandDescription { name, about, lane, idempotent, needs, .. } = command;
     let again = if *idempotent { "may be run again" } else { "is never run again by itself" };
     writeln!(page, "\n## `{name}`\n\n{about}\n\nA {lane} that {again}. Account state: {needs}.\n")?;
     let request = serde_json::to_string(&example(command))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use owner_worker::{Description, catalog, event_schemas};
+use owner_worker::{CommandDescription, catalog, event_schemas};
 use serde_json::{Map, Value, json};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -33,7 +33,7 @@ pub(super) fn all() -> anyhow::Result<BTreeMap<PathBuf, String>> {
 }
 
 /// The body of a command as it is published.
-fn body(command: &Description) -> Value {
+fn body(command: &CommandDescription) -> Value {
     let mut schema = command.arguments.clone().to_value();
     let name = json!({"const": command.name, "description": "The command's name."});
     let account = json!({
@@ -65,7 +65,7 @@ fn body(command: &Description) -> Value {
 }
 
 /// A whole body, from the example of the command's own fields.
-pub(super) fn example(command: &Description) -> Value {
+pub(super) fn example(command: &CommandDescription) -> Value {
     let mut body = Map::new();
     body.insert("command".to_owned(), command.name.into());
     body.insert("userbot_id".to_owned(), 1.into());
