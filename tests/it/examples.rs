@@ -195,7 +195,8 @@ async fn each_client_resumes_a_killed_subscription_without_missing_events() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_fills_gaps_reports_lost_events_and_exits_after_its_count() {
-    let server = tokio::task::spawn_blocking(test_servers::redis::RedisServer::start).await.unwrap();
+    let server =
+        tokio::task::spawn_blocking(test_servers::redis::RedisServer::start).await.unwrap();
     let uri = server.uri();
     let event = |id: &str, prev: &str| {
         json!({"type": "chat_update", "userbot_id": 1, "payload": {"userbot_id": 1, "type": "x",

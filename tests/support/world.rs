@@ -4,10 +4,10 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{SandboxOptions, PatchedLibrary, Sandbox};
+use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
+use tempfile::TempDir;
 use test_servers::rabbitmq::RabbitServer;
 use test_servers::redis::{Persistence, RedisServer};
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -69,7 +69,8 @@ impl World {
     /// Starts the sandbox alone. The servers' ports are chosen, but nothing listens there yet.
     pub(crate) async fn without_servers(accounts: u32) -> Self {
         require_isolated_network();
-        let sandbox = sandbox::start(SandboxOptions { accounts, ..SandboxOptions::default() }).await.unwrap();
+        let sandbox =
+            sandbox::start(SandboxOptions { accounts, ..SandboxOptions::default() }).await.unwrap();
         let library = sandbox.patch_library(&tdlib_library()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let rabbit = RabbitServer::new();

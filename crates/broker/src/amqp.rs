@@ -25,9 +25,9 @@ mod timing;
 mod topology;
 mod withdrawable;
 
-pub(crate) use connection::check_uri;
 pub(crate) use codec::DIRECT_REPLY_TO;
 pub(crate) use command_publisher::CommandPublisher;
+pub(crate) use connection::check_uri;
 pub use dead_letter::{DeadLetter, DeadLetterSelector};
 pub use dead_letters::DeadLetters;
 pub use inspection::{Inspection, inspect};

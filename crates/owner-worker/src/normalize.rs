@@ -1,6 +1,7 @@
 //! TDLib's types in the shapes of the wire. No I/O; no object of TDLib's makes one of these fail.
 
 pub(crate) mod contacts;
+mod json;
 pub(crate) mod privacy;
 pub(crate) mod sessions;
 pub(crate) mod updates;

@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use log_port::{AccountLog, Admission, CommandCompletion, CommandFingerprint, Intent, OwnerToken};
 use publisher::{AccountWriter, EventLog};
 use runtime::{CancellationToken, Stage};
-use test_servers::redis::RedisServer;
 use settings::PublisherSettings;
+use test_servers::redis::RedisServer;
 use tokio::runtime::Runtime;
 
 const EVENTS: u64 = 10_000;

@@ -69,7 +69,11 @@ impl<S: LogStore> LogWriter<S> {
         if *self.connected.borrow()
             && let Err(error) = self.drain().await
         {
-            warn!(redis = self.store.endpoint(), error = runtime::error_chain(&error), "events are lost");
+            warn!(
+                redis = self.store.endpoint(),
+                error = runtime::error_chain(&error),
+                "events are lost"
+            );
         }
         self.connected.send_replace(false);
         self.retained.drain(..).for_each(|call| self.state.close(call));

@@ -16,7 +16,7 @@ use std::future::pending;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ownership::{OwnershipChange, Ownership};
+use ownership::{Ownership, OwnershipChange};
 use publisher::EventLog;
 use runtime::Signals;
 use settings::Settings;

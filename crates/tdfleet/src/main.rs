@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use settings::{SettingFaults, Settings, SettingSources};
+use settings::{SettingFaults, SettingSources, Settings};
 
 use cli::{Cli, Subcommand, WorkerArgs};
 use daemon::{embedded, supervisor};

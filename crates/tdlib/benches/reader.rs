@@ -61,7 +61,7 @@ fn for_client(json: &str, client_id: usize) -> Vec<u8> {
     format!("{body}\"@client_id\":{client_id}}}").into_bytes()
 }
 
-/// From `receive` to the account's channel, with so many accounts; the copy out of TDLib's memory
+/// From `receive` to the account's channel, with that many accounts; the copy out of TDLib's memory
 /// is made beforehand.
 fn route(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -111,7 +111,7 @@ impl Commands {
         answer
     }
 
-    /// By the account's log: whoever has the id finds the answer there, even days later.
+    /// By the account's log: anyone who has the id finds the answer there, even days later.
     pub async fn call_by_event(&self, command: &Command, events: &Events) -> Result<Value> {
         let before = events.newest(command.account).await?;
         self.publish(command, None).await?;

@@ -58,7 +58,7 @@ pub struct Follower {
 
 impl Follower {
     /// The next event, each once and in order; and whether events before it are gone from the log
-    /// (trimmed, or lost by Redis). While Redis is away it waits.
+    /// (trimmed, or lost by Redis). While Redis is down it waits.
     pub async fn next(&mut self) -> (Value, bool) {
         loop {
             if let Some(ready) = self.ready.pop_front() {

@@ -40,7 +40,7 @@ enum Program {
         /// Begin after the event with this id, not now.
         #[arg(long)]
         after: Option<String>,
-        /// End after so many.
+        /// End after this many events.
         #[arg(long)]
         count: Option<usize>,
     },

@@ -10,9 +10,9 @@ use std::time::Duration;
 use contracts::{AccountId, ShardCount};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{PatchedLibrary, Sandbox};
+use tempfile::TempDir;
 use test_servers::rabbitmq::RabbitServer;
 use test_servers::redis::{Persistence, RedisServer};
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 

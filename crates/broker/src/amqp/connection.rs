@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
-use crate::amqp::timing::reconnect_backoff;
 use crate::error::Error;
 
 /// Seconds between heartbeats, unless the URI sets another number. Two silent intervals end the
@@ -160,7 +160,11 @@ impl ConnectionManager {
                 Err(error) => error,
             };
             if logs && !logged {
-                warn!(place, error = runtime::error_chain(&error), "RabbitMQ is unreachable; retrying");
+                warn!(
+                    place,
+                    error = runtime::error_chain(&error),
+                    "RabbitMQ is unreachable; retrying"
+                );
             }
             logged = true;
             tokio::time::sleep(backoff.next_delay()).await;

@@ -16,8 +16,8 @@ use tracing::warn;
 use crate::amqp::codec::DIRECT_REPLY_TO;
 use crate::amqp::connection::ConnectionWatch;
 use crate::amqp::publication::{Publication, PublishJob, PublishResult, publish_batch};
-use crate::amqp::timing::within;
 use crate::amqp::timing::reconnect_backoff;
+use crate::amqp::timing::within;
 use crate::error::{Error, PublishError};
 use crate::pending_replies::PendingReplies;
 

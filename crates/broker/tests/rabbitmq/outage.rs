@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Bus, CommandClient, PublishError};
-use test_servers::rabbitmq::RabbitServer;
 use settings::QueueType;
+use test_servers::rabbitmq::RabbitServer;
 
 use crate::support::{
     Fixture, Journal, PATIENCE, answer, count, number, numbered, shard_of, wait_until,

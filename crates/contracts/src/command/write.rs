@@ -52,7 +52,7 @@ impl CommandEnvelope<'_> {
             userbot_id: self.account,
             fields: self.fields,
             command_id: self.id,
-            meta: WireMeta {
+            meta: CommandWireMeta {
                 schema_version: SCHEMA_VERSION,
                 correlation_id: self.correlation_id,
                 trace_id: self.traceparent.and_then(|text| text.split('-').nth(1)),
@@ -74,11 +74,11 @@ struct WireCommand<'a> {
     fields: &'a Map<String, Value>,
     command_id: &'a CommandId,
     #[serde(rename = "_meta")]
-    meta: WireMeta<'a>,
+    meta: CommandWireMeta<'a>,
 }
 
 #[derive(Serialize)]
-struct WireMeta<'a> {
+struct CommandWireMeta<'a> {
     schema_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,

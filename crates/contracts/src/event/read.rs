@@ -45,11 +45,11 @@ struct WireEvent<'a> {
 struct WirePayload<'a> {
     error: Option<IgnoredAny>,
     #[serde(borrow, rename = "_meta")]
-    meta: WireMeta<'a>,
+    meta: EventWireMeta<'a>,
 }
 
 #[derive(Deserialize)]
-struct WireMeta<'a> {
+struct EventWireMeta<'a> {
     event_id: Option<&'a str>,
     prev: Option<&'a str>,
 }

@@ -9,7 +9,7 @@ use tdlib::methods::{GetBlockedMessageSenders, GetChat, GetUser, SetMessageSende
 use tdlib::types::{MessageSenderUser, MessageSenders};
 
 use super::args::{ArgumentType, BoolOr, IntegerOr, UserId, arguments, type_name};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::{Context, Resource};
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -137,7 +137,7 @@ arguments! {
     }
 }
 
-impl Command for BlockUser {
+impl AccountCommand for BlockUser {
     const NAME: &'static str = "block_user";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -166,7 +166,7 @@ arguments! {
     }
 }
 
-impl Command for UnblockUser {
+impl AccountCommand for UnblockUser {
     const NAME: &'static str = "unblock_user";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -208,7 +208,7 @@ struct BlockedPage {
     next_offset: Option<i64>,
 }
 
-impl Command for GetBlockedUsers {
+impl AccountCommand for GetBlockedUsers {
     const NAME: &'static str = "get_blocked_users";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;

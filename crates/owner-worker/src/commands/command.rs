@@ -14,7 +14,7 @@ use super::error::CommandError;
 use crate::config::WorkerConfig;
 use crate::failure::Failure;
 
-/// How commands of one account and flow run beside each other.
+/// How commands of one account and flow share the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Changes nothing; runs beside other reads.
@@ -35,7 +35,7 @@ pub(crate) enum Needs {
 }
 
 /// A command: its arguments, and how it runs.
-pub(super) trait Command: CommandArguments + Send + 'static {
+pub(super) trait AccountCommand: CommandArguments + Send + 'static {
     const NAME: &'static str;
     const ACCESS: Access;
     /// Whether running it twice has the same effect as running it once.
@@ -72,7 +72,7 @@ pub(crate) struct CommandEntry {
 }
 
 impl CommandEntry {
-    pub(super) const fn of<C: Command>() -> Self {
+    pub(super) const fn of<C: AccountCommand>() -> Self {
         Self {
             name: C::NAME,
             lane: C::ACCESS,
@@ -109,16 +109,16 @@ impl CommandEntry {
 /// A command with valid arguments, ready to run.
 pub(crate) type PreparedCommand = Box<dyn RunnableCommand>;
 
-/// A [`Command`], type-erased.
+/// An [`AccountCommand`], type-erased.
 pub(crate) trait RunnableCommand: Send {
     /// Runs it to its result's JSON.
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
 }
 
-impl<C: Command> RunnableCommand for C {
+impl<C: AccountCommand> RunnableCommand for C {
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
         async move {
-            let reply = Command::run(*self, ctx).await?;
+            let reply = AccountCommand::run(*self, ctx).await?;
             let json = serde_json::to_string(&reply).map_err(|_| CommandError::Internal)?;
             Ok(json.into_boxed_str())
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tdlib::methods::{CanSendMessageToUser, GetCloseFriends, GetUser, SetCloseFriends};
 
 use super::args::{IdList, arguments};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::{Context, Resource};
 use super::error::CommandError;
 use crate::normalize::contacts::{CanSend, CloseFriend, UserProfile};
@@ -40,7 +40,7 @@ arguments! {
     struct ListCloseFriends {}
 }
 
-impl Command for ListCloseFriends {
+impl AccountCommand for ListCloseFriends {
     const NAME: &'static str = "get_close_friends";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
@@ -60,7 +60,7 @@ arguments! {
     }
 }
 
-impl Command for ReplaceCloseFriends {
+impl AccountCommand for ReplaceCloseFriends {
     const NAME: &'static str = "set_close_friends";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -98,7 +98,7 @@ struct CanSendResults {
     results: Vec<CanSend>,
 }
 
-impl Command for CanSendMessages {
+impl AccountCommand for CanSendMessages {
     const NAME: &'static str = "can_send_messages_to_users";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;

@@ -14,7 +14,7 @@ use tdlib::types::{
 };
 
 use super::args::{BoundedInteger, arguments, out_of_range};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::{Context, Resource};
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -147,7 +147,7 @@ arguments! {
     struct GetGlobalPrivacy {}
 }
 
-impl Command for GetGlobalPrivacy {
+impl AccountCommand for GetGlobalPrivacy {
     const NAME: &'static str = "get_global_privacy_settings";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
@@ -266,7 +266,7 @@ impl SetGlobalPrivacy {
     }
 }
 
-impl Command for SetGlobalPrivacy {
+impl AccountCommand for SetGlobalPrivacy {
     const NAME: &'static str = "set_global_privacy_settings";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;

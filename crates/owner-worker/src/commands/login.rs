@@ -11,7 +11,7 @@ use tdlib::methods::{
 };
 
 use super::args::arguments;
-use super::command::{Access, Command, CommandEntry, Needs};
+use super::command::{Access, AccountCommand, CommandEntry, Needs};
 use super::context::Context;
 use super::error::CommandError;
 use crate::account_state::AccountState;
@@ -34,7 +34,7 @@ arguments! {
     }
 }
 
-impl Command for StartLogin {
+impl AccountCommand for StartLogin {
     const NAME: &'static str = "start";
     const ACCESS: Access = Access::Write;
     // Telegram sends another code.
@@ -60,7 +60,7 @@ arguments! {
     }
 }
 
-impl Command for SendCode {
+impl AccountCommand for SendCode {
     const NAME: &'static str = "send_code";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = false;

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tdlib::methods::{GetNewChatPrivacySettings, GetUserPrivacySettingRules};
 
 use super::args::{ArgumentType, ScalarValue, arguments, type_name};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::Context;
 use super::error::CommandError;
 use crate::failure::Failure;
@@ -72,7 +72,7 @@ arguments! {
     }
 }
 
-impl Command for GetOne {
+impl AccountCommand for GetOne {
     const NAME: &'static str = "get_privacy_setting";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
@@ -163,7 +163,7 @@ struct PrivacyValues {
     errors: BTreeMap<String, Cow<'static, str>>,
 }
 
-impl Command for GetMany {
+impl AccountCommand for GetMany {
     const NAME: &'static str = "get_privacy_settings";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::args::{ArgumentType, JsonObject, arguments};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::Context;
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -60,7 +60,7 @@ arguments! {
     }
 }
 
-impl Command for CallTdlib {
+impl AccountCommand for CallTdlib {
     const NAME: &'static str = "call_tdlib";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = false;

@@ -9,7 +9,7 @@ use tdlib::methods::{
 use tdlib::types;
 
 use super::args::{BoundedInteger, Int64, arguments};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::{Context, Resource};
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -33,7 +33,7 @@ arguments! {
     struct ListActive {}
 }
 
-impl Command for ListActive {
+impl AccountCommand for ListActive {
     const NAME: &'static str = "get_active_sessions";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
@@ -65,7 +65,7 @@ struct TerminatedSession {
     confirmed: Option<bool>,
 }
 
-impl Command for TerminateOther {
+impl AccountCommand for TerminateOther {
     const NAME: &'static str = "terminate_session";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -152,7 +152,7 @@ impl SetSettings {
     }
 }
 
-impl Command for SetSettings {
+impl AccountCommand for SetSettings {
     const NAME: &'static str = "set_session_settings";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -198,7 +198,7 @@ struct AllTerminated {
     confirmed: Option<bool>,
 }
 
-impl Command for TerminateAllOthers {
+impl AccountCommand for TerminateAllOthers {
     const NAME: &'static str = "terminate_all_other_sessions";
     const ACCESS: Access = Access::Write;
     // A session that was opened in between would be ended too.
@@ -234,7 +234,7 @@ struct ConfirmedSession {
     session_id: Id64,
 }
 
-impl Command for ConfirmUnknown {
+impl AccountCommand for ConfirmUnknown {
     const NAME: &'static str = "confirm_session";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -265,7 +265,7 @@ struct InactiveTtl {
     inactive_session_ttl_days: i64,
 }
 
-impl Command for SetInactiveTtl {
+impl AccountCommand for SetInactiveTtl {
     const NAME: &'static str = "set_inactive_session_ttl";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;

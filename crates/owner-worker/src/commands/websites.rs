@@ -5,7 +5,7 @@ use serde::Serialize;
 use tdlib::methods::{DisconnectAllWebsites, DisconnectWebsite, GetConnectedWebsites};
 
 use super::args::{Int64, arguments};
-use super::command::{Access, Command, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry};
 use super::context::Context;
 use super::error::CommandError;
 use crate::normalize::Id64;
@@ -23,7 +23,7 @@ arguments! {
     struct GetConnected {}
 }
 
-impl Command for GetConnected {
+impl AccountCommand for GetConnected {
     const NAME: &'static str = "get_connected_websites";
     const ACCESS: Access = Access::Read;
     const IDEMPOTENT: bool = true;
@@ -51,7 +51,7 @@ struct DisconnectedWebsite {
     disconnected: bool,
 }
 
-impl Command for DisconnectOne {
+impl AccountCommand for DisconnectOne {
     const NAME: &'static str = "disconnect_website";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;
@@ -77,7 +77,7 @@ struct AllDisconnected {
     disconnected: bool,
 }
 
-impl Command for DisconnectAll {
+impl AccountCommand for DisconnectAll {
     const NAME: &'static str = "disconnect_all_websites";
     const ACCESS: Access = Access::Write;
     // A website that was connected in between would be disconnected too.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tdlib::types::{self, UserPrivacySettingRules};
 use tdlib::{enums, types::UpdateUserPrivacySettingRules};
 
+use super::json::{read, to_json};
 use super::privacy::{PrivacySetting, PrivacyValue};
 use super::{Id64, type_name};
 
@@ -131,14 +132,6 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, Schema)> {
         ("updateServiceNotification", schema_for!(ServiceNotification<'_>)),
     ];
     own.into_iter().chain(users::schemas())
-}
-
-fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
-    serde_json::from_str(json).ok()
-}
-
-fn to_json(wire: &impl Serialize) -> Option<String> {
-    serde_json::to_string(wire).ok()
 }
 
 #[cfg(test)]

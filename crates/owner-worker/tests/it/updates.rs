@@ -12,7 +12,7 @@ fn update(list: &[Value]) -> Value {
     json!({"@type": PRIVACY, "setting": {"@type": "userPrivacySettingShowBio"}, "rules": rules(list)})
 }
 
-/// The client of account 1, whoever of the two opened first.
+/// The client of account 1, whichever account opened first.
 async fn client_of(world: &World) -> i32 {
     world.tdlib.answer("confirmSession", Reply::ok());
     world.result("confirm_session", &json!({"session_id": 5})).await;

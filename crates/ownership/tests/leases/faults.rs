@@ -94,7 +94,8 @@ fn an_owner_cut_from_redis_loses_its_shards_in_time() {
 #[test]
 fn an_owner_acquires_its_lost_shard_again_once_redis_is_back() {
     let mut fleet = TestFleet::seeded(1);
-    fleet.redis = test_servers::redis::RedisServer::start_with(test_servers::redis::Persistence::AppendOnly);
+    fleet.redis =
+        test_servers::redis::RedisServer::start_with(test_servers::redis::Persistence::AppendOnly);
     fleet.write_record(0, &json!({"epoch": 0, "owner": "", "beat": 0, "store": "", "clean": true}));
     let mut worker = fleet.worker("first");
     let had = worker.next_lease();

@@ -7,9 +7,9 @@ use contracts::{Names, Shard, ShardCount};
 use deadpool_redis::redis::{Client, Cmd, FromRedisValue, cmd};
 use ownership::{Lease, LeaseConfig, Ownership, OwnershipChange};
 use runtime::{CancellationToken, Clock, Stage};
-use test_servers::redis::RedisServer;
 use settings::OwnershipSettings;
 use tempfile::TempDir;
+use test_servers::redis::RedisServer;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 

@@ -15,7 +15,7 @@ use crate::writer::replay::DispatchRecord;
 use crate::writer::task::{WriterTask, finish_claim};
 use crate::writer::task_batch::{BATCH_SIZE, TaskBatch};
 
-pub(super) struct AccountState {
+pub(super) struct WriterAccount {
     /// The epoch that the log is claimed for, and where the log ends; `None` until claimed.
     pub head: Option<(Epoch, Option<EventId>)>,
     pub waiting: VecDeque<(OwnerToken, WriterTask)>,
@@ -47,7 +47,7 @@ pub(super) enum RetryState {
     Retrying,
 }
 
-impl Default for AccountState {
+impl Default for WriterAccount {
     fn default() -> Self {
         Self {
             head: None,
@@ -62,7 +62,7 @@ impl Default for AccountState {
     }
 }
 
-impl AccountState {
+impl WriterAccount {
     pub(super) fn is_due(&self) -> bool {
         let work = !self.waiting.is_empty() || self.lag.is_some();
         work && self.retry != RetryState::Waiting

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::store::{EventBatch, StoreOperation, StoreRequest, StoreResponse};
-use crate::writer::account::{AccountState, LogLag, RetryState};
+use crate::writer::account::{LogLag, RetryState, WriterAccount};
 use crate::writer::batch_call::BatchCall;
 use crate::writer::batch_encoder::BatchEncoder;
 use crate::writer::metrics::WriterMetrics;
@@ -25,7 +25,7 @@ use crate::writer::task_batch::TaskBatch;
 const TRIM_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) struct WriterState {
-    accounts: HashMap<AccountId, AccountState>,
+    accounts: HashMap<AccountId, WriterAccount>,
     /// Accounts with work waiting, in the order it arrived.
     ready: Vec<AccountId>,
     /// Accounts whose last request the store refused.
@@ -115,7 +115,7 @@ impl WriterState {
 
     /// Calls that compare every head with what was stored, for a store that was down.
     pub(super) fn claims(&self) -> Vec<BatchCall> {
-        let claim = |(&account, state): (&AccountId, &AccountState)| {
+        let claim = |(&account, state): (&AccountId, &WriterAccount)| {
             let (epoch, _) = state.head?;
             let operation = StoreOperation::Claim { pending: false };
             let served = state.served;
@@ -246,7 +246,7 @@ impl WriterState {
 
     /// Removes the state of an account that no worker runs: its next event asks the store again.
     fn remove_idle(&mut self, account: AccountId) {
-        if self.accounts.get(&account).is_some_and(AccountState::is_removable) {
+        if self.accounts.get(&account).is_some_and(WriterAccount::is_removable) {
             self.accounts.remove(&account);
         }
     }

@@ -34,8 +34,8 @@ impl DeliveryHandler for Intake {
     }
 }
 
-/// The answers of commands that RabbitMQ has let go of go by the bus, once there is one: it is made
-/// after the worker that it hands its deliveries to.
+/// Sends the replies of commands that are already acknowledged, through the bus; the bus is set later,
+/// since it is created after the worker that handles its deliveries.
 #[derive(Default)]
 pub(crate) struct Replies(OnceLock<Bus>);
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use broker::{CommandRequest, CommandClient};
+use broker::{CommandClient, CommandRequest};
 use contracts::{Command, Properties};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;

@@ -98,7 +98,6 @@ struct PartsWithoutBus {
     tdlib: Tdlib,
     worker: Arc<Worker>,
     replies: Arc<Replies>,
-    shard_count: ShardCount,
 }
 
 impl PartsWithoutBus {
@@ -109,7 +108,7 @@ impl PartsWithoutBus {
         ownership: Ownership,
         log: EventLog,
     ) -> anyhow::Result<Self> {
-        let Preflight { shard_count, config, library, signals, .. } = preflight;
+        let Preflight { config, library, signals, .. } = preflight;
         let tdlib = Tdlib::start(Arc::new(library), stages.failed.clone())
             .context("cannot start TDLib's reader")?;
         let replies = Arc::new(Replies::default());
@@ -117,7 +116,7 @@ impl PartsWithoutBus {
         let accounts = stages.accounts.clone();
         let worker = Worker::new(accounts, config, tdlib.clone(), ports, Clock::system());
         let worker = Arc::new(worker);
-        Ok(Self { stages, signals, ownership, log, tdlib, worker, replies, shard_count })
+        Ok(Self { stages, signals, ownership, log, tdlib, worker, replies })
     }
 
     /// What the bus passes its deliveries to.

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker::{CommandRequest, CommandClient};
+use broker::{CommandClient, CommandRequest};
 use contracts::AccountId;
 use publisher::{FollowedItem, Follower, StartPosition};
-use sandbox::{SandboxOptions, Sandbox};
+use sandbox::{Sandbox, SandboxOptions};
 use settings::{ProxySettings, Settings};
 use tempfile::TempDir;
 

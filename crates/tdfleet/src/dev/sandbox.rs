@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use runtime::Signals;
-use sandbox::{SandboxOptions, PatchedLibrary, Sandbox};
+use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use settings::Settings;
 
 use crate::cli::SandboxArgs;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use broker::{DeadLetter, DeadLetters, DeadLetterSelector};
+use broker::{DeadLetter, DeadLetterSelector, DeadLetters};
 use serde::Serialize;
 use settings::Settings;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker::{CommandRequest, PublishError, CommandClient};
+use broker::{CommandClient, CommandRequest, PublishError};
 use contracts::Flow;
 use runtime::{CancellationToken, Stage};
 use serde_json::{Map, Value};

@@ -44,7 +44,11 @@ struct ShardRow<'a> {
     store: Option<&'a str>,
 }
 
-async fn list(fleet: &mut FleetClient, count: ShardCount, args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(
+    fleet: &mut FleetClient,
+    count: ShardCount,
+    args: &ListArgs,
+) -> anyhow::Result<ExitCode> {
     let view = fleet.view().await?;
     let rows: Vec<_> = count.shards().map(|shard| row(&view, shard)).collect();
     if args.json {

@@ -8,7 +8,7 @@ use tdlib::methods::{
 use tdlib::types::UserPrivacySettingRules;
 
 use super::super::args::{ArgumentType, BoundedInteger, IdList, ScalarValue, arguments};
-use super::super::command::{Access, Command};
+use super::super::command::{Access, AccountCommand};
 use super::super::context::{Context, Resource};
 use super::super::error::CommandError;
 use super::super::global_privacy::{NEEDS_NEW_CHATS, NewChats};
@@ -200,7 +200,7 @@ async fn set_rules(
     Ok(PrivacyValue::rules(setting, set))
 }
 
-impl Command for SetPrivacy {
+impl AccountCommand for SetPrivacy {
     const NAME: &'static str = "set_privacy_setting";
     const ACCESS: Access = Access::Write;
     const IDEMPOTENT: bool = true;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tdlib::enums::BlockList;
 
-use super::{read, to_json};
 use crate::normalize::contacts::{AvatarFields, UserProfile};
+use crate::normalize::json::{read, to_json};
 use crate::normalize::type_name;
 
 /// `updateUser`: something about a user has changed.
