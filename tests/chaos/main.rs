@@ -1,4 +1,4 @@
-//! SettingFaults under load, seed after seed; `make chaos` runs it. See `docs/chaos.md`.
+//! Faults under load, seed after seed; `make chaos` runs it. See `docs/chaos.md`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ use suite::{ChaosOptions, FaultKind};
 
 const HELP: &str = "chaos [--seed N] [--seeds N] [--minutes N] [--accounts N] [--workers N] \
                     [--rate COMMANDS_PER_SECOND] [--faults NAME,NAME,…]";
-/// SettingFaults per seed; the next seed continues with those that follow.
+/// Faults per seed; the next seed continues with those that follow.
 const FAULTS: usize = 6;
 /// Short, so that a take-over takes only seconds.
 const LEASE_S: u64 = 4;

@@ -87,7 +87,6 @@ impl ArgumentType for BlockListName {
 
 /// What `block_user` and `unblock_user` have done.
 #[derive(Serialize, JsonSchema)]
-#[expect(clippy::struct_field_names, reason = "the wire's own names")]
 struct BlockedUser {
     /// The user.
     user_id: i64,

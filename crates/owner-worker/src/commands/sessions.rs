@@ -55,7 +55,6 @@ arguments! {
 
 /// What `terminate_session` has done.
 #[derive(Serialize, JsonSchema)]
-#[expect(clippy::struct_field_names, reason = "the wire's own names")]
 struct TerminatedSession {
     /// The session.
     session_id: Id64,

@@ -6,7 +6,6 @@ use super::{Id64, type_name};
 
 /// Result of `get_active_sessions`.
 #[derive(Debug, Serialize, JsonSchema)]
-#[expect(clippy::struct_field_names, reason = "the wire's own names")]
 pub(crate) struct SessionList {
     /// All of them.
     sessions: Vec<SessionItem>,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use broker::{Bus, CommandClient};
-use contracts::ShardCount;
 use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
