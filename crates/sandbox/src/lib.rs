@@ -4,7 +4,7 @@
 //! connects through `addProxy` with [`Sandbox::address`] and [`Sandbox::secret`], and logs in.
 //! Tests and the demo start a sandbox; neither it nor its clients ever reach Telegram.
 //!
-//! Reading order: [`start`] accepts clients, `connection` serves one of them, `transport` and
+//! Reading order: [`start()`] accepts clients, `connection` serves one of them, `transport` and
 //! `handshake` open its stream, `envelope` and `session` carry its messages, `dispatch` and
 //! `access` run a call, `rpc` holds the methods, and `model` the accounts that they work on. The
 //! model knows nothing about the protocol.

@@ -25,7 +25,7 @@ pub(crate) struct SandboxAddresses {
     pub(crate) control: Option<SocketAddr>,
 }
 
-/// A running data centre and its controls; clones share it. Created by [`crate::start`].
+/// A running data centre and its controls; clones share it. Created by [`crate::start()`].
 #[derive(Clone)]
 pub struct Sandbox {
     core: Arc<SandboxCore>,

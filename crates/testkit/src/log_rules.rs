@@ -25,7 +25,7 @@ pub mod ledger;
 pub mod pending;
 pub mod steps;
 
-/// Runs every rule, or those of one module of [`log_rules`](crate::log_rules), as tests of one log.
+/// Runs every rule, or those of one module of [`mod@crate::log_rules`], as tests of one log.
 ///
 /// The first argument opens an empty log. A second one names the module: `events`, `head`, `ledger`
 /// or `pending`.
