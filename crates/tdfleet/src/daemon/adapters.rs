@@ -9,12 +9,12 @@ use owner_worker::{CommandOutcome, Worker, WorkerRequest};
 use ownership::Guard;
 
 /// The broker's deliveries go to the worker.
-pub(crate) struct Intake {
+pub(crate) struct DeliveryAdapter {
     pub(crate) worker: Arc<Worker>,
     pub(crate) guard: Guard,
 }
 
-impl DeliveryHandler for Intake {
+impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
         if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
@@ -37,15 +37,15 @@ impl DeliveryHandler for Intake {
 /// Sends the replies of commands that are already acknowledged, through the bus; the bus is set later,
 /// since it is created after the worker that handles its deliveries.
 #[derive(Default)]
-pub(crate) struct Replies(OnceLock<Bus>);
+pub(crate) struct BusReplySender(OnceLock<Bus>);
 
-impl Replies {
-    pub(crate) fn go_by(&self, bus: Bus) {
+impl BusReplySender {
+    pub(crate) fn set_bus(&self, bus: Bus) {
         self.0.get_or_init(|| bus);
     }
 }
 
-impl owner_worker::ReplySender for Replies {
+impl owner_worker::ReplySender for BusReplySender {
     fn reply(&self, command: &Properties, event: Bytes) {
         if let Some(bus) = self.0.get() {
             bus.reply(command, event);

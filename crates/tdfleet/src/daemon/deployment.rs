@@ -15,7 +15,7 @@ use runtime::{CancellationToken, Clock, Signals, Stage};
 use settings::Settings;
 use tdlib::Tdlib;
 
-use super::adapters::{Intake, Replies};
+use super::adapters::{BusReplySender, DeliveryAdapter};
 use super::preflight::Preflight;
 
 /// All parts of a worker, connected and running. It owns no shard yet.
@@ -96,7 +96,7 @@ struct PartsWithoutBus {
     log: EventLog,
     tdlib: Tdlib,
     worker: Arc<Worker>,
-    replies: Arc<Replies>,
+    replies: Arc<BusReplySender>,
 }
 
 impl PartsWithoutBus {
@@ -110,7 +110,7 @@ impl PartsWithoutBus {
         let Preflight { config, library, signals, .. } = preflight;
         let tdlib = Tdlib::start(Arc::new(library), stages.failed.clone())
             .context("cannot start TDLib's reader")?;
-        let replies = Arc::new(Replies::default());
+        let replies = Arc::new(BusReplySender::default());
         let ports = WorkerPorts { log: Arc::new(log.clone()), replies: Arc::clone(&replies) as _ };
         let accounts = stages.accounts.clone();
         let worker = Worker::new(accounts, config, tdlib.clone(), ports, Clock::system());
@@ -119,15 +119,15 @@ impl PartsWithoutBus {
     }
 
     /// What the bus passes its deliveries to.
-    fn handler(&self) -> Arc<Intake> {
+    fn handler(&self) -> Arc<DeliveryAdapter> {
         let (worker, guard) = (Arc::clone(&self.worker), self.ownership.guard());
-        Arc::new(Intake { worker, guard })
+        Arc::new(DeliveryAdapter { worker, guard })
     }
 
     /// Completes the parts with the bus, by which the worker's replies go out.
     fn connect(self, bus: Bus, settings: &Settings) -> Deployment {
         let Self { stages, signals, ownership, log, tdlib, worker, replies, .. } = self;
-        replies.go_by(bus.clone());
+        replies.set_bus(bus.clone());
         let grace = settings.worker.grace();
         Deployment { stages, signals, ownership, log, tdlib, worker, bus, grace }
     }
