@@ -24,6 +24,8 @@ pub struct WorkerConfig {
     pub opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub spool: u64,
+    /// How far ahead a deadline may lie.
+    pub deadline: Duration,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
 }

@@ -21,6 +21,10 @@ pub struct BrokerSettings {
     /// to 600000. A quorum queue without a leader never answers.
     /// Default: 10000.
     pub timeout_ms: u64,
+    /// How the names of queues begin that a command's `reply_to` may name, apart from RabbitMQ's direct
+    /// reply-to: 1 to 200 bytes. The workers publish there with their own rights, so it must not cover
+    /// the installation's own queues. Default: the namespace and `.reply.`.
+    pub reply_prefix: Option<String>,
 }
 
 /// How RabbitMQ stores a queue.
@@ -51,6 +55,7 @@ impl Default for BrokerSettings {
             queue_type: QueueType::Quorum,
             prefetch: 256,
             timeout_ms: 10_000,
+            reply_prefix: None,
         }
     }
 }
@@ -61,7 +66,7 @@ impl BrokerSettings {
         Duration::from_millis(self.timeout_ms)
     }
 
-    pub(crate) fn check(&self, faults: &mut SettingFaults) {
+    pub(crate) fn check(&self, namespace: &str, faults: &mut SettingFaults) {
         if !self.uri.expose_secret().starts_with("amqp://") {
             faults.add("broker.uri", "must be an amqp:// URI");
         }
@@ -71,5 +76,22 @@ impl BrokerSettings {
         if !(100..=600_000).contains(&self.timeout_ms) {
             faults.add("broker.timeout_ms", "must be between 100 and 600000");
         }
+        if let Some(prefix) = &self.reply_prefix {
+            check_reply_prefix(prefix, namespace, faults);
+        }
+    }
+}
+
+fn check_reply_prefix(prefix: &str, namespace: &str, faults: &mut SettingFaults) {
+    if !(1..=200).contains(&prefix.len()) {
+        faults.add("broker.reply_prefix", "must have 1 to 200 bytes");
+    }
+    let own = ["cmd_", "unrouted", "expired", "dead-letters"];
+    let covers = |queue: &str| {
+        let own = format!("{namespace}.{queue}");
+        own.starts_with(prefix) || prefix.starts_with(&own)
+    };
+    if own.into_iter().any(covers) || "amq.".starts_with(prefix) || prefix.starts_with("amq.") {
+        faults.add("broker.reply_prefix", "must not cover queues of tdfleet or of RabbitMQ");
     }
 }

@@ -36,7 +36,7 @@ impl Preflight {
 }
 
 fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<WorkerConfig> {
-    let Settings { worker, telegram, tdlib, .. } = settings;
+    let Settings { limits, worker, telegram, tdlib, .. } = settings;
     Ok(WorkerConfig {
         accounts: installation::account_ids(settings),
         shard_count,
@@ -45,6 +45,7 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         timeout: Duration::from_secs(tdlib.timeout_s),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        deadline: limits.deadline(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })
