@@ -40,7 +40,8 @@ pub(crate) async fn run() {
     let worker = Arc::new(Worker::new(accounts, config, tdlib, ports, Clock::system()));
     let execute = Arc::new(Intake(Arc::clone(&worker)));
     let names = Names::new(&settings.namespace);
-    let bus = Bus::start(&intake, &settings.broker, &settings.limits, names, count, execute).unwrap();
+    let bus =
+        Bus::start(&intake, &settings.broker, &settings.limits, names, count, execute).unwrap();
     for shard in count.shards() {
         worker.open_shard(shard, Epoch(1), true).await.unwrap();
         bus.subscribe(shard);
@@ -69,7 +70,8 @@ struct Intake(Arc<Worker>);
 
 impl DeliveryHandler for Intake {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } = delivery;
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
         let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| match outcome {
             CommandOutcome::Answered(event) => ticket.settle(Settlement::Answered { event }),

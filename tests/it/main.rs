@@ -18,6 +18,7 @@ mod commands;
 mod dead_letters;
 mod examples;
 mod fleet;
+mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
 mod outages;

@@ -159,7 +159,12 @@ mod tests {
         let stage = Stage::new("intake", &CancellationToken::new());
         let (sender, inbox) = channel();
         let handler = Arc::new(Recorder(Mutex::new(sender)));
-        let (bus, client) = Bus::in_process(&stage, &LimitSettings::default(), ShardCount::new(4).unwrap(), handler);
+        let (bus, client) = Bus::in_process(
+            &stage,
+            &LimitSettings::default(),
+            ShardCount::new(4).unwrap(),
+            handler,
+        );
         Fixture { stage, bus, client, inbox }
     }
 

@@ -169,7 +169,9 @@ fn prepare(
     }
     if command.meta.deadline.is_some_and(|at| received_at + shared.config.deadline < at) {
         let hours = shared.config.deadline.as_secs() / 3600;
-        return Err(Failure::invalid(format!("_meta.deadline must be at most {hours} hours ahead")));
+        return Err(Failure::invalid(format!(
+            "_meta.deadline must be at most {hours} hours ahead"
+        )));
     }
     if delivery.expired || command.meta.deadline.is_some_and(|deadline| deadline <= received_at) {
         return Err(Failure::expired());

@@ -17,6 +17,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LimitSettings, LogSettings, OwnershipSettings, ProxySettings, PublisherSettings, QueueType,
-    Settings, TdlibSettings, TelegramCredentials, TelegramSettings, WorkerSettings,
+    BrokerSettings, LimitSettings, LogSettings, OwnershipSettings, ProxySettings,
+    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
+    WorkerSettings,
 };

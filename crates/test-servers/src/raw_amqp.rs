@@ -120,13 +120,7 @@ impl RawPublisher {
     /// # Panics
     ///
     /// RabbitMQ does not confirm it.
-    pub fn publish(
-        &mut self,
-        exchange: &str,
-        key: &[u8],
-        properties: RawProperties,
-        body: &[u8],
-    ) {
+    pub fn publish(&mut self, exchange: &str, key: &[u8], properties: RawProperties, body: &[u8]) {
         let publish = [&[0; 2][..], &short(exchange.as_bytes()), &short(key), &[0]].concat();
         self.method(1, 60, 40, &publish);
         let size = (body.len() as u64).to_be_bytes();

@@ -64,7 +64,9 @@ pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
 /// Why the properties of a message were replaced when it arrived, if they were.
 pub(crate) fn unreadable(properties: &BasicProperties) -> Option<&'static str> {
     let headers = properties.headers().as_ref()?;
-    let Some(AMQPValue::ShortShortUInt(code)) = headers.inner().get(UNREADABLE) else { return None };
+    let Some(AMQPValue::ShortShortUInt(code)) = headers.inner().get(UNREADABLE) else {
+        return None;
+    };
     UnreadableProperties::of_code(*code).map(UnreadableProperties::reason)
 }
 

@@ -27,7 +27,8 @@ impl CommandPublisher {
         names: Names,
         count: ShardCount,
     ) -> Result<Self, Error> {
-        let (exchange, replies) = (names.commands_exchange().into(), ReplyQueues::new(settings, &names));
+        let (exchange, replies) =
+            (names.commands_exchange().into(), ReplyQueues::new(settings, &names));
         let topology = Topology::new(settings, names, count);
         let manager = ConnectionManager::new(settings, ConnectionPurpose::Publish, topology)?;
         let stop = stage.stopping();

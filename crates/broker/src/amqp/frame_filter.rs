@@ -121,3 +121,6 @@ fn write_inspected(frame: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&payload);
     out.push(FRAME_END);
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,13 +56,7 @@ impl AmqpPublisher {
         };
         stage.spawn("publisher connection", OnFailure::Stop, manager.run(stop));
         stage.spawn("publisher", OnFailure::Stop, task.run(PublishQueues { jobs, replies }));
-        Self {
-            jobs: jobs_sender,
-            replies: replies_sender,
-            reply_queues,
-            pending_replies,
-            timeout,
-        }
+        Self { jobs: jobs_sender, replies: replies_sender, reply_queues, pending_replies, timeout }
     }
 
     pub(crate) fn pending_replies(&self) -> &PendingReplies {

@@ -87,8 +87,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<(), String> {
-        let limits =
-            LimitSettings { json_depth: 4, json_members: 16, ..LimitSettings::default() };
+        let limits = LimitSettings { json_depth: 4, json_members: 16, ..LimitSettings::default() };
         JsonScan::new(&limits).check(text.as_bytes())
     }
 

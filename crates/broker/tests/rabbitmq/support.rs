@@ -8,7 +8,7 @@ use broker::{Bus, CommandClient, CommandRequest, Delivery, DeliveryHandler, Sett
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, Stage};
-use settings::{BrokerSettings, ExposeSecret, QueueType};
+use settings::{BrokerSettings, ExposeSecret, LimitSettings, QueueType};
 use tokio::sync::mpsc;
 
 use crate::amqp_client::AmqpClient;
@@ -67,6 +67,7 @@ pub(crate) fn answer(delivery: Delivery) {
 pub(crate) struct Fixture {
     pub(crate) names: Names,
     pub(crate) settings: BrokerSettings,
+    pub(crate) limits: LimitSettings,
     pub(crate) stage: Stage,
     pub(crate) failed: CancellationToken,
 }
@@ -87,7 +88,9 @@ impl Fixture {
                 queue_type,
                 prefetch: 16,
                 timeout_ms: 10_000,
+                reply_prefix: None,
             },
+            limits: LimitSettings::default(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -99,6 +102,7 @@ impl Fixture {
         Self {
             names: self.names.clone(),
             settings: self.settings.clone(),
+            limits: self.limits.clone(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -107,10 +111,14 @@ impl Fixture {
     /// A worker that is connected and has subscribed to nothing.
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
         let (handler, inbox) = recorder();
-        let bus =
-            Bus::start(&self.stage, &self.settings, self.names.clone(), count(), handler).unwrap();
+        let bus = self.bus(count(), handler);
         wait_until(&bus, true).await;
         (bus, inbox)
+    }
+
+    pub(crate) fn bus(&self, count: ShardCount, handler: Arc<dyn DeliveryHandler>) -> Bus {
+        let Self { stage, settings, limits, .. } = self;
+        Bus::start(stage, settings, limits, self.names.clone(), count, handler).unwrap()
     }
 
     /// A client without any knowledge of the crate under test.

@@ -62,8 +62,7 @@ mod tests {
         let (info, occurred_at) = (ErrorInfo::invalid_request(), Timestamp::UNIX_EPOCH);
         let (correlation_id, error) = (Some("k"), "no");
         let info = &info;
-        let json =
-            UnloggedError { account, command, id, correlation_id, error, info, occurred_at };
+        let json = UnloggedError { account, command, id, correlation_id, error, info, occurred_at };
         serde_json::from_slice(&json.encode()).unwrap()
     }
 

@@ -213,7 +213,12 @@ impl World {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let account = body["userbot_id"].as_i64().and_then(AccountId::new);
         let account = account.unwrap_or_else(|| AccountId::new(1).unwrap());
-        RoutingKey::new(Flow::Hi, self.count, account, body["command"].as_str().unwrap_or("command"))
+        RoutingKey::new(
+            Flow::Hi,
+            self.count,
+            account,
+            body["command"].as_str().unwrap_or("command"),
+        )
     }
 
     /// Submits a message as the bus delivers it.

@@ -16,7 +16,8 @@ pub(crate) struct DeliveryAdapter {
 
 impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } = delivery;
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
         if !self.guard.holds(key.shard) {
             return ticket.refuse();
         }

@@ -47,7 +47,14 @@ impl Deployment {
         let log = EventLog::redis(&stages.output, settings.publisher.clone(), names.clone())?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
-        let bus = Bus::start(intake, &settings.broker, &settings.limits, names, shard_count, parts.handler())?;
+        let bus = Bus::start(
+            intake,
+            &settings.broker,
+            &settings.limits,
+            names,
+            shard_count,
+            parts.handler(),
+        )?;
         Ok(parts.connect(bus, settings))
     }
 

@@ -60,15 +60,3 @@ fn read_value<'a>(
 pub(super) fn check_text(text: &[u8]) -> Result<(), UnreadableProperties> {
     std::str::from_utf8(text).map(drop).map_err(|_| UnreadableProperties::NotUtf8)
 }
-
-#[cfg(test)]
-mod tests {
-    use lapin::protocol::basic::gen_properties;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn entry(name: &[u8], value: &[u8]) -> Vec<u8> {
-        [&[u8::try_from(name.len()).unwrap()], name, value].concat()
-    }
-}

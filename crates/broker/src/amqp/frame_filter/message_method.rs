@@ -13,9 +13,8 @@ const NOT_UTF8: &str = "not UTF-8: ";
 
 /// Whether a method's payload, of which this is the beginning, may need a replacement.
 pub(super) fn brings_message(start: &[u8]) -> bool {
-    ids(start).is_ok_and(|(class, method)| {
-        class == BASIC && matches!(method, RETURN | DELIVER | GET_OK)
-    })
+    ids(start)
+        .is_ok_and(|(class, method)| class == BASIC && matches!(method, RETURN | DELIVER | GET_OK))
 }
 
 /// Bytes of a payload that [`brings_message`] needs.

@@ -42,10 +42,7 @@ fn each_mistake_has_its_own_error_string() {
         (r#"{"command": "a", "userbot_id": "1"}"#, "userbot_id must be an integer"),
         (r#"{"command": "a", "userbot_id": 1.0}"#, "userbot_id must be an integer"),
         (r#"{"command": "a", "userbot_id": 0}"#, "userbot_id must be at least 1"),
-        (
-            r#"{"command": "a", "userbot_id": 1, "command_id": 5}"#,
-            "command_id must be a string",
-        ),
+        (r#"{"command": "a", "userbot_id": 1, "command_id": 5}"#, "command_id must be a string"),
         (r#"{"command": "a", "userbot_id": 1, "x": 1, "x": 2}"#, "duplicate field: x"),
         (r#"{"command": null, "userbot_id": 1}"#, "command is required"),
         (r#"{"command": "a", "userbot_id": null}"#, "userbot_id is required"),
