@@ -50,7 +50,7 @@ async fn a_message_that_no_client_library_would_send_costs_one_message() {
     let (world, worker, mut backend) = World::logged_in(2).await;
     let uri = world.rabbit.uri();
     let mut publisher =
-        tokio::task::spawn_blocking(move || RawPublisher::connect(&uri)).await.unwrap();
+        tokio::task::spawn_blocking(move || RawPublisher::connect(&uri)).await.unwrap().unwrap();
     let body = json!({"command": COMMAND, "userbot_id": 1}).to_string();
     let key = routing_key(1, COMMAND);
     let not_utf8 = "its AMQP properties hold text that is not UTF-8";
@@ -67,11 +67,13 @@ async fn a_message_that_no_client_library_would_send_costs_one_message() {
     ];
     let number = cases.len();
     for (id, properties, reason) in cases {
-        publisher.publish("tdfleet.commands", key.as_bytes(), properties, body.as_bytes());
+        publisher.publish("tdfleet.commands", key.as_bytes(), properties, body.as_bytes()).unwrap();
         assert_eq!(refused(&mut backend, id).await, reason);
     }
     let binary = [routing_key(1, "").as_bytes(), b"\xff"].concat();
-    publisher.publish("tdfleet.commands", &binary, RawProperties::default(), body.as_bytes());
+    publisher
+        .publish("tdfleet.commands", &binary, RawProperties::default(), body.as_bytes())
+        .unwrap();
 
     let reasons = reasons(&world, number + 1).await;
     let expected = |reason: &str| reasons.iter().filter(|found| *found == reason).count();
