@@ -4,9 +4,11 @@
 //! [`Library::guard`](crate::Library::guard) binds the library's imports of `connect`,
 //! `getaddrinfo` and the like to functions of this crate. They pass on what goes to an allowed
 //! proxy, and refuse everything else. The file is not changed, and no other part of the process is
-//! affected. The reading order is `allow_list`, `hooks`, `imports`.
+//! affected. The reading order is `allow_list`, `destination`, `hooks`, `elf`, `imports`.
 
 mod allow_list;
+mod destination;
+mod elf;
 mod hooks;
 mod imports;
 

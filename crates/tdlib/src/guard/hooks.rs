@@ -5,20 +5,17 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::fmt::Display;
-use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{ptr, slice};
 
-use libc::{
-    addrinfo, hostent, mmsghdr, msghdr, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6,
-    socklen_t, ssize_t,
-};
+use libc::{addrinfo, hostent, mmsghdr, msghdr, sockaddr, socklen_t, ssize_t};
 use tracing::warn;
 
 use super::allow_list::AllowList;
+use super::destination::Destination;
 
 /// What TDLib may reach. A static, since C passes these functions no context.
 pub(super) static ALLOW_LIST: RwLock<AllowList> = RwLock::new(AllowList::new());
@@ -56,7 +53,7 @@ pub(super) fn refused() -> u64 {
 
 unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
     // SAFETY: the caller passes `connect`'s arguments.
-    let permitted = unsafe { Destination::read(address, length) }.is_permitted(true);
+    let permitted = is_permitted(unsafe { Destination::read(address, length) }, true);
     if permitted {
         // SAFETY: as above.
         return unsafe { libc::connect(fd, address, length) };
@@ -74,7 +71,7 @@ unsafe extern "C" fn send_to(
     length: socklen_t,
 ) -> ssize_t {
     // SAFETY: the caller passes `sendto`'s arguments.
-    let permitted = unsafe { Destination::read(address, length) }.is_permitted(false);
+    let permitted = is_permitted(unsafe { Destination::read(address, length) }, false);
     if permitted {
         // SAFETY: as above.
         return unsafe { libc::sendto(fd, data, size, flags, address, length) };
@@ -86,9 +83,8 @@ unsafe extern "C" fn send_to(
 unsafe extern "C" fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     // SAFETY: the caller passes `sendmsg`'s arguments: null, or a message.
     let permitted = unsafe { message.as_ref() }.is_none_or(|message| {
-        // SAFETY: the message's name is null or an address of this length.
-        unsafe { Destination::read(message.msg_name.cast(), message.msg_namelen) }
-            .is_permitted(false)
+        // SAFETY: the message is the caller's.
+        is_permitted(unsafe { Destination::of_message(message) }, false)
     });
     if permitted {
         // SAFETY: as above.
@@ -108,10 +104,8 @@ unsafe extern "C" fn send_messages(
         // SAFETY: the caller passes `sendmmsg`'s arguments: `count` messages.
         let messages = unsafe { slice::from_raw_parts(messages, count as usize) };
         messages.iter().all(|message| {
-            let message = &message.msg_hdr;
-            // SAFETY: the message's name is null or an address of this length.
-            unsafe { Destination::read(message.msg_name.cast(), message.msg_namelen) }
-                .is_permitted(false)
+            // SAFETY: the message is the caller's.
+            is_permitted(unsafe { Destination::of_message(&message.msg_hdr) }, false)
         })
     };
     if permitted {
@@ -168,9 +162,7 @@ unsafe extern "C" fn get_name_info(
 ) -> c_int {
     let flags = flags | libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
     // SAFETY: the caller passes `getnameinfo`'s arguments.
-    unsafe {
-        libc::getnameinfo(address, length, host, host_size, service, service_size, flags)
-    }
+    unsafe { libc::getnameinfo(address, length, host, host_size, service, service_size, flags) }
 }
 
 /// TDLib does not use it; OpenSSL, which is part of the library, could.
@@ -200,66 +192,22 @@ unsafe extern "C" fn system_call(
     -1
 }
 
-/// Where a call would send something.
-enum Destination {
-    /// Nowhere that it has not been sent before: no address, or a Unix domain socket's.
-    Local,
-    /// `AF_UNSPEC`, which disconnects a socket. When sending it means IPv4.
-    Unspecified,
-    Internet(SocketAddr),
-    Other,
-}
-
-impl Destination {
-    /// # Safety
-    ///
-    /// `address` is null or points to `length` bytes.
-    unsafe fn read(address: *const sockaddr, length: socklen_t) -> Self {
-        let length = usize::try_from(length).unwrap_or(0);
-        if address.is_null() {
-            return Self::Local;
+/// Whether a call may go there; counts if not. A panic counts as no.
+fn is_permitted(destination: Destination, connects: bool) -> bool {
+    let permitted = || match destination {
+        Destination::Local => true,
+        Destination::Unspecified if connects => true,
+        Destination::Internet(to) if runtime::read_lock(&ALLOW_LIST).allows(to) => true,
+        Destination::Internet(to) => {
+            count(&REFUSED_CONNECTIONS, &to);
+            false
         }
-        if length < size_of::<sa_family_t>() {
-            return Self::Other;
+        Destination::Unspecified | Destination::Other => {
+            count(&REFUSED_CONNECTIONS, &"an address of another family");
+            false
         }
-        // SAFETY: the length was checked.
-        let family = unsafe { address.cast::<sa_family_t>().read_unaligned() };
-        match c_int::from(family) {
-            libc::AF_UNIX => Self::Local,
-            libc::AF_UNSPEC => Self::Unspecified,
-            libc::AF_INET if length >= size_of::<sockaddr_in>() => {
-                // SAFETY: family and length were checked.
-                let address = unsafe { address.cast::<sockaddr_in>().read_unaligned() };
-                let ip = Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr));
-                Self::Internet((ip, u16::from_be(address.sin_port)).into())
-            }
-            libc::AF_INET6 if length >= size_of::<sockaddr_in6>() => {
-                // SAFETY: family and length were checked.
-                let address = unsafe { address.cast::<sockaddr_in6>().read_unaligned() };
-                let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
-                Self::Internet((ip, u16::from_be(address.sin6_port)).into())
-            }
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether it may be reached; counts if not. A panic counts as no.
-    fn is_permitted(self, connects: bool) -> bool {
-        let permitted = || match self {
-            Self::Local => true,
-            Self::Unspecified if connects => true,
-            Self::Internet(address) if runtime::read_lock(&ALLOW_LIST).allows(address) => true,
-            Self::Internet(address) => {
-                count(&REFUSED_CONNECTIONS, &address);
-                false
-            }
-            Self::Unspecified | Self::Other => {
-                count(&REFUSED_CONNECTIONS, &"an address of another family");
-                false
-            }
-        };
-        catch_unwind(AssertUnwindSafe(permitted)).unwrap_or(false)
-    }
+    };
+    catch_unwind(AssertUnwindSafe(permitted)).unwrap_or(false)
 }
 
 /// # Safety
@@ -291,3 +239,6 @@ fn set_errno(error: c_int) {
     // SAFETY: the location is this thread's own, and always valid.
     unsafe { *libc::__errno_location() = error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,9 +44,9 @@ impl ProxyCase {
             (K::Mtproto, &[B::Dead, B::Silent, B::Refusing]),
         ];
         let cases = cases.into_iter().flat_map(|(kind, behaviours)| {
-            behaviours.iter().flat_map(move |&behaviour| {
-                [false, true].map(|by_name| (kind, behaviour, by_name))
-            })
+            behaviours
+                .iter()
+                .flat_map(move |&behaviour| [false, true].map(|by_name| (kind, behaviour, by_name)))
         });
         (1..).zip(cases).map(|(index, (kind, behaviour, by_name))| Self {
             kind,
@@ -82,7 +82,9 @@ impl ProxyCase {
     /// TDLib's `proxy` object.
     pub(crate) fn object(&self) -> Value {
         let kind = match self.kind {
-            ProxyKind::Socks5 => json!({"@type": "proxyTypeSocks5", "username": "", "password": ""}),
+            ProxyKind::Socks5 => {
+                json!({"@type": "proxyTypeSocks5", "username": "", "password": ""})
+            }
             ProxyKind::Http | ProxyKind::HttpOnly => json!({
                 "@type": "proxyTypeHttp", "username": "", "password": "",
                 "http_only": self.kind == ProxyKind::HttpOnly,
