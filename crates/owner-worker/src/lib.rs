@@ -37,7 +37,7 @@ pub use commands::{CommandDescription, catalog};
 pub use config::WorkerConfig;
 pub use ports::{CommandOutcome, OnOutcome, ReplySender, WorkerPorts};
 pub use request::WorkerRequest;
-pub use updates::{UpdateClass, class_of, event_of};
+pub use updates::event_of;
 pub use worker::Worker;
 
 /// The events that are not answers and differ from TDLib's own objects: type, description, and JSON
