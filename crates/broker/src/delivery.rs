@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use crate::message::Message;
 use crate::settlement::{Disposition, SettleRequest, Settlement};
 
-/// Processes deliveries; the binary implements it.
+/// Processes deliveries; the binary implements it (`DeliveryAdapter` in tdfleet's
+/// `daemon/adapters.rs`).
 pub trait DeliveryHandler: Send + Sync + 'static {
     /// Accepts one delivery. It is called in the order of the queue and must not block: whatever
     /// takes time happens elsewhere and ends in [`DeliveryTicket::settle`].

@@ -8,7 +8,7 @@
 //! (`normalize/<domain>.rs`). The answer is appended to the [`AccountLog`](log_port::AccountLog);
 //! once it is stored, the caller of `submit` gets its [`CommandOutcome`].
 //!
-//! An update takes the other direction: `account/updates.rs` → `updates.rs` → `account/outbox.rs` →
+//! An update takes the other direction: `account/client.rs` → `updates.rs` → `account/outbox.rs` →
 //! the log.
 //!
 //! Invariants: each submitted request gets exactly one outcome, or is dropped without having been
