@@ -44,7 +44,7 @@ pub use worker::Worker;
 /// Schema of the `result`.
 pub fn event_schemas() -> impl Iterator<Item = (&'static str, &'static str, schemars::Schema)> {
     let updates = updates::update_schemas();
-    let updates = updates
-        .map(|(name, schema)| (name, "TDLib's update of that name, reshaped.", schema));
+    let updates =
+        updates.map(|(name, schema)| (name, "TDLib's update of that name, reshaped.", schema));
     account::event_schemas().into_iter().chain(updates)
 }
