@@ -82,7 +82,8 @@ struct UnsettledDelivery {
 }
 
 impl DeliveryTicket {
-    /// Settles the delivery. Never blocks; publishing and acknowledging happen in the background.
+    /// Settles the delivery. Never blocks; publishing and acknowledging happen in the background, on
+    /// RabbitMQ in `amqp/settle.rs`.
     ///
     /// Does nothing if the delivery's channel has ended in the meantime: RabbitMQ redelivers the
     /// message by itself.
