@@ -176,16 +176,16 @@ unsafe extern "C" fn get_host_by_name(name: *const c_char) -> *mut hostent {
 /// `syscall` takes as many arguments as the system call has; all are passed on, as glibc does.
 unsafe extern "C" fn system_call(
     number: c_long,
-    a: c_long,
-    b: c_long,
-    c: c_long,
-    d: c_long,
-    e: c_long,
-    f: c_long,
+    first: c_long,
+    second: c_long,
+    third: c_long,
+    fourth: c_long,
+    fifth: c_long,
+    sixth: c_long,
 ) -> c_long {
     if !REFUSED_SYSTEM_CALLS.contains(&number) {
         // SAFETY: the caller passes the arguments of this system call; it ignores further ones.
-        return unsafe { libc::syscall(number, a, b, c, d, e, f) };
+        return unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) };
     }
     count(&REFUSED_CONNECTIONS, &format_args!("system call {number}"));
     set_errno(libc::EPERM);
