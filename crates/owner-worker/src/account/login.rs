@@ -102,11 +102,10 @@ impl Login {
 
     fn follow(&mut self, state: AccountState, outbox: &mut Outbox) {
         match (state, self.state) {
-            // A lost session and a failure last until someone acts on them.
-            (
-                AccountState::Closing | AccountState::Cold,
-                AccountState::SessionLost | AccountState::Failed,
-            ) => {}
+            // A lost session and a failure last until someone acts on them. What TDLib had reported
+            // before a failure may arrive after it.
+            (_, AccountState::Failed)
+            | (AccountState::Closing | AccountState::Cold, AccountState::SessionLost) => {}
             (AccountState::Cold, _) if !self.is_closing() => {
                 let reason = Some("TDLib closed the account by itself");
                 self.set_state(AccountState::Failed, reason, outbox);
