@@ -32,10 +32,10 @@ elseif last ~= before then
   return {'gap', last}
 end
 
+-- All that follows the first XADD.
 require_commands(
-  {'XADD', log, '*', 'e', ''}, {'PUBLISH', live, ''}, {'HSET', head, 'last', ''},
-  {'SET', head, ''}, {'XDEL', log, '0-1'}, {'XRANGE', log, '-', '+'}, {'TTL', head},
-  {'EXPIRE', head, '1'}
+  {'PUBLISH', live, ''}, {'HSET', head, 'last', ''}, {'SET', head, ''}, {'XDEL', log, '0-1'},
+  {'XRANGE', log, '-', '+'}, {'TTL', head}, {'EXPIRE', head, '1'}
 )
 
 -- Adds an event to the log; false if an entry with its id or a larger one is there already. Only
