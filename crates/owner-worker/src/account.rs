@@ -102,7 +102,7 @@ impl Account {
             // Updates that have arrived come before commands: an account that has just become ready
             // is ready for the next command.
             if self.client.has_updates() && self.client.receive_updates().await {
-                self.client.handle_updates();
+                self.client.handle_updates(&self.tasks);
             }
             self.start_commands();
             self.client.pump_outbox(&self.tasks);
@@ -113,7 +113,7 @@ impl Account {
                 WakeReason::Message(Some(message)) => self.on_message(message),
                 WakeReason::Message(None) => self.close(Duration::ZERO),
                 WakeReason::Task(result) => self.on_task_result(result),
-                WakeReason::Updates => self.client.handle_updates(),
+                WakeReason::Updates => self.client.handle_updates(&self.tasks),
                 WakeReason::ClientClosed => self.client.on_closed(),
                 WakeReason::LogUp => self.on_log_up(),
                 WakeReason::Timer => self.on_timer(),
@@ -170,6 +170,7 @@ impl Account {
                         }
                     }
                     NextStep::Reopen => {
+                        self.queue.mark_reopened(flow);
                         self.client.open(&self.tasks);
                         break;
                     }

@@ -6,8 +6,9 @@
 //!
 //! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
 //! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
-//! deadline; all `unsafe` code of the workspace is in `library.rs`. tdlib-rs provides the types of
-//! answers and nothing else: its `Update` enum takes minutes to compile and must not be used.
+//! deadline; all `unsafe` code of the workspace is in `library.rs`. No object is read more strictly
+//! than TDLib writes it ([`answers`]). tdlib-rs provides types and nothing else: its `Update` enum
+//! takes minutes to compile and must not be used.
 
 mod client;
 mod counters;
@@ -26,6 +27,7 @@ mod route_table;
 mod tdjson;
 mod version;
 
+pub mod answers;
 pub mod methods;
 
 pub use client::{Client, Tdlib, UpdateReceiver};

@@ -138,12 +138,15 @@ impl AccountClient {
 
     /// Handles the received updates: authorization states go to the login, all others are published
     /// by their class.
-    pub(super) fn handle_updates(&mut self) {
+    pub(super) fn handle_updates(&mut self, tasks: &AccountTasks) {
         let (account, at) = (self.context.log.token().account, self.shared.clock.now());
+        let lost_session = self.state.open().and_then(|open| open.client.lost_authorization());
+        let mut is_known = true;
         for update in self.updates.drain(..) {
             match class_of(update.kind()) {
                 _ if update.kind() == "updateAuthorizationState" => {
-                    self.login.on_authorization(update.json(), &mut self.outbox);
+                    let json = update.json();
+                    is_known &= self.login.on_authorization(json, lost_session, &mut self.outbox);
                 }
                 UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.
@@ -158,6 +161,9 @@ impl AccountClient {
                     }
                 }
             }
+        }
+        if !is_known {
+            self.close(tasks);
         }
     }
 

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use log_port::AccountLog;
 use runtime::CancellationToken;
 use serde_json::value::RawValue;
+use tdlib::answers::PrivacyRules;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
-use tdlib::types::UserPrivacySettingRules;
 use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -152,7 +152,7 @@ impl Context {
         &self,
         setting: PrivacySetting,
         method: GetUserPrivacySettingRules,
-    ) -> Result<UserPrivacySettingRules, CommandError> {
+    ) -> Result<PrivacyRules, CommandError> {
         let first = self.common.initial_reads.begin(setting);
         let answer = self.ask(method).await;
         if first {
@@ -179,7 +179,7 @@ impl Context {
     pub(super) fn publish_privacy_rules(
         &self,
         setting: PrivacySetting,
-        rules: &UserPrivacySettingRules,
+        rules: &PrivacyRules,
     ) {
         if self.common.initial_reads.must_publish(setting, rules) {
             let now = self.shared.clock.now();
