@@ -20,6 +20,8 @@ pub struct WorkerConfig {
     pub credentials: TelegramCredentials,
     /// Time limit of one TDLib call; longer than the minute for which TDLib may stay silent.
     pub timeout: Duration,
+    /// How long the next write of a lane waits for one that TDLib has not answered in time.
+    pub late_timeout: Duration,
     /// How many accounts may be opening at the same time; the same limit applies to closing.
     pub opening: usize,
     /// Size limit of an account's spool, in bytes.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use contracts::Event;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use log_port::AccountLog;
 use runtime::CancellationToken;
@@ -213,12 +213,11 @@ impl Context {
     }
 
     /// Waits until TDLib has answered each change that timed out, or the account is closed: the next
-    /// command of the lane must not overtake an effect that is still under way.
+    /// command of the lane must not overtake an effect that is still under way. An answer that never
+    /// comes must not stop the lane: the wait has a limit.
     pub(crate) async fn settle_overdue(self) {
         let overdue = std::mem::take(&mut *runtime::lock(&self.overdue));
-        for overdue in overdue {
-            overdue.await;
-        }
+        join_all(overdue).await;
     }
 
     async fn effect<A: Send + 'static>(
@@ -228,7 +227,8 @@ impl Context {
         self.dispatched.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
-                let late = pending.wait_without_deadline().map(drop).boxed();
+                let limit = self.shared.config.late_timeout;
+                let late = timeout(limit, pending.wait_without_deadline()).map(drop).boxed();
                 runtime::lock(&self.overdue).push(late);
                 Err(CommandError::Deadline)
             }

@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) state: &'static str,
     /// Time limit of one TDLib call.
     pub(crate) timeout: Duration,
+    /// How long a lane waits for a late answer.
+    pub(crate) late_timeout: Duration,
     pub(crate) call_tdlib_methods: &'static [&'static str],
     /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
@@ -46,6 +48,7 @@ impl Default for Options {
         Self {
             state: "authorizationStateReady",
             timeout: PATIENCE,
+            late_timeout: PATIENCE,
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
@@ -142,6 +145,7 @@ impl World {
                 master_key: "a master key of a test".to_owned().into(),
             },
             timeout: options.timeout,
+            late_timeout: options.late_timeout,
             opening: options.opening,
             spool: options.spool,
             call_tdlib_methods: options

@@ -2,8 +2,6 @@
 //!
 //! What is wrong here ends the process with one line: no task has started that could log another.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use contracts::{Names, ShardCount};
 use owner_worker::WorkerConfig;
@@ -42,7 +40,8 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         shard_count,
         credentials: telegram.credentials()?,
         telegram: telegram.clone(),
-        timeout: Duration::from_secs(tdlib.timeout_s),
+        timeout: tdlib.timeout(),
+        late_timeout: tdlib.late_timeout(),
         opening: worker.opening.into(),
         spool: worker.spool(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
