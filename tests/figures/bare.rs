@@ -59,6 +59,7 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         timeout: settings.tdlib.timeout(),
         late_timeout: settings.tdlib.late_timeout(),
         opening: settings.worker.opening.into(),
+        pacing: settings.pacing.clone(),
         spool: settings.worker.spool(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }

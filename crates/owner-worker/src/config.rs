@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::{AccountId, ShardCount};
-use settings::{TelegramCredentials, TelegramSettings};
+use settings::{PacingSettings, TelegramCredentials, TelegramSettings};
 
 /// Configuration of a [`Worker`](crate::Worker).
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct WorkerConfig {
     pub opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub spool: u64,
+    /// How fast the commands of one account leave for Telegram.
+    pub pacing: PacingSettings,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
 }

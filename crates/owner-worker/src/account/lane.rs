@@ -66,6 +66,11 @@ impl Lane {
         }
     }
 
+    /// How many reads run.
+    pub(super) fn reads_in_flight(&self) -> usize {
+        self.reads
+    }
+
     /// Whether nothing waits and nothing runs.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.is_idle()

@@ -144,6 +144,11 @@ impl CommandQueue {
         self.lanes.iter().all(Lane::is_empty)
     }
 
+    /// How many reads run, in both flows.
+    pub(super) fn reads_in_flight(&self) -> usize {
+        self.lanes.iter().map(Lane::reads_in_flight).sum()
+    }
+
     /// Whether nothing runs.
     pub(super) fn is_idle(&self) -> bool {
         self.lanes.iter().all(Lane::is_idle)

@@ -1,5 +1,7 @@
 //! Any method of TDLib's, by name.
 
+mod methods;
+
 use std::borrow::Cow;
 
 use contracts::{ErrorCode, ErrorSource};
@@ -9,7 +11,7 @@ use serde_json::value::RawValue;
 use tdlib::{ParamsFault, RawParams};
 
 use super::args::{ArgumentType, arguments};
-use super::command::{Access, AccountCommand, CommandEntry};
+use super::command::{Access, AccountCommand, CommandEntry, Traffic};
 use super::context::Context;
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -25,37 +27,6 @@ const PATH: &str = "path is not allowed";
 fn not_allowed(error: impl Into<Cow<'static, str>>) -> Failure {
     Failure::new(error, ErrorCode::NotAllowed, ErrorSource::Validation, false)
 }
-
-/// Methods that no setting allows: the account's owner calls them itself, or they would work against
-/// it. They close or open a client, change how it connects, make TDLib log secrets, or read and
-/// write files.
-const OWNERS_METHODS: [&str; 25] = [
-    "addProxy",
-    "close",
-    "deleteAccount",
-    "destroy",
-    "disableProxy",
-    "editProxy",
-    "enableProxy",
-    "finishFileGeneration",
-    "getLanguagePackString",
-    "getLogStream",
-    "getProxies",
-    "getSuggestedFileName",
-    "logOut",
-    "pingProxy",
-    "removeProxy",
-    "setDatabaseEncryptionKey",
-    "setFileGenerationProgress",
-    "setLogStream",
-    "setLogTagVerbosityLevel",
-    "setLogVerbosityLevel",
-    "setNetworkType",
-    "setOption",
-    "setTdlibParameters",
-    "testProxy",
-    "writeGeneratedFilePart",
-];
 
 /// A method's own fields: an object without `@type` and `@extra`, and without local paths.
 struct MethodParams(Box<RawValue>);
@@ -129,28 +100,19 @@ impl AccountCommand for CallTdlib {
     type Reply = TdObject;
 
     fn check(&self, config: &WorkerConfig) -> Result<(), Failure> {
-        let is_owners = OWNERS_METHODS.contains(&self.method.as_str());
-        if !is_owners && config.call_tdlib_methods.contains(&self.method) {
+        let is_listed = config.call_tdlib_methods.contains(&self.method);
+        if is_listed && !methods::is_owners(&self.method) {
             return Ok(());
         }
         let method: String = self.method.chars().take(64).collect();
         Err(not_allowed(format!("{method} is not allowed")))
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        methods::traffic_of(&self.method)
+    }
+
     async fn run(self, ctx: &Context) -> Result<TdObject, CommandError> {
         ctx.change_raw(&self.method, &self.params.0).await.map(TdObject)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_owners_methods_are_methods_of_tdlib() {
-        let api = testkit::TdApi::load();
-        for method in OWNERS_METHODS {
-            assert!(api.methods().iter().any(|known| known.name == method), "{method}");
-        }
     }
 }

@@ -10,6 +10,7 @@ mod global_privacy;
 mod lanes;
 mod lifecycle;
 mod opening;
+mod pacing;
 mod pending;
 mod privacy;
 mod raw;

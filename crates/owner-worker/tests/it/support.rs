@@ -9,7 +9,7 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{TelegramCredentials, TelegramSettings};
+use settings::{PacingSettings, TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
@@ -34,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     /// How long a lane waits for a late answer.
     pub(crate) late_timeout: Duration,
+    pub(crate) pacing: PacingSettings,
     pub(crate) call_tdlib_methods: &'static [&'static str],
     /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
@@ -49,6 +50,7 @@ impl Default for Options {
             state: "authorizationStateReady",
             timeout: PATIENCE,
             late_timeout: PATIENCE,
+            pacing: PacingSettings::fastest(),
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
@@ -148,6 +150,7 @@ impl World {
             late_timeout: options.late_timeout,
             opening: options.opening,
             spool: options.spool,
+            pacing: options.pacing.clone(),
             call_tdlib_methods: options
                 .call_tdlib_methods
                 .iter()

@@ -44,6 +44,7 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         late_timeout: tdlib.late_timeout(),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        pacing: settings.pacing.clone(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })
