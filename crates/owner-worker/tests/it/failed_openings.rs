@@ -64,8 +64,8 @@ async fn a_failure_is_not_undone_by_what_tdlib_had_reported_before() {
         world.tdlib.answer("setTdlibParameters", refused);
         world.open_account(1).await;
         world.tdlib.seen("close").await;
-        let start = world.submit(&request("start", &json!({"phone": "+15550100"})));
-        assert_eq!(start.payload().await["error_info"]["code"], "not_ready");
+        let read = world.submit(&request("get_active_sessions", &json!({})));
+        assert_eq!(read.payload().await["error_info"]["code"], "not_ready");
         world.close(Duration::ZERO).await;
         let events = world.log.events(1).into_iter().filter(|event| event["type"] == "account_state");
         let states: Vec<_> = events.map(|event| event["result"]["state"].clone()).collect();
