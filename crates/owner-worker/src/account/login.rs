@@ -116,7 +116,9 @@ impl Login {
 
     fn follow(&mut self, state: AccountState, lost_session: Option<&str>, outbox: &mut Outbox) {
         match state {
-            // A latched state lasts until someone acts on it.
+            // A latched state lasts until someone acts on it. What TDLib had reported before a failure
+            // may arrive after it.
+            _ if self.state == AccountState::Failed => {}
             AccountState::Closing | AccountState::Cold if self.state.is_latched() => {}
             AccountState::Cold if !self.is_closing() => {
                 let reason = Some("TDLib closed the account by itself");
