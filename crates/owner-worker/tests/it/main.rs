@@ -5,6 +5,7 @@ mod block_list;
 mod catalog;
 mod contacts;
 mod delivery;
+mod failed_openings;
 mod fuzz;
 mod global_privacy;
 mod lanes;

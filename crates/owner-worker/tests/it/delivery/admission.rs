@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use serde_json::json;
 use testkit::Reply;
 
-use super::{SOON, code, disconnect, event, holding, message, ttl};
+use super::{SOON, again, code, disconnect, event, holding, message, restarted, ttl};
 use crate::support::objects::{session, sessions};
 use crate::support::{PATIENCE, World};
 
@@ -77,6 +77,18 @@ async fn a_silent_ledger_does_not_keep_an_account_open_beyond_its_grace() {
     let left = world.deliver(&disconnect("a"));
     world.close(SOON).await;
     assert_eq!((left.outcome().await, refused.outcome().await), (None, None));
+}
+
+#[tokio::test]
+async fn a_command_that_closing_cuts_off_before_the_ledger_answers_is_run_by_the_next_owner() {
+    let world = holding().await;
+    let close = world.close(SOON);
+    let left = world.log.while_silent(1, || world.deliver(&disconnect("a")), close).await;
+    assert_eq!(left.outcome().await, None);
+    let world = restarted(world).await;
+    let payload = world.deliver(&again(&disconnect("a"))).payload().await;
+    assert_eq!(payload["type"], "disconnect_all_websites", "{payload}");
+    assert_eq!(world.methods(), ["disconnectAllWebsites"]);
 }
 
 #[tokio::test]
