@@ -95,8 +95,9 @@ fn config(cases: u32, seed: u64) -> Config {
 }
 
 fn read_corpus(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let files = fs::read_dir(directory)
-        .unwrap_or_else(|error| panic!("the corpus {} cannot be read: {error}", directory.display()));
+    let files = fs::read_dir(directory).unwrap_or_else(|error| {
+        panic!("the corpus {} cannot be read: {error}", directory.display())
+    });
     let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "the corpus {} is empty", directory.display());

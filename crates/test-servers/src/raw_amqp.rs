@@ -89,19 +89,21 @@ pub fn text_header(name: &[u8], text: &[u8]) -> Vec<u8> {
 pub struct RawPublisher(TcpStream);
 
 impl RawPublisher {
-    /// Connects to `amqp://host:port/%2f` as `guest`.
+    /// Connects to `amqp://user:password@host:port/%2f`.
     ///
     /// # Panics
     ///
     /// RabbitMQ refuses a step.
     pub fn connect(uri: &str) -> Self {
-        let address = uri.trim_start_matches("amqp://").split('/').next().unwrap_or_default();
-        let stream = TcpStream::connect(address.rsplit('@').next().unwrap_or_default());
+        let authority = uri.trim_start_matches("amqp://").split('/').next().unwrap_or_default();
+        let (login, address) = authority.rsplit_once('@').unwrap_or(("guest:guest", authority));
+        let plain = format!("\0{}", login.replacen(':', "\0", 1));
+        let stream = TcpStream::connect(address);
         let mut client = Self(stream.expect("a connection to RabbitMQ"));
         client.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         client.write(b"AMQP\0\0\x09\x01");
         client.expect(10, 10);
-        let start_ok = [&[0; 4][..], &short(b"PLAIN"), &sized(b"\0guest\0guest"), &short(b"en_US")];
+        let start_ok = [&[0; 4][..], &short(b"PLAIN"), &sized(plain.as_bytes()), &short(b"en_US")];
         client.method(0, 10, 11, &start_ok.concat());
         client.expect(10, 30);
         let limits = [&2047_u16.to_be_bytes()[..], &be_u32(FRAME_MAX), &[0; 2]];
@@ -120,13 +122,7 @@ impl RawPublisher {
     /// # Panics
     ///
     /// RabbitMQ does not confirm it.
-    pub fn publish(
-        &mut self,
-        exchange: &str,
-        key: &[u8],
-        properties: RawProperties,
-        body: &[u8],
-    ) {
+    pub fn publish(&mut self, exchange: &str, key: &[u8], properties: RawProperties, body: &[u8]) {
         let publish = [&[0; 2][..], &short(exchange.as_bytes()), &short(key), &[0]].concat();
         self.method(1, 60, 40, &publish);
         let size = (body.len() as u64).to_be_bytes();

@@ -149,9 +149,8 @@ fn written(text: &str, body: Body) -> TestCaseResult {
     let expected =
         EventEnvelope { account: Some(account), id: Some(prev.next()), prev: Some(prev), failed };
     prop_assert_eq!(EventEnvelope::read(&json), Some(expected));
-    let event: Value = serde_json::from_slice(&json).map_err(|error| {
-        TestCaseError::fail(format!("{error}: {}", json.escape_ascii()))
-    })?;
+    let event: Value = serde_json::from_slice(&json)
+        .map_err(|error| TestCaseError::fail(format!("{error}: {}", json.escape_ascii())))?;
     prop_assert_eq!(&event["payload"]["type"], &json!(text));
     prop_assert_eq!(&event["payload"]["_meta"]["correlation_id"], &json!(text));
     Ok(())
@@ -184,7 +183,8 @@ fn reading_a_command_takes_time_in_proportion_to_its_size() {
     grows_linearly(MEMBERS, distinct, read);
     let escaped = |parts: usize| wrapped(format!(r#""x": "{}""#, r"\u0041".repeat(parts)));
     grows_linearly(MEMBERS, escaped, read);
-    let meta = |parts: usize| wrapped(format!(r#""_meta": {{{}"x": 1}}"#, r#""x": 1,"#.repeat(parts)));
+    let meta =
+        |parts: usize| wrapped(format!(r#""_meta": {{{}"x": 1}}"#, r#""x": 1,"#.repeat(parts)));
     grows_linearly(MEMBERS, meta, read);
     let open = |parts: usize| wrapped(format!(r#""x": {}"#, "[".repeat(parts)));
     grows_linearly(MEMBERS, open, read);

@@ -36,7 +36,9 @@ fn an_object_is_read_as_a_whole_parse_reads_it() {
         let Some(routed) = read else { return Ok(()) };
         prop_assert_eq!(routed.object.kind(), &parsed.kind);
         prop_assert_eq!((routed.client_id, routed.extra), (parsed.client_id, parsed.extra));
-        if !routed.reshaped && let Ok(mut whole) = serde_json::from_slice::<Value>(&input) {
+        if !routed.reshaped
+            && let Ok(mut whole) = serde_json::from_slice::<Value>(&input)
+        {
             if let Some(members) = whole.as_object_mut() {
                 members.retain(|name, _| name != "@extra" && name != "@client_id");
             }
@@ -65,11 +67,14 @@ fn a_line_of_the_log_loses_what_may_identify_a_person() {
 
 #[test]
 fn reading_an_object_takes_time_in_proportion_to_its_size() {
-    let wrapped = |inner: String| {
-        format!(r#"{{"@type":"updateX","x":{inner},"@client_id":3}}"#).into_bytes()
-    };
+    let wrapped =
+        |inner: String| format!(r#"{{"@type":"updateX","x":{inner},"@client_id":3}}"#).into_bytes();
     let read = |json: &Vec<u8>| drop(RoutedObject::read(json.clone()));
-    grows_linearly(500, |parts| wrapped(format!("\"{}\"", r#"\","@extra\":1"#.repeat(parts))), read);
+    grows_linearly(
+        500,
+        |parts| wrapped(format!("\"{}\"", r#"\","@extra\":1"#.repeat(parts))),
+        read,
+    );
     let reshaped = |parts: usize| {
         let members: String = (0..parts).map(|part| format!(r#""f{part}":1,"#)).collect();
         format!(r#"{{{members}"@client_id":3,"@type":"x"}}"#).into_bytes()
