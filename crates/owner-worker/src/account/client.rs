@@ -163,11 +163,13 @@ impl AccountClient {
     /// by their class.
     pub(super) fn handle_updates(&mut self, tasks: &AccountTasks) {
         let (account, at) = (self.context.log.token().account, self.shared.clock.now());
+        let lost_session = self.state.open().and_then(|open| open.client.lost_authorization());
         let mut is_known = true;
         for update in self.updates.drain(..) {
             match class_of(update.kind()) {
                 _ if update.kind() == "updateAuthorizationState" => {
-                    is_known &= self.login.on_authorization(update.json(), &mut self.outbox);
+                    let json = update.json();
+                    is_known &= self.login.on_authorization(json, lost_session, &mut self.outbox);
                 }
                 UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.
