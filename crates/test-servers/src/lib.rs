@@ -7,4 +7,5 @@
 pub mod ports;
 mod process;
 pub mod rabbitmq;
+pub mod raw_amqp;
 pub mod redis;
