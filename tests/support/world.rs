@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::Backend;
+use super::{Backend, PATIENCE};
 use crate::installation::{WorkerSettings, free_shards, require_isolated_network, tdlib_library};
 
 /// Servers, sandbox and data directory of one test. All of them are private and end with it.
@@ -190,9 +190,6 @@ pub(crate) struct Worker {
     pub(crate) child: Child,
     log: PathBuf,
 }
-
-/// Longest wait for anything a process does.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Worker {
     pub(crate) fn terminate(&self) {

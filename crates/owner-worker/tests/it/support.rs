@@ -19,7 +19,7 @@ use tokio::time::timeout;
 pub(crate) use log::MemoryLog;
 
 /// Time limit of every wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The start time of a world's clock, in Unix milliseconds: 2026-11-18T11:06:40Z.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
