@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunn
 use mutation::mutated;
 
 /// Mutations of one target in a run without `TDFLEET_FUZZ_SECONDS`.
-const CASES: u32 = 2_000;
+const CASES: u32 = 1_000;
 /// Shrinking stops after this many steps.
 const MAX_SHRINK_STEPS: u32 = 20_000;
 

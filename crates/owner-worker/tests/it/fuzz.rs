@@ -90,7 +90,7 @@ fn discreet(payload: &Value) -> TestCaseResult {
 fn a_request_with_any_values_has_one_answer() {
     let (runtime, world) = world();
     let number = Cell::new(0);
-    fuzz_values(3_000, &request(), |mut body| {
+    fuzz_values(2_000, &request(), |mut body| {
         number.set(number.get() + 1);
         let id = format!("fuzz-{}", number.get());
         body["command_id"] = json!(id);
