@@ -22,6 +22,7 @@ mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
 mod outages;
+mod pacing;
 mod processes;
 mod refusals;
 mod shutdown;
