@@ -23,6 +23,7 @@ mod fleet;
 mod installation;
 mod openings;
 mod outages;
+mod pacing;
 mod processes;
 mod refusals;
 mod shutdown;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use account::{Close, GetApplicationConfig, GetOption, LogOut, SetOption, TestSquareInt};
 pub use contacts::{
-    CanSendMessageToUser, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetMe, GetUser,
+    CanSendMessageToUser, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetContacts, GetMe, GetUser,
     SetCloseFriends, SetMessageSenderBlockList,
 };
 pub use login::{

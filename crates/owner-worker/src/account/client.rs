@@ -96,7 +96,7 @@ impl AccountClient {
             Ok(OpenedAccount { guard, account, spool }) => {
                 self.outbox.use_spool(spool);
                 self.login.on_directory_opened(guard, account.redis_lost_state());
-                self.context.initial_reads.reset();
+                self.context.reset();
                 tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
                 self.state = ClientState::Open(account);
             }

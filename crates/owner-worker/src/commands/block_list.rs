@@ -109,6 +109,8 @@ async fn block(
     let UserId(user_id) = user;
     let sender_id = MessageSender::User(MessageSenderUser { user_id });
     ctx.lock_resource(Resource::BlockList).await?;
+    // Whom TDLib does not know even then, it refuses by itself.
+    ctx.find_users(&[user_id]).await?;
     let block_list = list.map(BlockListName::tdlib);
     ctx.change(SetMessageSenderBlockList { sender_id: sender_id.clone(), block_list }).await?;
     let block_list = list.unwrap_or(BlockListName::Main).tdlib();

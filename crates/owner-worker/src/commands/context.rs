@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 
 use contracts::Event;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 use jiff::Timestamp;
 use log_port::AccountLog;
 use runtime::CancellationToken;
 use serde_json::value::RawValue;
-use tdlib::answers::PrivacyRules;
-use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
+use tdlib::answers::{PrivacyRules, UserFields};
+use tdlib::methods::{
+    GetContacts, GetUser, GetUserPrivacySettingRules, SetUserPrivacySettingRules,
+};
 use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -32,6 +34,8 @@ pub(crate) struct AccountContext {
     pub(crate) given_up: CancellationToken,
     /// Cancelled when commands that are still running are no longer waited for.
     pub(crate) cut_short: CancellationToken,
+    /// Whether TDLib has loaded the contacts since the account was opened.
+    contacts_loaded: AtomicBool,
     locks: Mutex<HashMap<Resource, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -42,8 +46,15 @@ impl AccountContext {
             initial_reads: InitialReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
+            contacts_loaded: AtomicBool::new(false),
             locks: Mutex::default(),
         }
+    }
+
+    /// Forgets what TDLib forgets when the account is opened.
+    pub(crate) fn reset(&self) {
+        self.initial_reads.reset();
+        self.contacts_loaded.store(false, Ordering::Relaxed);
     }
 
     fn lock_of(&self, resource: Resource) -> Arc<tokio::sync::Mutex<()>> {
@@ -126,6 +137,30 @@ impl Context {
             Err(CommandError::Td(error)) if matches!(error.code, 400 | 404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The users whom TDLib can use in requests, in the order of the ids; `None` for the others.
+    ///
+    /// TDLib knows only those that it has seen: right after a login not even the contacts. They are
+    /// loaded, once per opening, before anybody counts as unknown.
+    pub(super) async fn find_users(
+        &self,
+        ids: &[i64],
+    ) -> Result<Vec<Option<UserFields>>, CommandError> {
+        let users = self.cached_users(ids).await?;
+        let loaded = self.common.contacts_loaded.load(Ordering::Relaxed);
+        if loaded || users.iter().all(Option::is_some) {
+            return Ok(users);
+        }
+        self.ask(GetContacts).await?;
+        self.common.contacts_loaded.store(true, Ordering::Relaxed);
+        self.cached_users(ids).await
+    }
+
+    async fn cached_users(&self, ids: &[i64]) -> Result<Vec<Option<UserFields>>, CommandError> {
+        let users = ids.iter().map(|&user_id| self.known(GetUser { user_id }));
+        let users = try_join_all(users).await?;
+        Ok(users.into_iter().map(|user| user.filter(|user| user.have_access)).collect())
     }
 
     /// Calls a method that changes something. From now on, no answer means an unknown outcome.

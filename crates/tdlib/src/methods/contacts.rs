@@ -18,6 +18,11 @@ pub struct GetUser {
 }
 method!(GetUser, "getUser", UserFields);
 
+/// The account's contacts. TDLib loads them from Telegram, and knows them all afterwards.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetContacts;
+method!(GetContacts, "getContacts", Users);
+
 /// A chat that TDLib knows; answered locally.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetChat {
