@@ -113,7 +113,7 @@ impl AmqpClient {
     }
 
     /// Declares a durable queue without arguments.
-    pub(crate) async fn declare_queue(&self, queue: &str) {
+    pub(crate) async fn declare_durable_queue(&self, queue: &str) {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
     }

@@ -6,8 +6,7 @@ use settings::QueueType;
 use test_servers::raw_amqp::{RawProperties, RawPublisher, nested_arrays, text_header};
 
 use crate::amqp_client::reason;
-use crate::shared_server;
-use crate::support::{Fixture, Inbox, answer, number, numbered, publish, shard_of};
+use crate::support::{Fixture, Inbox, answer, number, numbered, publish, shard_of, shared_uri};
 
 const BODY: &[u8] = br#"{"command": "ping", "userbot_id": 1}"#;
 /// As deep as one frame allows, of 5 bytes each.
@@ -39,7 +38,7 @@ fn unreadable() -> Vec<(RawProperties, &'static str)> {
 }
 
 async fn raw_publisher() -> RawPublisher {
-    tokio::task::spawn_blocking(|| RawPublisher::connect(&shared_server::uri())).await.unwrap()
+    tokio::task::spawn_blocking(|| RawPublisher::connect(&shared_uri())).await.unwrap()
 }
 
 /// A worker that has one command at hand, unsettled: a lost connection would deliver it again.

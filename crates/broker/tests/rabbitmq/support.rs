@@ -76,8 +76,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// On the server that all tests of a run share.
     pub(crate) fn shared(queue_type: QueueType) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
-        Self::new(&shared::uri(&directory), queue_type)
+        Self::new(&shared_uri(), queue_type)
     }
 
     pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {
@@ -195,4 +194,9 @@ impl DeliveryHandler for Journal {
         let event = Bytes::from_static(b"{}");
         delivery.ticket.settle(Settlement::Answered { event });
     }
+}
+
+/// The address of the RabbitMQ that the tests share.
+pub(crate) fn shared_uri() -> String {
+    shared::uri(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq"))
 }
