@@ -16,4 +16,8 @@ pub use load::{SettingSources, load};
 pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use sections::{BrokerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings, PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings, WorkerSettings};
+pub use sections::{
+    BrokerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
+    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
+    WorkerSettings,
+};

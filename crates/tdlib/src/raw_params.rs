@@ -236,9 +236,8 @@ mod tests {
 
     #[test]
     fn parameters_are_nested_32_levels_deep_at_most() {
-        let nested = |depth: usize| {
-            format!("{{\"x\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1))
-        };
+        let nested =
+            |depth: usize| format!("{{\"x\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert_eq!(inspect(&nested(32)), Ok(None));
         for depth in [33, 200, 100_000] {
             assert_eq!(inspect(&nested(depth)), Err(ParamsFault::TooDeep), "{depth}");

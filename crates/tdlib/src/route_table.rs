@@ -102,7 +102,10 @@ impl RouteTable {
             if !object.kind().starts_with("update") {
                 increment(&self.counters.unmatched);
                 let kind = object.kind();
-                warn!(client.id = client_id, kind, "tdlib sent an answer that belongs to no request");
+                warn!(
+                    client.id = client_id,
+                    kind, "tdlib sent an answer that belongs to no request"
+                );
                 return true;
             }
             // The receiver is dropped while the account closes; its last updates are not needed.

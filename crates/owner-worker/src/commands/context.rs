@@ -211,11 +211,7 @@ impl Context {
 
     /// Publishes the rules that were set, unless TDLib has sent an update; it sends none where the
     /// rules are empty and it knew of none before.
-    pub(super) fn publish_privacy_rules(
-        &self,
-        setting: PrivacySetting,
-        rules: &PrivacyRules,
-    ) {
+    pub(super) fn publish_privacy_rules(&self, setting: PrivacySetting, rules: &PrivacyRules) {
         if self.common.initial_reads.must_publish(setting, rules) {
             let now = self.shared.clock.now();
             self.publish(privacy_event(

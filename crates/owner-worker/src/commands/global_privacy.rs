@@ -92,7 +92,9 @@ impl NewChats {
         let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(Ok(())) };
         let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
         Ok(match maximum {
-            TdVariant::Known(OptionValue::Integer(OptionValueInteger { value })) if value < price => {
+            TdVariant::Known(OptionValue::Integer(OptionValueInteger { value }))
+                if value < price =>
+            {
                 let range = out_of_range("incoming_paid_message_star_count", 0, value);
                 Err(Failure::invalid(range))
             }

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use tdlib::answers::{ObjectType, PrivacyRules};
 use tdlib::types;
 
+use super::Id64;
 use super::json::{read, to_json};
 use super::privacy::{PrivacySetting, PrivacyValue};
-use super::Id64;
 
 /// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
 pub(crate) const PRIVACY_RULES: &str = "updateUserPrivacySettingRules";

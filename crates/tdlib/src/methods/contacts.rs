@@ -76,8 +76,4 @@ pub struct CanSendMessageToUser {
     /// Answer only from local data, without asking Telegram.
     pub only_local: bool,
 }
-method!(
-    CanSendMessageToUser,
-    "canSendMessageToUser",
-    TdVariant<CanSendMessageToUserResult>
-);
+method!(CanSendMessageToUser, "canSendMessageToUser", TdVariant<CanSendMessageToUserResult>);
