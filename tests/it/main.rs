@@ -21,6 +21,7 @@ mod examples;
 mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
+mod openings;
 mod outages;
 mod pacing;
 mod processes;

@@ -237,6 +237,9 @@ impl Account {
             TaskResult::ParametersSet(result) => {
                 self.client.on_parameters_set(result, &self.tasks);
             }
+            TaskResult::OpeningOverdue(client) => {
+                self.client.on_opening_overdue(client, &self.tasks);
+            }
             TaskResult::CommandEnded(flow, access) => self.queue.end(flow, access),
             TaskResult::ChunkStored(stored) => self.client.on_chunk_stored(stored),
             TaskResult::ClosePermit(permit) => {

@@ -6,7 +6,7 @@
 //!
 //! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
 //! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
-//! deadline; all `unsafe` code of the workspace is in `library.rs`. No object is read more strictly
+//! deadline; all `unsafe` code of the workspace is in `library.rs` and `guard`. No object is read more strictly
 //! than TDLib writes it ([`answers`]). tdlib-rs provides types and nothing else: its `Update` enum
 //! takes minutes to compile and must not be used.
 
@@ -14,6 +14,7 @@ mod client;
 mod counters;
 mod crash_record;
 mod error;
+mod guard;
 mod library;
 mod log;
 mod log_remark;
@@ -34,6 +35,7 @@ pub mod methods;
 pub use client::{Client, Tdlib, UpdateReceiver};
 pub use counters::ReaderCounters;
 pub use error::{CallError, LoadError, TdError};
+pub use guard::{GuardError, ProxyGuard};
 pub use library::Library;
 pub use log_remark::HiddenWaits;
 pub use methods::Method;

@@ -86,6 +86,11 @@ impl Login {
             return false;
         };
         let previous = self.state;
+        let is_fresh_login = state.is_logging_in() && previous == AccountState::Starting;
+        if is_fresh_login && self.recorded.logged_in && lost_session.is_none() {
+            self.fail_without_login(outbox);
+            return false;
+        }
         self.follow(state, lost_session, outbox);
         match self.state {
             AccountState::WaitCode => publish_code_required(raw, outbox),
@@ -97,9 +102,23 @@ impl Login {
         true
     }
 
+    /// The account was logged in, but TDLib has opened its database and found no login, although
+    /// Telegram has not ended the session: the database is damaged.
+    fn fail_without_login(&mut self, outbox: &mut Outbox) {
+        let account = self.context.log.token().account;
+        error!(account.id = %account, "the account's login is missing from its database");
+        let reason = format!(
+            "the account was logged in, but its database in accounts/{account}/db has no login any \
+             more, probably because it was damaged: restore its directory"
+        );
+        self.set_state(AccountState::Failed, Some(&reason), outbox);
+    }
+
     fn follow(&mut self, state: AccountState, lost_session: Option<&str>, outbox: &mut Outbox) {
         match state {
-            // A latched state lasts until someone acts on it.
+            // A latched state lasts until someone acts on it. What TDLib had reported before a failure
+            // may arrive after it.
+            _ if self.state == AccountState::Failed => {}
             AccountState::Closing | AccountState::Cold if self.state.is_latched() => {}
             AccountState::Cold if !self.is_closing() => {
                 let reason = Some("TDLib closed the account by itself");

@@ -81,8 +81,8 @@ arguments! {
     ///
     /// Only methods that the setting `worker.call_tdlib_methods` names, and never those that open,
     /// close or reconnect the account. Parameters that name a path on the worker's machine are
-    /// refused. It counts as a write that is not idempotent, and takes no turns with the commands
-    /// that change the same thing.
+    /// refused. It counts as a write that is not idempotent, and is not serialised with other
+    /// commands that change the same resource.
     struct CallTdlib {
         /// TDLib's name of the method, such as `getMe`.
         method: String,
