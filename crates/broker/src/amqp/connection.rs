@@ -95,6 +95,8 @@ pub(crate) fn check_uri(settings: &BrokerSettings) -> Result<(), Error> {
 
 fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
+    // The parser passes over an IPv6 address, and takes `localhost` instead.
+    uri.authority.host = settings.host().ok_or(Error::Uri)?;
     let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
     uri.query.heartbeat = Some(heartbeat);
     uri.query.connection_timeout = Some(settings.timeout_ms);

@@ -31,7 +31,7 @@ pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result
     match args.settings {
         Some(path) => write_private(&path, &text)
             .with_context(|| format!("cannot write `{}`", path.display()))?,
-        None => print_line(text),
+        None => print_line(text)?,
     }
     let signal = signals.next().await;
     tracing::info!(signal, "shutting down");
@@ -59,7 +59,8 @@ fn worker_settings(
     writeln!(text, "# Settings of a worker for this sandbox; they work as long as it runs.")?;
     writeln!(text, "# The phone number and code of each account are listed at the end.")?;
     writeln!(text, "[worker]\naccounts = \"1-{accounts}\"\n")?;
-    writeln!(text, "[tdlib]\nlibrary = {:?}\n", library.path().display().to_string())?;
+    writeln!(text, "[tdlib]\nlibrary = {:?}", library.path().display().to_string())?;
+    writeln!(text, "sha256 = \"{}\"\n", library.sha256())?;
     writeln!(text, "[telegram]\napi_id = 1\napi_hash = \"sandbox\"")?;
     writeln!(text, "master_key = \"of the sandbox, no secret\"\n")?;
     writeln!(text, "[telegram.proxy]\nserver = \"{}\"\nport = {}", address.ip(), address.port())?;

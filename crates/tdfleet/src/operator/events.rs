@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::cli::EventsArgs;
 use crate::installation;
-use crate::output::print_line;
+use crate::output::{output_closed, print_line};
 
 pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<ExitCode> {
     let accounts = if args.accounts.is_empty() {
@@ -36,11 +36,15 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
     while left > 0 {
         let next = tokio::select! {
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
+            () = output_closed() => return Ok(ExitCode::SUCCESS),
             next = events.next() => next.context("the event log was closed")?,
         };
         match next {
             FollowedItem::Event(event) => {
-                print_line(&event.json);
+                match print_line(&event.json) {
+                    Err(error) if error.is_closed_pipe() => return Ok(ExitCode::SUCCESS),
+                    printed => printed?,
+                }
                 left -= 1;
             }
             FollowedItem::Gap { account, after, next } => {

@@ -27,13 +27,15 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
     let client = CommandClient::start(&stage, &settings.broker, names, shard_count)?;
     if args.no_wait {
         for outcome in client.publish_command(&[request]).await {
-            print_line(outcome?.as_str());
+            let id = outcome?;
+            print_line(id.as_str()).context("the command is published; its id is lost")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     match client.call(&request, Duration::from_secs(args.timeout_s)).await {
         Ok(event) => {
-            print_line(&event);
+            let printed = print_line(&event);
+            printed.context("the answer is lost; look for it with `tdfleet events`")?;
             Ok(success_if(!is_failure(&event)))
         }
         Err(error @ PublishError::NoAnswer) => {
