@@ -21,8 +21,10 @@ mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
 mod outages;
+mod output;
 mod processes;
 mod refusals;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde::Serialize;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
 /// Standard output cannot be written: what was to be printed is lost.
 #[derive(Debug)]
@@ -38,14 +40,20 @@ pub(crate) fn print_line(line: impl AsRef<[u8]>) -> Result<(), OutputError> {
     out.write_all(&line).and_then(|()| out.flush()).map_err(OutputError)
 }
 
-/// Completes when nobody can read standard output any more. Never, if it is not a pipe.
+/// Completes when nobody can read standard output any more. Never, if it is a file or a terminal.
 pub(crate) async fn output_closed() {
-    if let Ok(stdout) = AsyncFd::with_interest(io::stdout(), Interest::ERROR)
-        && stdout.ready(Interest::ERROR).await.is_ok()
-    {
-        return;
+    let (closed, wait) = oneshot::channel();
+    // A thread of its own, which nobody waits for when the process ends.
+    thread::spawn(move || {
+        let stdout = io::stdout();
+        // Without any event asked for, the kernel still reports that the reading end is closed.
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        closed.send(()).ok();
+    });
+    if wait.await.is_err() {
+        std::future::pending().await
     }
-    std::future::pending().await
 }
 
 /// Prints `items` as one JSON array.

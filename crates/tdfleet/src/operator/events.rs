@@ -1,5 +1,6 @@
 //! `tdfleet events`: prints events from the log, then live ones as they arrive.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -32,11 +33,12 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
     let names = installation::names(&settings);
     let log = EventLog::redis(&stage, settings.publisher, names)?;
     let mut events = log.follow(accounts.into_iter().map(|account| (account, start)));
+    let mut closed = pin!(output_closed());
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let next = tokio::select! {
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
-            () = output_closed() => return Ok(ExitCode::SUCCESS),
+            () = &mut closed => return Ok(ExitCode::SUCCESS),
             next = events.next() => next.context("the event log was closed")?,
         };
         match next {
