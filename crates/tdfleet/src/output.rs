@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 pub(crate) struct OutputError(io::Error);
 
 impl OutputError {
-    /// Whether whoever read standard output has stopped reading.
+    /// Whether standard output is a pipe that nobody reads any more.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         self.0.kind() == ErrorKind::BrokenPipe
     }

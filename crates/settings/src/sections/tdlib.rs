@@ -32,7 +32,7 @@ impl Default for TdlibSettings {
 fn default_library() -> PathBuf {
     const NAME: &str = "libtdjson.so.1.8.61";
     let program = std::env::current_exe().unwrap_or_default();
-    let directory = program.parent().unwrap_or(Path::new("/"));
+    let directory = program.parent().unwrap_or_else(|| Path::new("/"));
     let places =
         ["", "../lib/tdfleet", "../../.tdlib"].map(|place| directory.join(place).join(NAME));
     places.iter().find(|path| path.is_file()).unwrap_or(&places[1]).clone()
