@@ -57,6 +57,7 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         data_dir: settings.worker.data_dir.clone(),
         accounts: accounts.map(|id| AccountId::new(i64::try_from(id).unwrap()).unwrap()).collect(),
         shard_count,
+        proxy_guard: Ok(()),
         credentials: settings.telegram.credentials().unwrap(),
         telegram: settings.telegram.clone(),
         timeout: Duration::from_secs(settings.tdlib.timeout_s),

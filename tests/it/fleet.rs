@@ -110,7 +110,8 @@ async fn the_doctor_reports_what_is_wrong() {
     let (code, text) = world.output(&["doctor"]).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains("nothing is declared yet") && text.contains("libtdjson 1.8.61"),
+        text.contains("nothing is declared yet")
+            && text.contains("libtdjson 1.8.61 loads, and is kept to the proxy"),
         "{text}"
     );
 

@@ -20,6 +20,7 @@ mod examples;
 mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
+mod openings;
 mod outages;
 mod output;
 mod processes;

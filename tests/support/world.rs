@@ -154,6 +154,11 @@ impl World {
             .environment(&[("LOG__FILTER", "info,tdfleet=debug,owner_worker=debug,broker=debug")])
     }
 
+    /// An account's directory.
+    pub(crate) fn directory(&self, account: u32) -> PathBuf {
+        self.dir.path().join("data/accounts").join(account.to_string())
+    }
+
     /// Connects a backend service, which uses nothing but AMQP and Redis.
     pub(crate) async fn backend(&self) -> Backend {
         Backend::connect(&self.rabbit.uri(), &self.redis.uri()).await

@@ -47,6 +47,7 @@ const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("lapin", &["broker", "example-client"]),
     ("deadpool-redis", &["publisher", "ownership"]),
+    ("libc", &["tdlib"]),
     ("libloading", &["tdlib"]),
     ("tdlib-rs", &["tdlib", "owner-worker"]),
     ("grammers-tl-types", &["sandbox"]),

@@ -23,6 +23,7 @@ mod settle;
 mod subscriptions;
 mod timing;
 mod topology;
+mod topology_check;
 mod withdrawable;
 
 pub(crate) use codec::DIRECT_REPLY_TO;

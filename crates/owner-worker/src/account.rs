@@ -102,7 +102,7 @@ impl Account {
             // Updates that have arrived come before commands: an account that has just become ready
             // is ready for the next command.
             if self.client.has_updates() && self.client.receive_updates().await {
-                self.client.handle_updates();
+                self.client.handle_updates(&self.tasks);
             }
             self.start_commands();
             self.client.pump_outbox(&self.tasks);
@@ -113,7 +113,7 @@ impl Account {
                 WakeReason::Message(Some(message)) => self.on_message(message),
                 WakeReason::Message(None) => self.close(Duration::ZERO),
                 WakeReason::Task(result) => self.on_task_result(result),
-                WakeReason::Updates => self.client.handle_updates(),
+                WakeReason::Updates => self.client.handle_updates(&self.tasks),
                 WakeReason::ClientClosed => self.client.on_closed(),
                 WakeReason::LogUp => self.on_log_up(),
                 WakeReason::Timer => self.on_timer(),
@@ -208,6 +208,9 @@ impl Account {
             TaskResult::Opened(result) => self.client.on_opened(result, &self.tasks),
             TaskResult::ParametersSet(result) => {
                 self.client.on_parameters_set(result, &self.tasks);
+            }
+            TaskResult::OpeningOverdue(client) => {
+                self.client.on_opening_overdue(client, &self.tasks);
             }
             TaskResult::CommandEnded(flow, access) => self.queue.end(flow, access),
             TaskResult::ChunkStored(stored) => self.client.on_chunk_stored(stored),

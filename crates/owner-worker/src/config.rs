@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contracts::{AccountId, ShardCount};
 use settings::{TelegramCredentials, TelegramSettings};
+use tdlib::GuardError;
 
 /// Configuration of a [`Worker`](crate::Worker).
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct WorkerConfig {
     pub shard_count: ShardCount,
     /// How the accounts present themselves to Telegram.
     pub telegram: TelegramSettings,
+    /// Whether TDLib is kept to the proxy; if it is not, no account opens. `Ok` without a proxy.
+    pub proxy_guard: Result<(), GuardError>,
     /// The application's id and hash, and the master key of the databases.
     pub credentials: TelegramCredentials,
     /// Time limit of one TDLib call; longer than the minute for which TDLib may stay silent.

@@ -6,13 +6,14 @@
 //!
 //! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
 //! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
-//! deadline; all `unsafe` code of the workspace is in `library.rs`. tdlib-rs provides the types of
+//! deadline; all `unsafe` code of the workspace is in `library.rs` and `guard`. tdlib-rs provides the types of
 //! answers and nothing else: its `Update` enum takes minutes to compile and must not be used.
 
 mod client;
 mod counters;
 mod crash_record;
 mod error;
+mod guard;
 mod library;
 mod library_file;
 mod log;
@@ -32,6 +33,7 @@ pub mod methods;
 pub use client::{Client, Tdlib, UpdateReceiver};
 pub use counters::ReaderCounters;
 pub use error::{CallError, LoadError, TdError};
+pub use guard::{GuardError, ProxyGuard};
 pub use library::Library;
 pub use library_file::LibraryFile;
 pub use log_remark::HiddenWaits;

@@ -5,6 +5,7 @@ mod amqp_client;
 mod declarations;
 mod deliveries;
 mod handover;
+mod healing;
 mod misrouted;
 mod operator;
 mod outage;

@@ -87,6 +87,7 @@ impl Fixture {
                 queue_type,
                 prefetch: 16,
                 timeout_ms: 10_000,
+                topology_check_s: 3600,
             },
             stage: Stage::new("intake", &failed),
             failed,

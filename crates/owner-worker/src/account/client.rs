@@ -3,13 +3,16 @@ use std::sync::Arc;
 
 use log_port::LogHead;
 use runtime::CancellationToken;
-use tdlib::{CallError, Client, Update};
+use tdlib::{CallError, Client, Update, redact};
+use tokio::time::sleep;
 use tracing::error;
 
 use super::events::ResyncReason;
 use super::login::Login;
 use super::outbox::Outbox;
-use super::storage::{OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState};
+use super::storage::{
+    OPEN_TIMEOUT, OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState,
+};
 use super::tasks::{AccountTasks, TaskResult};
 use crate::account_state::AccountState;
 use crate::commands::AccountContext;
@@ -95,6 +98,8 @@ impl AccountClient {
                 self.login.on_directory_opened(guard, account.redis_lost_state());
                 self.context.initial_reads.reset();
                 tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
+                let client = account.client.id();
+                tasks.add(sleep(OPEN_TIMEOUT), move |()| TaskResult::OpeningOverdue(client));
                 self.state = ClientState::Open(account);
             }
             Err(error) => {
@@ -113,11 +118,29 @@ impl AccountClient {
         tasks: &AccountTasks,
     ) {
         if let Err(error) = result {
-            let account = self.context.log.token().account;
-            error!(account.id = %account, error = ?error, "TDLib cannot open the account");
-            self.set_state(AccountState::Failed, Some(&error.to_string()));
-            self.close(tasks);
+            let reason = match &error {
+                CallError::Td(error) => format!("TDLib refuses it: {}", redact(&error.message)),
+                error => error.to_string(),
+            };
+            self.fail(&reason, tasks);
         }
+    }
+
+    /// It is too late for a TDLib client to report its first authorization state.
+    pub(super) fn on_opening_overdue(&mut self, client: i32, tasks: &AccountTasks) {
+        let is_opening = self.tdlib().is_some_and(|tdlib| tdlib.id() == client)
+            && self.login.state() == AccountState::Starting;
+        if is_opening {
+            self.fail("TDLib does not report the account's state", tasks);
+        }
+    }
+
+    /// TDLib has the account, but cannot open it.
+    fn fail(&mut self, reason: &str, tasks: &AccountTasks) {
+        let account = self.context.log.token().account;
+        error!(account.id = %account, reason, "TDLib cannot open the account");
+        self.set_state(AccountState::Failed, Some(reason));
+        self.close(tasks);
     }
 
     /// Whether updates have arrived that are not received yet.
@@ -138,12 +161,13 @@ impl AccountClient {
 
     /// Handles the received updates: authorization states go to the login, all others are published
     /// by their class.
-    pub(super) fn handle_updates(&mut self) {
+    pub(super) fn handle_updates(&mut self, tasks: &AccountTasks) {
         let (account, at) = (self.context.log.token().account, self.shared.clock.now());
+        let mut is_known = true;
         for update in self.updates.drain(..) {
             match class_of(update.kind()) {
                 _ if update.kind() == "updateAuthorizationState" => {
-                    self.login.on_authorization(update.json(), &mut self.outbox);
+                    is_known &= self.login.on_authorization(update.json(), &mut self.outbox);
                 }
                 UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.
@@ -158,6 +182,9 @@ impl AccountClient {
                     }
                 }
             }
+        }
+        if !is_known {
+            self.close(tasks);
         }
     }
 

@@ -52,8 +52,9 @@ impl Login {
         self.recorded.opened = Some(self.context.log.token().epoch);
     }
 
-    /// Follows an `updateAuthorizationState`.
-    pub(super) fn on_authorization(&mut self, json: &str, outbox: &mut Outbox) {
+    /// Follows an `updateAuthorizationState`. Returns whether the state is one that the account can
+    /// be in; otherwise it has failed, and its TDLib client is to be closed.
+    pub(super) fn on_authorization(&mut self, json: &str, outbox: &mut Outbox) -> bool {
         #[derive(Deserialize)]
         struct UpdateAuthorizationState<'a> {
             #[serde(borrow)]
@@ -68,10 +69,15 @@ impl Login {
             let account = self.context.log.token().account;
             error!(account.id = %account, "unknown authorization state");
             let reason = Some("unknown authorization state");
-            return self.set_state(AccountState::Failed, reason, outbox);
+            self.set_state(AccountState::Failed, reason, outbox);
+            return false;
         };
-        let previous = self.state;
-        self.follow(AccountState::of(&authorization), outbox);
+        let (previous, state) = (self.state, AccountState::of(&authorization));
+        if state.is_logging_in() && previous == AccountState::Starting && self.recorded.logged_in {
+            self.fail_without_login(outbox);
+            return false;
+        }
+        self.follow(state, outbox);
         match self.state {
             AccountState::WaitCode => publish_code_required(raw, outbox),
             AccountState::Ready if previous.is_logging_in() => {
@@ -79,6 +85,19 @@ impl Login {
             }
             _ => {}
         }
+        true
+    }
+
+    /// The account was logged in, but TDLib has opened its database and found no login, although
+    /// Telegram has not ended the session: the database is damaged.
+    fn fail_without_login(&mut self, outbox: &mut Outbox) {
+        let account = self.context.log.token().account;
+        error!(account.id = %account, "the account's login is missing from its database");
+        let reason = format!(
+            "the account was logged in, but its database in accounts/{account}/db has no login any \
+             more, probably because it was damaged: restore its directory"
+        );
+        self.set_state(AccountState::Failed, Some(&reason), outbox);
     }
 
     fn follow(&mut self, state: AccountState, outbox: &mut Outbox) {

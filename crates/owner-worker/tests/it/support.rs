@@ -9,8 +9,8 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{TelegramCredentials, TelegramSettings};
-use tdlib::Tdlib;
+use settings::{ProxySettings, TelegramCredentials, TelegramSettings};
+use tdlib::{GuardError, Tdlib};
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
 use tokio::sync::oneshot;
@@ -37,6 +37,10 @@ pub(crate) struct Options {
     pub(crate) opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub(crate) spool: u64,
+    /// Whether the accounts have a proxy.
+    pub(crate) proxy: bool,
+    /// Whether TDLib is kept to it.
+    pub(crate) proxy_guard: Result<(), GuardError>,
     /// A new one if `None`.
     pub(crate) data_dir: Option<Arc<TempDir>>,
 }
@@ -49,6 +53,8 @@ impl Default for Options {
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
+            proxy: false,
+            proxy_guard: Ok(()),
             data_dir: None,
         }
     }
@@ -131,11 +137,17 @@ impl World {
         let new = || Arc::new(tempfile::tempdir().unwrap());
         let data_dir = options.data_dir.clone().unwrap_or_else(new);
         let count = ShardCount::new(64).unwrap();
+        let proxy = options.proxy.then(|| ProxySettings {
+            server: "192.0.2.1".to_owned(),
+            port: 443,
+            secret: "dd".repeat(17).into(),
+        });
         let config = WorkerConfig {
             data_dir: data_dir.path().to_owned(),
             accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
             shard_count: count,
-            telegram: TelegramSettings::default(),
+            telegram: TelegramSettings { proxy, ..TelegramSettings::default() },
+            proxy_guard: options.proxy_guard.clone(),
             credentials: TelegramCredentials {
                 api_id: 1,
                 api_hash: "0".repeat(32).into(),

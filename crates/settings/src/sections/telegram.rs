@@ -27,12 +27,11 @@ pub struct TelegramSettings {
     pub proxy: Option<ProxySettings>,
 }
 
-/// `[telegram.proxy]`: an MTProto proxy; set before the first connection, so that no connection
-/// bypasses it.
+/// `[telegram.proxy]`: an MTProto proxy. Nothing else is reached: TDLib is kept to it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxySettings {
-    /// Host name or address; an IPv6 address without brackets. Required.
+    /// Address, without brackets, or host name in ASCII. Required.
     pub server: String,
     /// TCP port. Required.
     pub port: u16,

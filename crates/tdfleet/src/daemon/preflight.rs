@@ -10,7 +10,7 @@ use contracts::{Names, ShardCount};
 use owner_worker::WorkerConfig;
 use runtime::Signals;
 use settings::{SettingFault, SettingFaults, Settings, TdlibSettings};
-use tdlib::{Library, LibraryFile};
+use tdlib::{GuardError, Library, LibraryFile};
 
 use crate::process::OpenFileLimit;
 use crate::{installation, store};
@@ -33,15 +33,24 @@ impl Preflight {
     /// What is wrong; [`SettingFaults`] where a setting has to be corrected.
     pub(super) fn run(settings: &Settings) -> anyhow::Result<Self> {
         let shard_count = installation::shard_count(settings)?;
-        let config = worker_config(settings, shard_count)?;
+        let mut config = worker_config(settings, shard_count)?;
         raise_open_files(&config)?;
         store::access::make_private(&config.data_dir)
             .map_err(|error| fault("worker.data_dir", &error))?;
         let library = load_library(&settings.tdlib, &config.data_dir)?;
+        config.proxy_guard = guard_proxy(settings, &library);
         store::key_check::verify_or_create(&config.data_dir, &config.credentials.master_key)?;
         let signals = Signals::listen().context("cannot listen for signals")?;
         Ok(Self { names: installation::names(settings), shard_count, config, library, signals })
     }
+}
+
+/// Keeps TDLib to the proxy, if one is set. If that fails, no account opens.
+pub(crate) fn guard_proxy(settings: &Settings, library: &Library) -> Result<(), GuardError> {
+    if let Some(proxy) = &settings.telegram.proxy {
+        library.guard()?.allow(&proxy.server, proxy.port);
+    }
+    Ok(())
 }
 
 /// Raises the limit of open files, and refuses accounts that do not fit below it.
@@ -71,6 +80,7 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
     Ok(WorkerConfig {
         accounts: installation::account_ids(settings),
         shard_count,
+        proxy_guard: Ok(()),
         credentials: telegram.credentials()?,
         telegram: telegram.clone(),
         timeout: Duration::from_secs(tdlib.timeout_s),

@@ -11,6 +11,7 @@ use settings::Settings;
 use tdlib::{Library, LibraryFile, REQUIRED_VERSION};
 
 use crate::cli::DoctorArgs;
+use crate::daemon::preflight::guard_proxy;
 use crate::exit::success_if;
 use crate::installation;
 use crate::output::{print_json, print_line};
@@ -75,10 +76,23 @@ fn check_library(settings: &Settings) -> DoctorCheck {
     let loaded = LibraryFile::verify(&settings.tdlib.library, settings.tdlib.sha256.as_deref())
         .and_then(|file| Library::load(&file, settings.tdlib.log_level, &crash_records));
     match loaded {
-        Ok(_) => DoctorCheck::ok(
-            PART,
-            format!("libtdjson {REQUIRED_VERSION} has the expected checksum and loads"),
-        ),
         Err(error) => DoctorCheck::wrong(PART, runtime::error_chain(&error), "see docs/tdlib.md"),
+        Ok(library) => match guard_proxy(settings, &library) {
+            Err(error) => {
+                let found = format!("TDLib cannot be kept to telegram.proxy: {error}");
+                let remedy = "use the library that `make tdlib` downloads; no account opens";
+                DoctorCheck::wrong(PART, found, remedy)
+            }
+            Ok(()) if settings.telegram.proxy.is_some() => {
+                let found = format!(
+                    "libtdjson {REQUIRED_VERSION} has the expected checksum, loads, and is kept to the proxy"
+                );
+                DoctorCheck::ok(PART, found)
+            }
+            Ok(()) => DoctorCheck::ok(
+                PART,
+                format!("libtdjson {REQUIRED_VERSION} has the expected checksum and loads"),
+            ),
+        },
     }
 }

@@ -13,8 +13,9 @@ use tracing::warn;
 use super::directory::AccountDirectory;
 use crate::worker_context::WorkerContext;
 
-/// How long TDLib may take to open an account's databases.
-const OPEN_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long each part of an opening may take: its files, TDLib's answers, and the account's first
+/// authorization state.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How long TDLib may take to close an account's databases before that is logged.
 const SLOW_CLOSE: Duration = Duration::from_secs(30);
@@ -47,7 +48,7 @@ impl OpenAccount {
     ///
     /// # Errors
     ///
-    /// TDLib rejects them, for instance because the database key is wrong.
+    /// TDLib rejects them, for instance because the database key is wrong, or rejects the proxy.
     pub(crate) fn set_parameters(
         &self,
         shared: &WorkerContext,
@@ -55,10 +56,12 @@ impl OpenAccount {
         let sent = self.send_parameters(shared);
         async move {
             let (proxy, mut parameters) = sent?;
+            // TDLib answers the proxy only once it has accepted the parameters.
+            parameters.wait(OPEN_TIMEOUT).await?;
             if let Some(mut proxy) = proxy {
                 proxy.wait(OPEN_TIMEOUT).await?;
             }
-            parameters.wait(OPEN_TIMEOUT).await.map(drop)
+            Ok(())
         }
     }
 
