@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
+mod account_states;
 mod chaos;
 mod cli;
 mod command;

@@ -46,7 +46,7 @@ async fn an_account_behind_a_proxy_that_tdlib_cannot_open_fails_with_the_reason(
     fs::create_dir(&file).unwrap();
     let mut worker = world.worker();
     let why = failure(&mut backend).await;
-    assert!(why.starts_with("TDLib refuses it: "), "{why}");
+    assert!(why.starts_with("TDLib refuses it: File "), "{why}\n{}", worker.log());
     stop(&mut worker).await;
 
     fs::remove_dir(&file).unwrap();
@@ -86,5 +86,6 @@ async fn a_worker_keeps_tdlib_to_its_proxy_and_says_when_it_had_to() {
     backend.listen(1).await;
     backend.send(1, "start", json!({"phone": world.sandbox.phone(1)}), None).await;
     worker.logged("TDLib was kept from going past the proxy").await;
-    assert!(worker.log().contains("destination=dns.google"), "{}", worker.log());
+    // The sandbox's copy of the library looks for other data centres on this machine.
+    assert!(worker.log().contains("destination=127.0.0.1:443"), "{}", worker.log());
 }

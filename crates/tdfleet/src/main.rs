@@ -3,6 +3,7 @@
 //! - `daemon`: the worker itself. `daemon/deployment.rs` starts the parts, `daemon.rs` runs and
 //!   stops them, `daemon/adapters.rs` connects the ports of one part to another.
 //! - `operator`: commands that inspect and change a running fleet.
+//! - `store`, `process`: what a worker requires of its data directory and of its process.
 //! - `dev`: the demo, the sandbox, and the generated documents.
 //!
 //! Nothing here knows AMQP, Redis or TDLib beyond calling the parts that do.

@@ -6,8 +6,9 @@
 //!
 //! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
 //! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
-//! deadline; all `unsafe` code of the workspace is in `library.rs` and `guard`. tdlib-rs provides the types of
-//! answers and nothing else: its `Update` enum takes minutes to compile and must not be used.
+//! deadline; all `unsafe` code of the workspace is in `library.rs` and `guard`. No object is read more strictly
+//! than TDLib writes it ([`answers`]). tdlib-rs provides types and nothing else: its `Update` enum
+//! takes minutes to compile and must not be used.
 
 mod client;
 mod counters;
@@ -21,6 +22,7 @@ mod log_remark;
 mod object;
 mod pending_call;
 mod pending_requests;
+mod raw_params;
 mod reader;
 mod redact;
 mod request;
@@ -28,6 +30,7 @@ mod route_table;
 mod tdjson;
 mod version;
 
+pub mod answers;
 pub mod methods;
 
 pub use client::{Client, Tdlib, UpdateReceiver};
@@ -40,6 +43,8 @@ pub use log_remark::HiddenWaits;
 pub use methods::Method;
 pub use object::Update;
 pub use pending_call::PendingCall;
+pub use raw_params::{ParamsFault, RawParams};
+pub use redact::redact;
 pub use runtime::CancellationToken;
 pub use tdjson::{LogCallback, Tdjson, check_version};
 pub use tdlib_rs::{enums, types};

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
 use std::mem;
@@ -8,6 +7,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::error::CallError;
+use crate::raw_params::{ParamsFault, RawParams};
 
 /// An encoded request, overwritten when it is dropped: it may hold a code, a password or a key.
 pub(crate) struct RequestText(Zeroizing<Vec<u8>>);
@@ -77,20 +77,21 @@ where
     Ok(request)
 }
 
-/// Checks a request whose method and fields come from a caller.
-///
-/// Keys that begin with `@` are refused: a second `@type` would call another method, a
-/// second `@extra` would take another request's answer.
+/// Checks a request whose method and fields come from a caller; see [`RawParams`].
 pub(crate) fn check_raw(method: &str, params: &RawValue) -> Result<(), CallError> {
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(CallError::Encode { reason: "its method is not a TDLib name" });
     }
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(params.get())
-        .map_err(|_| CallError::Encode { reason: "its parameters are not an object" })?;
-    if fields.keys().any(|key| key.starts_with('@')) {
-        return Err(CallError::Encode { reason: "a parameter's name begins with @" });
-    }
-    Ok(())
+    RawParams::inspect(params).map(drop).map_err(|fault| CallError::Encode {
+        reason: match fault {
+            ParamsFault::NotAnObject => "its parameters are not an object",
+            ParamsFault::ReservedName(_) => "a parameter's name begins with @",
+            ParamsFault::TooDeep => "its parameters are nested too deeply",
+            ParamsFault::TypeNotString | ParamsFault::Unreadable => {
+                "its parameters hold what TDLib cannot read"
+            }
+        },
+    })
 }
 
 #[cfg(test)]

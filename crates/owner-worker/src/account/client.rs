@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use log_port::LogHead;
 use runtime::CancellationToken;
-use tdlib::{CallError, Client, Update, redact};
+use tdlib::{CallError, Client, Update};
 use tokio::time::sleep;
 use tracing::error;
 
@@ -98,8 +98,6 @@ impl AccountClient {
                 self.login.on_directory_opened(guard, account.redis_lost_state());
                 self.context.initial_reads.reset();
                 tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
-                let client = account.client.id();
-                tasks.add(sleep(OPEN_TIMEOUT), move |()| TaskResult::OpeningOverdue(client));
                 self.state = ClientState::Open(account);
             }
             Err(error) => {
@@ -117,12 +115,15 @@ impl AccountClient {
         result: Result<(), CallError>,
         tasks: &AccountTasks,
     ) {
-        if let Err(error) = result {
-            let reason = match &error {
-                CallError::Td(error) => format!("TDLib refuses it: {}", redact(&error.message)),
-                error => error.to_string(),
-            };
-            self.fail(&reason, tasks);
+        match result {
+            Ok(()) => {
+                let Some(client) = self.tdlib().map(Client::id) else { return };
+                tasks.add(sleep(OPEN_TIMEOUT), move |()| TaskResult::OpeningOverdue(client));
+            }
+            Err(CallError::Td(error)) => {
+                self.fail(&format!("TDLib refuses it: {}", error.redacted()), tasks);
+            }
+            Err(error) => self.fail(&error.to_string(), tasks),
         }
     }
 
@@ -163,11 +164,13 @@ impl AccountClient {
     /// by their class.
     pub(super) fn handle_updates(&mut self, tasks: &AccountTasks) {
         let (account, at) = (self.context.log.token().account, self.shared.clock.now());
+        let lost_session = self.state.open().and_then(|open| open.client.lost_authorization());
         let mut is_known = true;
         for update in self.updates.drain(..) {
             match class_of(update.kind()) {
                 _ if update.kind() == "updateAuthorizationState" => {
-                    is_known &= self.login.on_authorization(update.json(), &mut self.outbox);
+                    let json = update.json();
+                    is_known &= self.login.on_authorization(json, lost_session, &mut self.outbox);
                 }
                 UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.

@@ -105,6 +105,10 @@ impl AccountCommand for CanSendMessages {
     const EXAMPLE: &'static str = r#"{"user_ids": [123456789]}"#;
     type Reply = CanSendResults;
 
+    fn calls(&self) -> u32 {
+        u32::try_from(self.user_ids.0.len()).unwrap_or(u32::MAX)
+    }
+
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
         // All at once: TDLib keeps three requests in flight and merges those that wait.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {

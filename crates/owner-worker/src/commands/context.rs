@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use contracts::Event;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use log_port::AccountLog;
 use runtime::CancellationToken;
 use serde_json::value::RawValue;
+use tdlib::answers::PrivacyRules;
 use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
-use tdlib::types::UserPrivacySettingRules;
 use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -152,7 +152,7 @@ impl Context {
         &self,
         setting: PrivacySetting,
         method: GetUserPrivacySettingRules,
-    ) -> Result<UserPrivacySettingRules, CommandError> {
+    ) -> Result<PrivacyRules, CommandError> {
         let first = self.common.initial_reads.begin(setting);
         let answer = self.ask(method).await;
         if first {
@@ -176,11 +176,7 @@ impl Context {
 
     /// Publishes the rules that were set, unless TDLib has sent an update; it sends none where the
     /// rules are empty and it knew of none before.
-    pub(super) fn publish_privacy_rules(
-        &self,
-        setting: PrivacySetting,
-        rules: &UserPrivacySettingRules,
-    ) {
+    pub(super) fn publish_privacy_rules(&self, setting: PrivacySetting, rules: &PrivacyRules) {
         if self.common.initial_reads.must_publish(setting, rules) {
             let now = self.shared.clock.now();
             self.publish(privacy_event(
@@ -213,12 +209,11 @@ impl Context {
     }
 
     /// Waits until TDLib has answered each change that timed out, or the account is closed: the next
-    /// command of the lane must not overtake an effect that is still under way.
+    /// command of the lane must not overtake an effect that is still under way. An answer that never
+    /// comes must not stop the lane: the wait has a limit.
     pub(crate) async fn settle_overdue(self) {
         let overdue = std::mem::take(&mut *runtime::lock(&self.overdue));
-        for overdue in overdue {
-            overdue.await;
-        }
+        join_all(overdue).await;
     }
 
     async fn effect<A: Send + 'static>(
@@ -228,7 +223,8 @@ impl Context {
         self.dispatched.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
-                let late = pending.wait_without_deadline().map(drop).boxed();
+                let limit = self.shared.config.late_timeout;
+                let late = timeout(limit, pending.wait_without_deadline()).map(drop).boxed();
                 runtime::lock(&self.overdue).push(late);
                 Err(CommandError::Deadline)
             }

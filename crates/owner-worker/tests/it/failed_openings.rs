@@ -56,6 +56,25 @@ async fn parameters_that_are_refused_fail_the_account_with_or_without_a_proxy() 
 }
 
 #[tokio::test]
+async fn a_failure_is_not_undone_by_what_tdlib_had_reported_before() {
+    for late in ["WaitTdlibParameters", "Ready"] {
+        let world = World::closed(&Options::default());
+        let late = authorization(&format!("authorizationState{late}"));
+        let refused = refused("Wrong database encryption key").then_update(late);
+        world.tdlib.answer("setTdlibParameters", refused);
+        world.open_account(1).await;
+        world.tdlib.seen("close").await;
+        let read = world.submit(&request("get_active_sessions", &json!({})));
+        assert_eq!(read.payload().await["error_info"]["code"], "not_ready");
+        world.close(Duration::ZERO).await;
+        let events =
+            world.log.events(1).into_iter().filter(|event| event["type"] == "account_state");
+        let states: Vec<_> = events.map(|event| event["result"]["state"].clone()).collect();
+        assert_eq!(states, ["starting", "failed"]);
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_refused_fails_the_account() {
     let ready = authorization("authorizationStateReady");
     let world = world(Reply::ok().then_update(ready), refused("Wrong proxy secret"));

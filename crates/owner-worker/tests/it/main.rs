@@ -12,6 +12,7 @@ mod lanes;
 mod lifecycle;
 mod memory_log;
 mod opening;
+mod pacing;
 mod pending;
 mod privacy;
 mod raw;

@@ -9,7 +9,7 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{ProxySettings, TelegramCredentials, TelegramSettings};
+use settings::{PacingSettings, ProxySettings, TelegramCredentials, TelegramSettings};
 use tdlib::{GuardError, Tdlib};
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     pub(crate) state: &'static str,
     /// Time limit of one TDLib call.
     pub(crate) timeout: Duration,
+    /// How long a lane waits for a late answer.
+    pub(crate) late_timeout: Duration,
+    pub(crate) pacing: PacingSettings,
     pub(crate) call_tdlib_methods: &'static [&'static str],
     /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
@@ -50,6 +53,8 @@ impl Default for Options {
         Self {
             state: "authorizationStateReady",
             timeout: PATIENCE,
+            late_timeout: PATIENCE,
+            pacing: PacingSettings::fastest(),
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
@@ -154,8 +159,10 @@ impl World {
                 master_key: "a master key of a test".to_owned().into(),
             },
             timeout: options.timeout,
+            late_timeout: options.late_timeout,
             opening: options.opening,
             spool: options.spool,
+            pacing: options.pacing.clone(),
             call_tdlib_methods: options
                 .call_tdlib_methods
                 .iter()

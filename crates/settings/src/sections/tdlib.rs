@@ -1,4 +1,6 @@
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -24,21 +26,32 @@ pub struct TdlibSettings {
 
 impl Default for TdlibSettings {
     fn default() -> Self {
-        Self { library: default_library(), sha256: None, log_level: 2, timeout_s: 90 }
+        Self { library: DEFAULT_LIBRARY.clone(), sha256: None, log_level: 2, timeout_s: 90 }
     }
 }
 
 /// Never in the current directory, where anyone may have put a file of that name.
-fn default_library() -> PathBuf {
+static DEFAULT_LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     const NAME: &str = "libtdjson.so.1.8.61";
     let program = std::env::current_exe().unwrap_or_default();
     let directory = program.parent().unwrap_or_else(|| Path::new("/"));
     let places =
         ["", "../lib/tdfleet", "../../.tdlib"].map(|place| directory.join(place).join(NAME));
     places.iter().find(|path| path.is_file()).unwrap_or(&places[1]).clone()
-}
+});
 
 impl TdlibSettings {
+    /// [`Self::timeout_s`] as a duration.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+
+    /// How long a write that was not answered in time may keep the next ones waiting: four more
+    /// timeouts.
+    pub fn late_timeout(&self) -> Duration {
+        self.timeout() * 4
+    }
+
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
         let is_checksum =
             |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -3,7 +3,6 @@
 //! What is wrong here ends the process with one line: no task has started that could log another.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 use contracts::{Names, ShardCount};
@@ -83,9 +82,11 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         proxy_guard: Ok(()),
         credentials: telegram.credentials()?,
         telegram: telegram.clone(),
-        timeout: Duration::from_secs(tdlib.timeout_s),
+        timeout: tdlib.timeout(),
+        late_timeout: tdlib.late_timeout(),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        pacing: settings.pacing.clone(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })

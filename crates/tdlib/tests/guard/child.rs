@@ -22,7 +22,9 @@ pub(crate) fn run(name: &str) {
     let guarded = name == "guarded";
     let cases: Vec<_> = ProxyCase::all().filter(|case| guarded || case.name() == name).collect();
     let network = Network::watch();
-    cases.iter().for_each(|case| case.serve());
+    for case in &cases {
+        case.serve();
+    }
     let directory = tempfile::tempdir().unwrap();
     let library = load(directory.path());
     let guard = guarded.then(|| library.guard().unwrap());
@@ -31,14 +33,14 @@ pub(crate) fn run(name: &str) {
     }
     let tdlib = Tdlib::start(Arc::new(library), CancellationToken::new()).unwrap();
     let clients: Vec<_> =
-        cases.iter().map(|case| open(&tdlib, case, &directory.path().join(case.name()))).collect();
-    let past = |attempt: &Attempt| !cases.iter().any(|case| is_for(attempt, case));
+        cases.iter().map(|case| open(&tdlib, *case, &directory.path().join(case.name()))).collect();
+    let past = |attempt: &Attempt| !cases.iter().any(|case| is_for(attempt, *case));
     if !guarded {
         let leaks = wait_for(|| network.attempts(past).first().cloned());
         println!("\nchild: past the proxy after {:?}: {leaks:?}", started.elapsed());
         end();
     }
-    let dialled = |case: &ProxyCase| !network.attempts(|attempt| is_for(attempt, case)).is_empty();
+    let dialled = |case: &ProxyCase| !network.attempts(|attempt| is_for(attempt, *case)).is_empty();
     wait_for(|| cases.iter().all(dialled).then_some(()));
     let leaking = u64::try_from(cases.iter().filter(|case| case.leaks()).count()).unwrap();
     wait_for(|| (leaking <= guard.unwrap().refused()).then_some(()));
@@ -71,7 +73,7 @@ fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Whether an attempt leads to the proxy, or asks for its name.
-fn is_for(attempt: &Attempt, case: &ProxyCase) -> bool {
+fn is_for(attempt: &Attempt, case: ProxyCase) -> bool {
     match attempt {
         Attempt::Connection(to) => *to == case.address(),
         Attempt::Question(name) => *name == case.server(),
@@ -79,7 +81,7 @@ fn is_for(attempt: &Attempt, case: &ProxyCase) -> bool {
     }
 }
 
-fn open(tdlib: &Tdlib, case: &ProxyCase, directory: &Path) -> Client {
+fn open(tdlib: &Tdlib, case: ProxyCase, directory: &Path) -> Client {
     let (client, _) = tdlib.client();
     let parameters = json!({
         "use_test_dc": false, "database_directory": directory, "files_directory": directory,

@@ -58,29 +58,29 @@ impl ProxyCase {
 
     /// Whether TDLib goes past it within seconds, if nothing keeps it from that: it asks for any
     /// host name elsewhere, and it does not count these as proxies that are being connected to.
-    pub(crate) fn leaks(&self) -> bool {
-        let Self { kind, behaviour, by_name, .. } = *self;
+    pub(crate) fn leaks(self) -> bool {
+        let Self { kind, behaviour, by_name, .. } = self;
         let mute = behaviour == Behaviour::Stalling && kind == ProxyKind::Socks5;
         by_name || mute || matches!(kind, ProxyKind::HttpOnly | ProxyKind::Mtproto)
     }
 
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(self) -> String {
         let by = if self.by_name { "name" } else { "address" };
         format!("{:?}-{:?}-by-{by}", self.kind, self.behaviour).to_lowercase()
     }
 
     /// As TDLib is told: an address, or a host name.
-    pub(crate) fn server(&self) -> String {
+    pub(crate) fn server(self) -> String {
         let Self { index, by_name, .. } = self;
-        if *by_name { format!("p{index}.proxy.test") } else { self.address().ip().to_string() }
+        if by_name { format!("p{index}.proxy.test") } else { self.address().ip().to_string() }
     }
 
-    pub(crate) fn address(&self) -> SocketAddrV4 {
+    pub(crate) fn address(self) -> SocketAddrV4 {
         SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, self.index), 1000 + u16::from(self.index))
     }
 
     /// TDLib's `proxy` object.
-    pub(crate) fn object(&self) -> Value {
+    pub(crate) fn object(self) -> Value {
         let kind = match self.kind {
             ProxyKind::Socks5 => {
                 json!({"@type": "proxyTypeSocks5", "username": "", "password": ""})

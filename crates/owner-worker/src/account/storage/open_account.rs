@@ -4,9 +4,10 @@ use contracts::AccountId;
 use hkdf::Hkdf;
 use settings::ExposeSecret;
 use sha2::Sha256;
+use tdlib::answers::ObjectType;
 use tdlib::enums::ProxyType;
 use tdlib::methods::{AddProxy, Close, OkAnswer, SetTdlibParameters};
-use tdlib::types::{AddedProxy, Proxy, ProxyTypeMtproto};
+use tdlib::types::{Proxy, ProxyTypeMtproto};
 use tdlib::{CallError, Client, PendingCall, Tdlib, UpdateReceiver};
 use tracing::warn;
 
@@ -29,7 +30,7 @@ pub(crate) struct OpenAccount {
 }
 
 /// The calls that open an account: the proxy, if one is set, and the parameters.
-type ParameterCalls = (Option<PendingCall<AddedProxy>>, PendingCall<OkAnswer>);
+type ParameterCalls = (Option<PendingCall<ObjectType>>, PendingCall<OkAnswer>);
 
 impl OpenAccount {
     /// Creates the account's TDLib client.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use tdlib::answers::{ChatFields, TdVariant};
 use tdlib::enums::{ChatType, UserPrivacySettingRule as Rule};
-use tdlib::methods::{Chat, GetChat, GetUser};
+use tdlib::methods::{GetChat, GetUser};
 
 use super::super::context::Context;
 use super::super::error::CommandError;
@@ -66,10 +67,10 @@ pub(super) async fn check_known(ctx: &Context, rules: &[Rule]) -> Result<(), Com
 }
 
 /// TDLib drops channels from rules too.
-fn is_group(chat: &Chat) -> bool {
-    match &chat.r#type {
-        ChatType::BasicGroup(_) => true,
-        ChatType::Supergroup(group) => !group.is_channel,
-        ChatType::Private(_) | ChatType::Secret(_) => false,
+fn is_group(chat: &ChatFields) -> bool {
+    match chat.r#type.as_ref().and_then(TdVariant::known) {
+        Some(ChatType::BasicGroup(_)) => true,
+        Some(ChatType::Supergroup(group)) => !group.is_channel,
+        Some(ChatType::Private(_) | ChatType::Secret(_)) | None => false,
     }
 }

@@ -6,11 +6,12 @@ use libc::{in_addr, sockaddr_in};
 
 use super::*;
 
-const LENGTH: socklen_t = size_of::<sockaddr_in>() as socklen_t;
+/// The length of an IPv4 address.
+const LENGTH: socklen_t = 16;
 
 fn loopback(port: u16) -> sockaddr_in {
     let sin_addr = in_addr { s_addr: Ipv4Addr::LOCALHOST.to_bits().to_be() };
-    let sin_family = libc::AF_INET as u16;
+    let sin_family = u16::try_from(libc::AF_INET).unwrap();
     sockaddr_in { sin_family, sin_port: port.to_be(), sin_addr, sin_zero: [0; 8] }
 }
 
@@ -49,7 +50,7 @@ fn no_datagram_is_sent_elsewhere_by_any_function() {
     (message.msg_hdr.msg_name, message.msg_hdr.msg_namelen) = ((&raw mut address).cast(), LENGTH);
     // Linux sends to an address without a family as if it were IPv4.
     for family in [libc::AF_INET, libc::AF_UNSPEC] {
-        address.sin_family = family as u16;
+        address.sin_family = u16::try_from(family).unwrap();
         let to = (&raw const address).cast();
         // SAFETY: the arguments are those of the functions they are for.
         let errors = unsafe {
