@@ -18,7 +18,7 @@ use log_port::{
 use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use settings::{SettingSources, Settings};
-use tdlib::{Library, Tdlib};
+use tdlib::{Library, LibraryFile, Tdlib};
 use tokio::sync::watch;
 
 /// The argument that makes this program the worker.
@@ -26,13 +26,15 @@ pub(crate) const ARGUMENT: &str = "--bare-worker";
 
 /// Owns every shard until it is killed.
 pub(crate) async fn run() {
-    let settings = settings::load(SettingSources { file: None, environment: None }).unwrap();
+    let settings = settings::load(SettingSources::default()).unwrap();
     settings.log.telemetry().install();
     let count = ShardCount::new(settings.shard_count).unwrap();
     let failed = CancellationToken::new();
     let [accounts, intake] = ["accounts", "intake"].map(|name| Stage::new(name, &failed));
     let crashes = settings.worker.data_dir.join("crashes");
-    let library = Library::load(&settings.tdlib.library, 1, &crashes).unwrap();
+    let sha256 = settings.tdlib.sha256.as_deref();
+    let file = LibraryFile::verify(&settings.tdlib.library, sha256).unwrap();
+    let library = Library::load(&file, 1, &crashes).unwrap();
     let tdlib = Tdlib::start(Arc::new(library), failed.clone()).unwrap();
     let config = config(&settings, count);
     let ports = WorkerPorts { log: Arc::new(NoLog::new()), replies: Arc::new(NoReplies) };

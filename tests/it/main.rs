@@ -24,9 +24,11 @@ mod hostile;
 mod installation;
 mod openings;
 mod outages;
+mod output;
 mod pacing;
 mod processes;
 mod refusals;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

@@ -193,6 +193,24 @@ impl Backend {
         self.logged(account, number, answers).await
     }
 
+    /// Waits until the account's last state in its log is this one.
+    pub(crate) async fn wait_for_state(&mut self, account: u32, state: &str) {
+        let search = async {
+            loop {
+                let log = self.log(account).await;
+                let mut states = log
+                    .iter()
+                    .rev()
+                    .filter_map(|(_, event)| event["payload"]["result"]["state"].as_str());
+                if states.next() == Some(state) {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, search).await.expect("the account gets into the state");
+    }
+
     /// Whether the commands' exchange exists. If not, RabbitMQ closes the channel.
     pub(crate) async fn has_exchange(&self) -> bool {
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };

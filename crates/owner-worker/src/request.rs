@@ -165,7 +165,7 @@ fn prepare(
         return Err(if is_in_type {
             failure
         } else {
-            failure.with_detail("command", truncated(&command.name).into())
+            failure.with_detail("command", shortened(&command.name).into())
         });
     };
     let prepared = entry.prepare(&command.fields, &shared.config)?;

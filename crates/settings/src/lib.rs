@@ -5,11 +5,15 @@
 //! once, at startup; each part of the daemon receives its own section by value. All faults are
 //! reported together, each with the name of its setting.
 
+mod environment;
 mod faults;
+mod leaf;
 mod load;
 mod name_set;
 mod number_ranges;
+mod proxy_secret;
 mod sections;
+mod uri;
 
 pub use faults::{SettingFault, SettingFaults};
 pub use load::{SettingSources, load};

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[broker]`: the command bus on RabbitMQ.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,9 +76,14 @@ impl BrokerSettings {
         Duration::from_secs(self.topology_check_s)
     }
 
+    /// The host in [`Self::uri`], an IPv6 address without brackets; `None` if it is not a URI.
+    pub fn host(&self) -> Option<String> {
+        ServerUri::parse(self.uri.expose_secret(), "amqp").ok().map(|uri| uri.host())
+    }
+
     pub(crate) fn check(&self, namespace: &str, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("amqp://") {
-            faults.add("broker.uri", "must be an amqp:// URI");
+        if let Err(problem) = ServerUri::parse(self.uri.expose_secret(), "amqp") {
+            faults.add("broker.uri", problem);
         }
         if !(1..=4096).contains(&self.prefetch) {
             faults.add("broker.prefetch", "must be between 1 and 4096");
