@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use account::{Close, GetApplicationConfig, GetOption, LogOut, SetOption, TestSquareInt};
 pub use contacts::{
-    CanSendMessageToUser, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetContacts, GetMe, GetUser,
-    SetCloseFriends, SetMessageSenderBlockList,
+    CanSendMessageToUser, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetContacts, GetMe,
+    GetUser, SetCloseFriends, SetMessageSenderBlockList,
 };
 pub use login::{
     AddProxy, CheckAuthenticationCode, CheckAuthenticationPassword, GetAuthorizationState,
