@@ -39,7 +39,8 @@ pub(crate) async fn run() {
     let worker = Arc::new(Worker::new(accounts, config, tdlib, ports, Clock::system()));
     let execute = Arc::new(Intake(Arc::clone(&worker)));
     let names = Names::new(&settings.namespace);
-    let bus = Bus::start(&intake, &settings.broker, names, count, execute).unwrap();
+    let bus =
+        Bus::start(&intake, &settings.broker, &settings.limits, names, count, execute).unwrap();
     for shard in count.shards() {
         worker.open_shard(shard, Epoch(1), true).await.unwrap();
         bus.subscribe(shard);
@@ -62,6 +63,7 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         opening: settings.worker.opening.into(),
         pacing: settings.pacing.clone(),
         spool: settings.worker.spool(),
+        deadline: settings.limits.deadline(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }
 }
@@ -70,8 +72,9 @@ struct Intake(Arc<Worker>);
 
 impl DeliveryHandler for Intake {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        let request = WorkerRequest { body, key, properties, redelivered, expired };
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
+        let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| match outcome {
             CommandOutcome::Answered(event) => ticket.settle(Settlement::Answered { event }),
             _ => ticket.settle(Settlement::Kept),

@@ -19,6 +19,7 @@ mod commands;
 mod dead_letters;
 mod examples;
 mod fleet;
+mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
 mod openings;

@@ -8,12 +8,13 @@ use contracts::{CommandId, Names, ShardCount};
 use runtime::{Clock, Stage};
 use settings::BrokerSettings;
 
-use crate::amqp::{CommandPublisher, DIRECT_REPLY_TO};
+use crate::amqp::CommandPublisher;
 use crate::command_request::CommandRequest;
 use crate::error::{Error, PublishError};
 use crate::in_process::InProcessBus;
 use crate::message::Message;
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::DIRECT_REPLY_TO;
 
 /// Publishes commands and waits for their answers. Cheap to clone; all clones share one connection.
 #[derive(Clone)]

@@ -63,16 +63,6 @@ pub enum Error {
     /// The connection did not answer and was replaced.
     #[error("the connection was replaced")]
     Replaced,
-    /// A message that lapin cannot parse, which ends the connection each time it is delivered. No
-    /// ordinary AMQP client makes such messages.
-    #[error(
-        "a message has a routing key, id or header name that is not UTF-8: find its queue, such as \
-         `<namespace>.unrouted`, and remove it"
-    )]
-    Unparsable {
-        /// lapin's error.
-        source: AmqpError,
-    },
     /// RabbitMQ did not confirm a dead letter or a forwarded message.
     #[error("RabbitMQ did not confirm a message")]
     NotConfirmed,

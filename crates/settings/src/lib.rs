@@ -17,7 +17,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
+    BrokerSettings, LimitSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
     PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
     WorkerSettings,
 };

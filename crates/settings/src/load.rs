@@ -166,7 +166,8 @@ mod tests {
     fn values_out_of_range_are_reported_together() {
         let faults = load(
             "namespace = 'a b'\nshard_count = 4\n[ownership]\nname = 'a b'\nlease_s = 1\n[worker]\naccounts = '0-2'\ngrace_s = 0\ncall_tdlib_methods = ['get me']\n\
-             [broker]\nuri = 'http://user:hush@x'\nprefetch = 0\n[tdlib]\ntimeout_s = 5\n[log]\nfilter = 'a=b=c'",
+             [broker]\nuri = 'http://user:hush@x'\nprefetch = 0\nreply_prefix = 'a b.'\n\
+             [limits]\ncommand_kib = 0\njson_depth = 128\ndeadline_h = 9999\n[tdlib]\ntimeout_s = 5\n[log]\nfilter = 'a=b=c'",
             &[],
         )
         .unwrap_err();
@@ -175,6 +176,10 @@ mod tests {
         log.filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
         broker.uri: must be an amqp:// URI
         broker.prefetch: must be between 1 and 4096
+        broker.reply_prefix: must not cover queues of tdfleet or of RabbitMQ
+        limits.command_kib: must be between 1 and 16384
+        limits.json_depth: must be between 4 and 100
+        limits.deadline_h: must be between 1 and 720
         ownership.name: must be 1 to 64 letters, digits, `_`, `-` and `.`
         ownership.lease_s: must be between 2 and 600
         worker.accounts: must be between 1 and 9007199254740991

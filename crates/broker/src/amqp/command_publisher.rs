@@ -11,6 +11,7 @@ use crate::amqp::topology::Topology;
 use crate::error::Error;
 use crate::message::Message;
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::ReplyQueues;
 
 /// Publishes a client's commands to the commands' exchange.
 #[derive(Clone)]
@@ -26,11 +27,12 @@ impl CommandPublisher {
         names: Names,
         count: ShardCount,
     ) -> Result<Self, Error> {
-        let exchange = names.commands_exchange().into();
+        let (exchange, replies) =
+            (names.commands_exchange().into(), ReplyQueues::new(settings, &names));
         let topology = Topology::new(settings, names, count);
         let manager = ConnectionManager::new(settings, ConnectionPurpose::Publish, topology)?;
         let stop = stage.stopping();
-        let publisher = AmqpPublisher::start(stage, manager, settings.timeout(), stop);
+        let publisher = AmqpPublisher::start(stage, manager, replies, settings.timeout(), stop);
         Ok(Self { exchange, publisher })
     }
 

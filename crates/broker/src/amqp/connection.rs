@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use lapin::{Channel, Connection, ConnectionProperties, Event};
 use runtime::CancellationToken;
 use settings::{BrokerSettings, ExposeSecret};
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
 use crate::amqp::topology_check::TopologyCheck;
+use crate::amqp::transport;
 use crate::error::Error;
 
 /// Seconds between heartbeats, unless the URI sets another number. Two silent intervals end the
@@ -85,7 +86,7 @@ pub(crate) enum ConnectionPurpose {
 /// One connection without a manager, for an operator's command.
 pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Connection, Error> {
     let properties = ConnectionProperties::default().with_connection_name("tdfleet".into());
-    let connecting = Connection::connect_uri(uri(settings)?, properties);
+    let connecting = transport::connect(uri(settings)?, properties);
     within(settings.timeout(), "connecting", connecting).await
 }
 
@@ -199,7 +200,7 @@ impl ConnectionManager {
             ConnectionPurpose::Publish => "tdfleet publisher",
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        let connecting = transport::connect(self.uri.clone(), properties);
         let connection = within(timeout, "connecting", connecting).await?;
         self.declare(&connection).await?;
         let probe = within(timeout, "opening a channel", connection.create_channel()).await?;
@@ -263,9 +264,5 @@ impl ConnectionManager {
 }
 
 fn lost(error: lapin::Error) -> Error {
-    if matches!(error.kind(), ErrorKind::ParsingError(_)) {
-        Error::Unparsable { source: error.into() }
-    } else {
-        Error::Failed { step: "the connection", source: error.into() }
-    }
+    Error::Failed { step: "the connection", source: error.into() }
 }

@@ -47,7 +47,14 @@ impl Deployment {
         let log = EventLog::redis(&stages.output, settings.publisher.clone(), names.clone())?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
-        let bus = Bus::start(intake, &settings.broker, names, shard_count, parts.handler())?;
+        let bus = Bus::start(
+            intake,
+            &settings.broker,
+            &settings.limits,
+            names,
+            shard_count,
+            parts.handler(),
+        )?;
         Ok(parts.connect(bus, settings))
     }
 
@@ -65,7 +72,8 @@ impl Deployment {
         let ownership = Ownership::in_process(data_dir, shard_count, Clock::system())?;
         let log = EventLog::in_process(&stages.output, settings.publisher.clone());
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
-        let (bus, client) = Bus::in_process(&parts.stages.intake, shard_count, parts.handler());
+        let (stage, handler) = (&parts.stages.intake, parts.handler());
+        let (bus, client) = Bus::in_process(stage, &settings.limits, shard_count, handler);
         Ok((parts.connect(bus, settings), client))
     }
 }

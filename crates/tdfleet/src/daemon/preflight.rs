@@ -43,7 +43,7 @@ pub(crate) fn guard_proxy(settings: &Settings, library: &Library) -> Result<(), 
 }
 
 fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<WorkerConfig> {
-    let Settings { worker, telegram, tdlib, .. } = settings;
+    let Settings { limits, worker, telegram, tdlib, .. } = settings;
     Ok(WorkerConfig {
         accounts: installation::account_ids(settings),
         shard_count,
@@ -55,6 +55,7 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         opening: worker.opening.into(),
         spool: worker.spool(),
         pacing: settings.pacing.clone(),
+        deadline: limits.deadline(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })
