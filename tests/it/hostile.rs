@@ -144,7 +144,7 @@ async fn nothing_is_written_where_a_caller_may_not_write() {
     }
     assert!(backend.take("tdfleet.dead-letters").await.is_none());
 
-    // An account that does not exist has no keys, whoever asks.
+    // An account that does not exist has no keys, no matter who asks.
     let mut replies = backend.reply_queue().await;
     for account in [77, 78] {
         let event = backend.call_for_reply(account, COMMAND, json!({}), &mut replies).await;
