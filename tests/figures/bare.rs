@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use log_port::{
 use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use settings::{SettingSources, Settings};
-use tdlib::{Library, Tdlib};
+use tdlib::{Library, LibraryFile, Tdlib};
 use tokio::sync::watch;
 
 /// The argument that makes this program the worker.
@@ -27,13 +26,15 @@ pub(crate) const ARGUMENT: &str = "--bare-worker";
 
 /// Owns every shard until it is killed.
 pub(crate) async fn run() {
-    let settings = settings::load(SettingSources { file: None, environment: None }).unwrap();
+    let settings = settings::load(SettingSources::default()).unwrap();
     settings.log.telemetry().install();
     let count = ShardCount::new(settings.shard_count).unwrap();
     let failed = CancellationToken::new();
     let [accounts, intake] = ["accounts", "intake"].map(|name| Stage::new(name, &failed));
     let crashes = settings.worker.data_dir.join("crashes");
-    let library = Library::load(&settings.tdlib.library, 1, &crashes).unwrap();
+    let sha256 = settings.tdlib.sha256.as_deref();
+    let file = LibraryFile::verify(&settings.tdlib.library, sha256).unwrap();
+    let library = Library::load(&file, 1, &crashes).unwrap();
     let tdlib = Tdlib::start(Arc::new(library), failed.clone()).unwrap();
     let config = config(&settings, count);
     let ports = WorkerPorts { log: Arc::new(NoLog::new()), replies: Arc::new(NoReplies) };
@@ -56,10 +57,13 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         data_dir: settings.worker.data_dir.clone(),
         accounts: accounts.map(|id| AccountId::new(i64::try_from(id).unwrap()).unwrap()).collect(),
         shard_count,
+        proxy_guard: Ok(()),
         credentials: settings.telegram.credentials().unwrap(),
         telegram: settings.telegram.clone(),
-        timeout: Duration::from_secs(settings.tdlib.timeout_s),
+        timeout: settings.tdlib.timeout(),
+        late_timeout: settings.tdlib.late_timeout(),
         opening: settings.worker.opening.into(),
+        pacing: settings.pacing.clone(),
         spool: settings.worker.spool(),
         deadline: settings.limits.deadline(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),

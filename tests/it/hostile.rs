@@ -50,7 +50,7 @@ async fn a_message_that_no_client_library_would_send_costs_one_message() {
     let (world, worker, mut backend) = World::logged_in(2).await;
     let uri = world.rabbit.uri();
     let mut publisher =
-        tokio::task::spawn_blocking(move || RawPublisher::connect(&uri)).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || RawPublisher::connect(&uri)).await.unwrap();
     let body = json!({"command": COMMAND, "userbot_id": 1}).to_string();
     let key = routing_key(1, COMMAND);
     let not_utf8 = "its AMQP properties hold text that is not UTF-8";
@@ -67,13 +67,11 @@ async fn a_message_that_no_client_library_would_send_costs_one_message() {
     ];
     let number = cases.len();
     for (id, properties, reason) in cases {
-        publisher.publish("tdfleet.commands", key.as_bytes(), properties, body.as_bytes()).unwrap();
+        publisher.publish("tdfleet.commands", key.as_bytes(), properties, body.as_bytes());
         assert_eq!(refused(&mut backend, id).await, reason);
     }
     let binary = [routing_key(1, "").as_bytes(), b"\xff"].concat();
-    publisher
-        .publish("tdfleet.commands", &binary, RawProperties::default(), body.as_bytes())
-        .unwrap();
+    publisher.publish("tdfleet.commands", &binary, RawProperties::default(), body.as_bytes());
 
     let reasons = reasons(&world, number + 1).await;
     let expected = |reason: &str| reasons.iter().filter(|found| *found == reason).count();
@@ -146,7 +144,7 @@ async fn nothing_is_written_where_a_caller_may_not_write() {
     }
     assert!(backend.take("tdfleet.dead-letters").await.is_none());
 
-    // An account that does not exist has no keys, whoever asks.
+    // An account that does not exist has no keys, no matter who asks.
     let mut replies = backend.reply_queue().await;
     for account in [77, 78] {
         let event = backend.call_for_reply(account, COMMAND, json!({}), &mut replies).await;

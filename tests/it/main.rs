@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
+mod account_states;
 mod chaos;
 mod cli;
 mod command;
@@ -21,9 +22,13 @@ mod fleet;
 mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
+mod openings;
 mod outages;
+mod output;
+mod pacing;
 mod processes;
 mod refusals;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

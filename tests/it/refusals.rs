@@ -6,7 +6,7 @@ use lapin::BasicProperties;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::{Backend, World, routing_key};
+use crate::support::{Backend, PATIENCE, World, routing_key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_message_gets_one_answer_and_does_no_harm() {
@@ -141,7 +141,7 @@ async fn garbage_is_answered_and_kept_as_a_dead_letter_with_its_reason() {
             }
         }
     };
-    timeout(Duration::from_secs(30), all).await.expect("two dead letters");
+    timeout(PATIENCE, all).await.expect("two dead letters");
     let garbled = kept.iter().find(|(_, kept)| kept == body).expect("the garbled command");
     let reason = |properties: &BasicProperties| {
         let headers = properties.headers().as_ref().expect("headers");

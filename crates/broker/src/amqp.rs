@@ -24,6 +24,7 @@ mod settle;
 mod subscriptions;
 mod timing;
 mod topology;
+mod topology_check;
 mod transport;
 mod withdrawable;
 

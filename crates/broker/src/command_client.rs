@@ -7,6 +7,7 @@ use bytes::Bytes;
 use contracts::{CommandId, Names, ShardCount};
 use runtime::{Clock, Stage};
 use settings::BrokerSettings;
+use tokio::time::{Instant, timeout_at};
 
 use crate::amqp::CommandPublisher;
 use crate::command_request::CommandRequest;
@@ -71,7 +72,7 @@ impl CommandClient {
                 id
             }));
         }
-        let mut outcomes = self.publish(messages).await.into_iter();
+        let mut outcomes = self.publish(messages, Duration::MAX).await.into_iter();
         let mut outcome = || outcomes.next().unwrap_or(Err(PublishError::Unconfirmed));
         ids.into_iter().map(|id| id.and_then(|id| outcome().map(|()| id))).collect()
     }
@@ -80,8 +81,9 @@ impl CommandClient {
     ///
     /// # Errors
     ///
-    /// Those of the publish, and [`PublishError::NoAnswer`] after `timeout`; if the command is run
-    /// after all, its event is in the log.
+    /// Those of the publish; [`PublishError::Unavailable`] if there was no connection within `timeout`,
+    /// and [`PublishError::NoAnswer`] after `timeout`: if the command is run after all, its event is
+    /// in the log.
     pub async fn call(
         &self,
         request: &CommandRequest,
@@ -90,11 +92,12 @@ impl CommandClient {
         let (id, mut message) = request.message(self.count, self.clock.now())?;
         message.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
         let reply = self.pending_replies().expect(id.as_str());
-        let answered = async {
-            self.publish(vec![message]).await.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
-            reply.receive().await.ok_or(PublishError::NoAnswer)
-        };
-        tokio::time::timeout(timeout, answered).await.unwrap_or(Err(PublishError::NoAnswer))
+        let deadline = Instant::now() + timeout;
+        // It has its own time limit, and knows whether anything was sent.
+        let mut published = self.publish(vec![message], timeout).await;
+        published.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
+        let answered = timeout_at(deadline, reply.receive()).await;
+        answered.ok().flatten().ok_or(PublishError::NoAnswer)
     }
 
     fn pending_replies(&self) -> &PendingReplies {
@@ -104,9 +107,13 @@ impl CommandClient {
         }
     }
 
-    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<(), PublishError>> {
+    async fn publish(
+        &self,
+        messages: Vec<Message>,
+        patience: Duration,
+    ) -> Vec<Result<(), PublishError>> {
         match &self.transport {
-            ClientTransport::Amqp(commands) => commands.publish(messages).await,
+            ClientTransport::Amqp(commands) => commands.publish(messages, patience).await,
             ClientTransport::InProcess(bus) => {
                 messages.into_iter().map(|message| bus.publish(message)).collect()
             }

@@ -106,13 +106,14 @@ pub enum PublishError {
     #[error("{0}")]
     Invalid(&'static str),
     /// There was no connection in time; nothing was sent.
-    #[error("no connection to RabbitMQ")]
+    #[error("no connection to RabbitMQ; nothing was published")]
     Unavailable,
     /// No queue accepts the command; it was not stored.
-    #[error("no queue accepts the command")]
+    #[error("no queue accepts the command; it was not published")]
     Unroutable,
-    /// RabbitMQ refused to store it: a queue is full, or its disk failed.
-    #[error("RabbitMQ refused the command")]
+    /// RabbitMQ refused to store it: a queue is full, its disk failed, the exchange is missing, or this
+    /// user may not write to it.
+    #[error("RabbitMQ refused the command; it was not published")]
     Refused,
     /// It was sent without being confirmed: it may or may not be on the queue. Publish it again
     /// with the same `command_id`.

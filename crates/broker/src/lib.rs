@@ -13,14 +13,14 @@
 //! not parsed before it is known to be within the limits; every wait for RabbitMQ has a limit. Only
 //! this crate names `lapin`, and no byte from RabbitMQ reaches it unfiltered.
 //!
-//! Read in this order: [`delivery`], [`settlement`], [`bus`], [`command_client`],
-//! [`command_request`].
+//! Read in this order: `delivery`, `settlement`, `bus`, `command_client`,
+//! `command_request`.
 
 mod amqp;
-pub mod bus;
-pub mod command_client;
-pub mod command_request;
-pub mod delivery;
+mod bus;
+mod command_client;
+mod command_request;
+mod delivery;
 mod error;
 mod in_process;
 mod intake;

@@ -137,7 +137,8 @@ impl CheckedCommand {
         let answer = PendingAnswer { target, deadline, guard };
         match decision {
             Decision::Run(entry, prepared) => {
-                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered })
+                let reopened = false;
+                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered, reopened })
             }
             Decision::Reject(failure) => Work::Reject(Rejection { answer, failure }),
         }
@@ -159,7 +160,13 @@ fn prepare(
     let Some(entry) = commands::find(&command.name) else {
         let error = format!("Unsupported command: {}", shortened(&command.name));
         let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
-        return Err(Failure::new(error, code, source, false));
+        let failure = Failure::new(error, code, source, false);
+        let is_in_type = *event_name(&command.name) == *command.name;
+        return Err(if is_in_type {
+            failure
+        } else {
+            failure.with_detail("command", shortened(&command.name).into())
+        });
     };
     let prepared = entry.prepare(&command.fields, &shared.config)?;
     let epoch = delivery.log.token().epoch;

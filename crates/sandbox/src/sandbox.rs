@@ -62,7 +62,7 @@ impl Sandbox {
     }
 
     /// The number of default accounts.
-    pub fn accounts(&self) -> u32 {
+    pub(crate) fn accounts(&self) -> u32 {
         self.accounts
     }
 

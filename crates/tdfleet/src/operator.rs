@@ -1,10 +1,11 @@
-//! The operator's commands: they look at a fleet and change what it should do, from outside it.
+//! The operator's commands: they inspect and control a fleet from the outside.
 
 pub(crate) mod check_config;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
 pub(crate) mod events;
 mod fleet;
+pub(crate) mod keygen;
 pub(crate) mod send;
 pub(crate) mod shards;
 pub(crate) mod workers;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,32 @@ pub enum LoadError {
     /// There is no file at the path.
     #[error("no libtdjson at `{}`: run `make tdlib`, or set `tdlib.library` to your own copy", .0.display())]
     Missing(PathBuf),
+    /// The file cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another user owns the file, or can write to it.
+    #[error(
+        "`{}` can be changed by others: it must belong to root or to this process's user, and be \
+         writable by nobody else (chmod go-w)", .0.display()
+    )]
+    Changeable(PathBuf),
+    /// The file has another content than expected.
+    #[error(
+        "`{}` has the SHA-256 {found}, which is not the expected one: run `make tdlib`, or set \
+         `tdlib.sha256` if you trust this build", path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of its content.
+        found: String,
+    },
     /// The file is not a shared library, or not one for this machine.
     #[error("`{}` cannot be loaded as a shared library", path.display())]
     Open {
@@ -40,7 +67,7 @@ pub enum LoadError {
 
 /// An error that TDLib answered a request with.
 ///
-/// `Debug` shows the message redacted (see [`redact`]), since it may quote the request.
+/// `Debug` shows the message redacted, since it may quote the request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TdError {
     /// TDLib's code: mostly 400 (bad request), 401, 404, 406 (not to be displayed), 420, 429, 500.
@@ -65,6 +92,12 @@ impl TdError {
         Some(Self { code, message, retry_after })
     }
 
+    /// The message without what it may quote of the request: text in double quotes, and runs of five
+    /// digits or more.
+    pub fn redacted(&self) -> String {
+        redact(&self.message)
+    }
+
     /// Whether it only means that the client was closed before Telegram answered.
     /// Source: TDLib 1.8.61, `Global::request_aborted_error`.
     pub(crate) fn is_abort(&self) -> bool {
@@ -76,7 +109,7 @@ impl fmt::Debug for TdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TdError")
             .field("code", &self.code)
-            .field("message", &redact(&self.message))
+            .field("message", &self.redacted())
             .field("retry_after", &self.retry_after)
             .finish()
     }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tdlib::answers::TdVariant;
 use tdlib::methods::{Close, GetAuthorizationState, GetMe, GetOption, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Library, LoadError, ReaderCounters, Tdjson, Tdlib,
+    CallError, CancellationToken, Library, LibraryFile, LoadError, ReaderCounters, Tdjson, Tdlib,
     UpdateReceiver, enums,
 };
 
@@ -29,7 +30,8 @@ static TDLIB: LazyLock<(Arc<Library>, Tdlib)> = LazyLock::new(|| {
 fn load(crash_records: &Path) -> Library {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tdlib/libtdjson.so.1.8.61");
     let path = variable("TDFLEET_TDLIB_LIBRARY").map_or(fetched, PathBuf::from);
-    Library::load(&path, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
+    let file = LibraryFile::verify(&path, None).unwrap_or_else(|error| panic!("{error}"));
+    Library::load(&file, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn variable(name: &str) -> Option<std::ffi::OsString> {
@@ -70,8 +72,8 @@ async fn a_client_lives_from_its_first_request_to_closed() {
     assert_eq!(client.call(TestSquareInt { x: 12 }, LONG).await.unwrap().value, 144);
     until(&mut updates, "authorizationStateWaitTdlibParameters").await;
     let state = client.call(GetAuthorizationState, LONG).await.unwrap();
-    assert_eq!(state, enums::AuthorizationState::WaitTdlibParameters);
-    let enums::OptionValue::String(version) =
+    assert_eq!(state.name, "authorizationStateWaitTdlibParameters");
+    let TdVariant::Known(enums::OptionValue::String(version)) =
         client.call(GetOption { name: "version" }, LONG).await.unwrap()
     else {
         panic!("the version is no string");
@@ -105,6 +107,26 @@ async fn its_refusals_are_returned_as_errors() {
 }
 
 #[tokio::test]
+async fn a_request_that_tdlib_cannot_parse_is_answered_without_its_number() {
+    let (library, tdlib) = &*TDLIB;
+    let (client, mut updates) = tdlib.client();
+    let params = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let fields = params.strip_prefix('{').unwrap();
+    let request = format!("{{\"@type\":\"testCallEmpty\",\"@extra\":1,{fields}\0");
+    library.send(client.id(), CStr::from_bytes_until_nul(request.as_bytes()).unwrap());
+    // Answers keep their order.
+    client.call(TestSquareInt { x: 12 }, LONG).await.unwrap();
+    assert_eq!(tdlib.counters().unmatched, 1);
+    let params = RawValue::from_string(params).unwrap();
+    let refused = client.raw("testCallEmpty", &params, LONG).await;
+    assert!(matches!(refused, Err(CallError::Encode { .. })), "{refused:?}");
+    client.call(Close, LONG).await.unwrap();
+    let mut all = Vec::new();
+    while updates.recv_many(&mut all, 100).await > 0 {}
+    assert!(all.iter().all(|update| update.kind().starts_with("update")), "{all:?}");
+}
+
+#[tokio::test]
 async fn text_is_returned_unchanged() {
     let (_, tdlib) = &*TDLIB;
     let (client, mut updates) = tdlib.client();
@@ -119,7 +141,7 @@ async fn text_is_returned_unchanged() {
 
 #[test]
 fn a_missing_library_names_the_path_and_the_remedy() {
-    let error = Library::load(Path::new("/nowhere/libtdjson.so"), 2, Path::new("/tmp"));
+    let error = LibraryFile::verify(Path::new("/nowhere/libtdjson.so"), None);
     assert_eq!(
         error.err().unwrap().to_string(),
         "no libtdjson at `/nowhere/libtdjson.so`: run `make tdlib`, or set `tdlib.library` to \
@@ -127,16 +149,25 @@ fn a_missing_library_names_the_path_and_the_remedy() {
     );
 }
 
+/// The error of loading a file whose checksum the operator has given.
+fn load_trusted(path: &Path) -> LoadError {
+    let Err(LoadError::Checksum { found, .. }) = LibraryFile::verify(path, None) else {
+        panic!("{} is no build of TDLib", path.display());
+    };
+    let file = LibraryFile::verify(path, Some(&found)).unwrap();
+    Library::load(&file, 2, Path::new("/tmp")).err().unwrap()
+}
+
 #[test]
 fn a_file_that_is_not_tdlib_is_refused() {
     let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let error = Library::load(&text, 2, Path::new("/tmp")).err().unwrap();
+    let error = load_trusted(&text);
     assert!(matches!(error, LoadError::Open { .. }), "{error:?}");
 
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let libc = maps.lines().find(|line| line.ends_with("libc.so.6")).unwrap();
     let libc = Path::new(libc.split_ascii_whitespace().last().unwrap());
-    let error = Library::load(libc, 2, Path::new("/tmp")).err().unwrap();
+    let error = load_trusted(libc);
     assert_eq!(
         error.to_string(),
         format!("`{}` is not libtdjson: it has no `td_create_client_id`", libc.display())

@@ -1,6 +1,8 @@
 //! A publisher that writes AMQP frames by hand, for messages that no client library can make.
 
-use std::io::{self, Read, Write};
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -89,94 +91,87 @@ pub fn text_header(name: &[u8], text: &[u8]) -> Vec<u8> {
 pub struct RawPublisher(TcpStream);
 
 impl RawPublisher {
-    /// Connects to `amqp://host:port/%2f` as `guest`.
+    /// Connects to `amqp://user:password@host:port/%2f`.
     ///
-    /// # Errors
+    /// # Panics
     ///
     /// RabbitMQ refuses a step.
-    pub fn connect(uri: &str) -> io::Result<Self> {
-        let address = uri.trim_start_matches("amqp://").split('/').next().unwrap_or_default();
-        let stream = TcpStream::connect(address.rsplit('@').next().unwrap_or_default())?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client = Self(stream);
-        client.0.write_all(b"AMQP\0\0\x09\x01")?;
-        client.expect(10, 10)?;
-        let start_ok = [&[0; 4][..], &short(b"PLAIN"), &sized(b"\0guest\0guest"), &short(b"en_US")];
-        client.method(0, 10, 11, &start_ok.concat())?;
-        client.expect(10, 30)?;
+    pub fn connect(uri: &str) -> Self {
+        let authority = uri.trim_start_matches("amqp://").split('/').next().unwrap_or_default();
+        let (login, address) = authority.rsplit_once('@').unwrap_or(("guest:guest", authority));
+        let plain = format!("\0{}", login.replacen(':', "\0", 1));
+        let stream = TcpStream::connect(address);
+        let mut client = Self(stream.expect("a connection to RabbitMQ"));
+        client.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        client.write(b"AMQP\0\0\x09\x01");
+        client.expect(10, 10);
+        let start_ok = [&[0; 4][..], &short(b"PLAIN"), &sized(plain.as_bytes()), &short(b"en_US")];
+        client.method(0, 10, 11, &start_ok.concat());
+        client.expect(10, 30);
         let limits = [&2047_u16.to_be_bytes()[..], &be_u32(FRAME_MAX), &[0; 2]];
-        client.method(0, 10, 31, &limits.concat())?;
-        client.method(0, 10, 40, &[&short(b"/")[..], &[0, 0]].concat())?;
-        client.expect(10, 41)?;
-        client.method(1, 20, 10, &[0])?;
-        client.expect(20, 11)?;
-        client.method(1, 85, 10, &[0])?;
-        client.expect(85, 11)?;
-        Ok(client)
+        client.method(0, 10, 31, &limits.concat());
+        client.method(0, 10, 40, &[&short(b"/")[..], &[0, 0]].concat());
+        client.expect(10, 41);
+        client.method(1, 20, 10, &[0]);
+        client.expect(20, 11);
+        client.method(1, 85, 10, &[0]);
+        client.expect(85, 11);
+        client
     }
 
     /// Publishes a message and waits for its confirm.
     ///
-    /// # Errors
+    /// # Panics
     ///
     /// RabbitMQ does not confirm it.
-    pub fn publish(
-        &mut self,
-        exchange: &str,
-        key: &[u8],
-        properties: RawProperties,
-        body: &[u8],
-    ) -> io::Result<()> {
+    pub fn publish(&mut self, exchange: &str, key: &[u8], properties: RawProperties, body: &[u8]) {
         let publish = [&[0; 2][..], &short(exchange.as_bytes()), &short(key), &[0]].concat();
-        self.method(1, 60, 40, &publish)?;
+        self.method(1, 60, 40, &publish);
         let size = (body.len() as u64).to_be_bytes();
         let header = [&[0, 60, 0, 0], &size[..], &properties.encode()].concat();
-        self.frame(HEADER, 1, &header)?;
+        self.frame(HEADER, 1, &header);
         for chunk in body.chunks(FRAME_MAX - 8) {
-            self.frame(BODY, 1, chunk)?;
+            self.frame(BODY, 1, chunk);
         }
-        self.expect(60, 80)
+        self.expect(60, 80);
     }
 
-    fn method(
-        &mut self,
-        channel: u16,
-        class: u16,
-        method: u16,
-        arguments: &[u8],
-    ) -> io::Result<()> {
+    fn method(&mut self, channel: u16, class: u16, method: u16, arguments: &[u8]) {
         let ids = [class.to_be_bytes(), method.to_be_bytes()].concat();
-        self.frame(METHOD, channel, &[&ids, arguments].concat())
+        self.frame(METHOD, channel, &[&ids, arguments].concat());
     }
 
-    fn frame(&mut self, kind: u8, channel: u16, payload: &[u8]) -> io::Result<()> {
+    fn frame(&mut self, kind: u8, channel: u16, payload: &[u8]) {
         let head = [&[kind], &channel.to_be_bytes()[..], &be_u32(payload.len())].concat();
-        self.0.write_all(&[&head, payload, &[FRAME_END]].concat())
+        self.write(&[&head, payload, &[FRAME_END]].concat());
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("a connection that takes frames");
     }
 
     /// Reads up to this method.
-    fn expect(&mut self, class: u16, method: u16) -> io::Result<()> {
+    fn expect(&mut self, class: u16, method: u16) {
         let wanted = [class.to_be_bytes(), method.to_be_bytes()].concat();
         loop {
             let mut head = [0; 7];
-            self.0.read_exact(&mut head)?;
+            self.0.read_exact(&mut head).expect("a frame of RabbitMQ");
             let [kind, _, _, size @ ..] = head;
             let size = usize::try_from(u32::from_be_bytes(size)).unwrap_or_default();
             let mut payload = vec![0; size + 1];
-            self.0.read_exact(&mut payload)?;
+            self.0.read_exact(&mut payload).expect("a whole frame");
             if kind == HEARTBEAT {
                 continue;
             }
-            let answered = payload.starts_with(&wanted);
-            let refusal = || io::Error::other(payload.escape_ascii().to_string());
-            return if answered { Ok(()) } else { Err(refusal()) };
+            assert!(payload.starts_with(&wanted), "{}", payload.escape_ascii());
+            return;
         }
     }
 }
 
 fn short(bytes: &[u8]) -> Vec<u8> {
-    let cut = &bytes[..bytes.len().min(255)];
-    [&[u8::try_from(cut.len()).unwrap_or(u8::MAX)], cut].concat()
+    let length = u8::try_from(bytes.len()).expect("at most 255 bytes");
+    [&[length], bytes].concat()
 }
 
 fn sized(bytes: &[u8]) -> Vec<u8> {
@@ -184,5 +179,5 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn be_u32(number: usize) -> Vec<u8> {
-    u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes().to_vec()
+    u32::try_from(number).expect("a length of 32 bits").to_be_bytes().to_vec()
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use contracts::{Names, ShardCount};
 use lapin::types::ShortString;
 use runtime::Stage;
@@ -40,9 +42,14 @@ impl CommandPublisher {
         self.publisher.pending_replies()
     }
 
-    /// Publishes; the results in order.
-    pub(crate) async fn publish(&self, messages: Vec<Message>) -> Vec<PublishResult> {
+    /// Publishes; the results in order. Nothing is sent if there is no connection within `patience`,
+    /// or within `broker.timeout_ms` if that is shorter.
+    pub(crate) async fn publish(
+        &self,
+        messages: Vec<Message>,
+        patience: Duration,
+    ) -> Vec<PublishResult> {
         let command = |message| codec::command(self.exchange.clone(), message);
-        self.publisher.publish(messages.into_iter().map(command).collect()).await
+        self.publisher.publish_within(messages.into_iter().map(command).collect(), patience).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
+use lapin::protocol::AMQPSoftError;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use runtime::CancellationToken;
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
+use crate::amqp::topology_check::TopologyCheck;
 use crate::amqp::transport;
 use crate::error::Error;
 
@@ -57,8 +59,8 @@ impl ConnectionWatch {
         }
     }
 
-    /// Makes the manager declare the topology again: something failed on a connection that is up,
-    /// perhaps because a queue was deleted.
+    /// Makes a manager declare the topology again, within [`PROBE`]: something failed on a connection
+    /// that is up, perhaps because a queue was deleted.
     pub(crate) fn request_redeclare(&self) {
         self.redeclare.store(true, Ordering::Relaxed);
     }
@@ -96,6 +98,10 @@ pub(crate) fn check_uri(settings: &BrokerSettings) -> Result<(), Error> {
 
 fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
+    // The parser passes over an IPv6 address, and takes `localhost` instead.
+    if let Some(address) = settings.host().filter(|host| host.contains(':')) {
+        uri.authority.host = address;
+    }
     let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
     uri.query.heartbeat = Some(heartbeat);
     uri.query.connection_timeout = Some(settings.timeout_ms);
@@ -107,6 +113,8 @@ pub(crate) struct ConnectionManager {
     uri: AMQPUri,
     purpose: ConnectionPurpose,
     topology: Topology,
+    /// How often the topology is declared again without being asked to; only by a worker, once.
+    check_topology_every: Option<Duration>,
     current: watch::Sender<Option<Weak<Connection>>>,
     redeclare: Arc<AtomicBool>,
 }
@@ -120,7 +128,15 @@ impl ConnectionManager {
     ) -> Result<Self, Error> {
         let uri = uri(settings)?;
         let (current, redeclare) = (watch::Sender::new(None), Arc::default());
-        Ok(Self { uri, purpose, topology, current, redeclare })
+        let is_worker = purpose == ConnectionPurpose::Consume;
+        let check_topology_every = is_worker.then(|| settings.topology_check());
+        Ok(Self { uri, purpose, topology, check_topology_every, current, redeclare })
+    }
+
+    /// Leaves declaring to another manager, which does it when either is asked to.
+    #[must_use]
+    pub(crate) fn with_declarations_of(self, other: &Self) -> Self {
+        Self { redeclare: Arc::clone(&other.redeclare), ..self }
     }
 
     /// Follows the connection.
@@ -198,9 +214,14 @@ impl ConnectionManager {
 
     async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         match self.purpose {
-            ConnectionPurpose::Consume | ConnectionPurpose::Publish => {
-                self.topology.declare(connection).await
-            }
+            ConnectionPurpose::Consume => self.topology.declare(connection).await,
+            // A client needs write rights only: what it may not declare, the workers declare.
+            ConnectionPurpose::Publish => match self.topology.declare(connection).await {
+                Err(Error::Failed { source, .. }) if source.is(&AMQPSoftError::ACCESSREFUSED) => {
+                    Ok(())
+                }
+                declared => declared,
+            },
             ConnectionPurpose::Reply => Ok(()),
         }
     }
@@ -213,6 +234,7 @@ impl ConnectionManager {
         probe: &Channel,
     ) -> Error {
         let mut ticks = tokio::time::interval(PROBE);
+        let mut check = TopologyCheck::new(self.check_topology_every);
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -229,7 +251,10 @@ impl ConnectionManager {
                 },
                 // RabbitMQ does not read from a blocked connection.
                 _ = ticks.tick(), if !connection.status().blocked() => {
-                    if let Err(error) = self.probe(connection, probe).await {
+                    if self.is_declaration_due(&mut check) {
+                        check.report(self.topology.declare(connection).await);
+                    }
+                    if let Err(error) = self.probe(probe).await {
                         return error;
                     }
                 }
@@ -237,10 +262,12 @@ impl ConnectionManager {
         }
     }
 
-    async fn probe(&self, connection: &Connection, channel: &Channel) -> Result<(), Error> {
-        if self.redeclare.swap(false, Ordering::Relaxed) {
-            self.declare(connection).await?;
-        }
+    fn is_declaration_due(&self, check: &mut TopologyCheck) -> bool {
+        let declares = self.purpose != ConnectionPurpose::Reply;
+        declares && (check.is_due() | self.redeclare.swap(false, Ordering::Relaxed))
+    }
+
+    async fn probe(&self, channel: &Channel) -> Result<(), Error> {
         let probed = channel.basic_qos(1, BasicQosOptions::default());
         within(self.topology.timeout, "a probe", probed).await
     }
@@ -248,4 +275,22 @@ impl ConnectionManager {
 
 fn lost(error: lapin::Error) -> Error {
     Error::Failed { step: "the connection", source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_connected_to_and_not_passed_over() {
+        for (text, host) in [
+            ("amqp://[fd00::1]:5690/%2f", "fd00::1"),
+            ("amqp://127.0.0.1:5690", "127.0.0.1"),
+            ("amqp://rabbitmq.example.org:5690", "rabbitmq.example.org"),
+        ] {
+            let settings = BrokerSettings { uri: text.into(), ..BrokerSettings::default() };
+            let authority = uri(&settings).unwrap().authority;
+            assert_eq!((authority.host.as_str(), authority.port), (host, 5690));
+        }
+    }
 }

@@ -79,6 +79,15 @@ impl AmqpPublisher {
 
     /// Publishes; the results in order. Nothing is sent if there is no connection in time.
     pub(crate) async fn publish(&self, publications: Vec<Publication>) -> Vec<PublishResult> {
+        self.publish_within(publications, self.timeout).await
+    }
+
+    /// The same for a caller with less patience.
+    pub(crate) async fn publish_within(
+        &self,
+        publications: Vec<Publication>,
+        patience: Duration,
+    ) -> Vec<PublishResult> {
         let count = publications.len();
         if count == 0 {
             return Vec::new();
@@ -87,7 +96,7 @@ impl AmqpPublisher {
         let (publications, withdrawal) = Withdrawable::new(publications);
         let (done, mut results) = oneshot::channel();
         let job = PublishJob { publications, done };
-        let in_time = tokio::time::timeout(self.timeout, async {
+        let in_time = tokio::time::timeout(self.timeout.min(patience), async {
             self.jobs.send(job).await.ok()?;
             (&mut results).await.ok()
         });

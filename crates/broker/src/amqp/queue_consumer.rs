@@ -19,6 +19,7 @@ use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::settle::ChannelSettler;
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
+use crate::amqp::topology::Topology;
 use crate::delivery::{MessageHandler, ReceivedMessage};
 use crate::error::Error;
 use crate::settlement::SettleRequest;
@@ -33,6 +34,7 @@ pub(crate) struct ConsumerContext {
     pub(crate) connection: ConnectionWatch,
     pub(crate) publisher: AmqpPublisher,
     pub(crate) names: Names,
+    pub(crate) topology: Topology,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
 }
@@ -141,7 +143,7 @@ impl QueueConsumer {
         connection: &Connection,
         opened: &mut Option<(Channel, Consumer)>,
     ) -> Result<bool, Error> {
-        let ConsumerContext { publisher, names, prefetch, timeout, .. } = &self.context;
+        let ConsumerContext { publisher, names, topology, prefetch, timeout, .. } = &self.context;
         let (prefetch, timeout) = (*prefetch, *timeout);
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let consumer = self.consume(&channel).await?;
@@ -149,8 +151,15 @@ impl QueueConsumer {
         debug!(queue = self.queue, "consuming");
         let (sender, requests) = mpsc::unbounded_channel();
         let stop = self.stop.clone();
-        let settler =
-            ChannelSettler { channel: &channel, publisher, names, prefetch, timeout, stop };
+        let settler = ChannelSettler {
+            channel: &channel,
+            publisher,
+            names,
+            topology,
+            prefetch,
+            timeout,
+            stop,
+        };
         // Apart from the tickets' senders, the reader owns the only one: settling ends when no
         // delivery can be settled any more.
         let ((), complete) = tokio::try_join!(self.read(consumer, sender), settler.run(requests))?;

@@ -50,9 +50,11 @@ impl Subscriptions {
     ) -> Result<Self, Error> {
         let timeout = settings.timeout();
         let topology = Topology::new(settings, names.clone(), count);
+        let consuming =
+            ConnectionManager::new(settings, ConnectionPurpose::Consume, topology.clone())?;
         let replying =
-            ConnectionManager::new(settings, ConnectionPurpose::Reply, topology.clone())?;
-        let consuming = ConnectionManager::new(settings, ConnectionPurpose::Consume, topology)?;
+            ConnectionManager::new(settings, ConnectionPurpose::Reply, topology.clone())?
+                .with_declarations_of(&consuming);
         let consumers = TaskTracker::new();
         let stop = stopped_after(stage, &consumers);
         let replies = ReplyQueues::new(settings, &names);
@@ -61,7 +63,8 @@ impl Subscriptions {
         let connected = follow(stage, consuming.watch());
         stage.spawn("broker", OnFailure::Stop, consuming.run(stage.stopping()));
         let stage = stage.clone();
-        let context = ConsumerContext { stage, connection, publisher, names, prefetch, timeout };
+        let context =
+            ConsumerContext { stage, connection, publisher, names, topology, prefetch, timeout };
         let shards = Mutex::default();
         let subscriptions = Self { context, consumers, connected, count, handler, shards };
         subscriptions.consume_misrouted();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{Flow, Names, ShardCount};
+use contracts::{Flow, Names, Shard, ShardCount};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable, LongString};
@@ -16,7 +16,8 @@ use crate::error::Error;
 ///
 /// The shard queues must not have a delivery limit: it also counts messages that were prefetched and
 /// never touched. RabbitMQ 3.10 sets none by default; 4.0 and later limit quorum queues to 20
-/// unless a policy sets `delivery-limit: -1` (3.10 refuses an argument of -1).
+/// unless a policy sets `delivery-limit: -1`. An argument of -1 is no way out: it means no limit
+/// from 4.0 on, but 3.10 then delivers a message only once.
 #[derive(Clone)]
 pub(crate) struct Topology {
     pub(crate) names: Names,
@@ -32,8 +33,8 @@ impl Topology {
 
     /// Declares everything that does not exist.
     ///
-    /// Clients do it as well as workers, before they publish, so a command always finds its queue,
-    /// whichever of them connects first.
+    /// Clients that may do it as well as workers, before they publish, so a command always finds its
+    /// queue, whichever of them connects first.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let channel =
             within(self.timeout, "opening a channel", connection.create_channel()).await?;
@@ -63,6 +64,21 @@ impl Topology {
         // A channel that does not close in time ends with its connection.
         drop(within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await);
         Ok(())
+    }
+
+    /// Declares what routes the commands of one shard and flow to their queue, on a channel of the
+    /// caller's.
+    pub(crate) async fn declare_route(
+        &self,
+        channel: &Channel,
+        flow: Flow,
+        shard: Shard,
+    ) -> Result<(), Error> {
+        let (names, queue) = (&self.names, self.names.command_queue(flow, shard, self.count));
+        self.queue(channel, &queue, self.shard_arguments()).await?;
+        self.commands_exchange(channel).await?;
+        let binding = Names::command_binding(flow, shard);
+        self.bind(channel, &queue, &names.commands_exchange(), &binding).await
     }
 
     /// RabbitMQ compares the arguments with those of an existing exchange: the alternate exchange's

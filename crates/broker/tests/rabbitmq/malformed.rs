@@ -6,8 +6,7 @@ use settings::QueueType;
 use test_servers::raw_amqp::{RawProperties, RawPublisher, nested_arrays, text_header};
 
 use crate::amqp_client::reason;
-use crate::shared_server;
-use crate::support::{Fixture, Inbox, answer, number, numbered, publish, shard_of};
+use crate::support::{Fixture, Inbox, answer, number, numbered, publish, shard_of, shared_uri};
 
 const BODY: &[u8] = br#"{"command": "ping", "userbot_id": 1}"#;
 /// As deep as one frame allows, of 5 bytes each.
@@ -39,10 +38,7 @@ fn unreadable() -> Vec<(RawProperties, &'static str)> {
 }
 
 async fn raw_publisher() -> RawPublisher {
-    tokio::task::spawn_blocking(|| RawPublisher::connect(&shared_server::uri()))
-        .await
-        .unwrap()
-        .unwrap()
+    tokio::task::spawn_blocking(|| RawPublisher::connect(&shared_uri())).await.unwrap()
 }
 
 /// A worker that has one command at hand, unsettled: a lost connection would deliver it again.
@@ -62,9 +58,7 @@ async fn properties_that_cannot_be_read_cost_one_message() {
         let (client, mut publisher) = (fixture.client().await, raw_publisher().await);
         let exchange = fixture.names.commands_exchange();
         for (properties, expected) in unreadable() {
-            publisher
-                .publish(&exchange, Fixture::key(1, "ping").as_bytes(), properties, BODY)
-                .unwrap();
+            publisher.publish(&exchange, Fixture::key(1, "ping").as_bytes(), properties, BODY);
             let refused = inbox.next().await;
             assert_eq!(refused.refusal.as_ref().unwrap().error, expected);
             refused.ticket.settle(broker::Settlement::DeadLetter {
@@ -93,7 +87,7 @@ async fn a_routing_key_that_is_not_utf8_costs_one_message() {
     // The first reaches the shard's queue, the second the queue of the unrouted.
     for key in [format!("cmd_hi.{shard}.acc.1."), "nowhere.".to_owned()] {
         let key = [key.as_bytes(), b"\xff"].concat();
-        publisher.publish(&exchange, &key, properties(), BODY).unwrap();
+        publisher.publish(&exchange, &key, properties(), BODY);
         let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
         assert_eq!(reason(&letter), "its routing key is not that of a command");
         assert_eq!(letter.properties.message_id().as_ref().unwrap().as_str(), "m-1");
@@ -115,9 +109,9 @@ async fn an_unreadable_message_is_never_forwarded_nor_expired_into_a_command() {
     let names = &fixture.names;
     let wrong = Fixture::key(1, "ping").replace(&shard_of(1).to_string(), "s999");
     let unreadable = || properties().app_id(b"\xff");
-    publisher.publish(&names.commands_exchange(), wrong.as_bytes(), unreadable(), BODY).unwrap();
+    publisher.publish(&names.commands_exchange(), wrong.as_bytes(), unreadable(), BODY);
     let key = Fixture::key(1, "ping");
-    publisher.publish(&names.expired_exchange(), key.as_bytes(), unreadable(), BODY).unwrap();
+    publisher.publish(&names.expired_exchange(), key.as_bytes(), unreadable(), BODY);
     for _ in 0..2 {
         let letter = client.get(&names.dead_letter_queue()).await.delivery;
         assert_eq!(reason(&letter), "its AMQP properties hold text that is not UTF-8");
@@ -136,7 +130,7 @@ async fn an_operator_can_list_and_purge_unreadable_dead_letters() {
     let properties = unreadable();
     let number = properties.len() as u64;
     for (properties, _) in properties {
-        publisher.publish("", queue.as_bytes(), properties, BODY).unwrap();
+        publisher.publish("", queue.as_bytes(), properties, BODY);
     }
     let operator = DeadLetters::connect(&fixture.settings, fixture.names.clone()).await.unwrap();
     let (letters, total) = operator.list(100).await.unwrap();

@@ -1,6 +1,7 @@
 //! What the tests of the bus share: an installation with workers and callers.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, Stage};
 use settings::{BrokerSettings, ExposeSecret, LimitSettings, QueueType};
+use test_servers::rabbitmq::shared;
 use tokio::sync::mpsc;
 
 use crate::amqp_client::AmqpClient;
-use crate::shared_server;
 
 /// Longest wait for anything that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,7 +76,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// On the server that all tests of a run share.
     pub(crate) fn shared(queue_type: QueueType) -> Self {
-        Self::new(&shared_server::uri(), queue_type)
+        Self::new(&shared_uri(), queue_type)
     }
 
     pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {
@@ -88,6 +89,7 @@ impl Fixture {
                 queue_type,
                 prefetch: 16,
                 timeout_ms: 10_000,
+                topology_check_s: 3600,
                 reply_prefix: None,
             },
             limits: LimitSettings::default(),
@@ -192,4 +194,9 @@ impl DeliveryHandler for Journal {
         let event = Bytes::from_static(b"{}");
         delivery.ticket.settle(Settlement::Answered { event });
     }
+}
+
+/// The address of the RabbitMQ that the tests share.
+pub(crate) fn shared_uri() -> String {
+    shared::uri(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq"))
 }

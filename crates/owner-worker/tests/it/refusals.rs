@@ -104,6 +104,21 @@ async fn each_failure_has_its_code() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_command_can_have_is_in_the_details() {
+    let world = World::ready().await;
+    let long = "x".repeat(65);
+    for name in ["a/b/c", "", "é", &long] {
+        let payload = world.submit(&json!({"command": name, "userbot_id": 1})).payload().await;
+        assert_eq!(payload["type"], "command_error", "{payload}");
+        let shown: String = name.chars().take(64).collect();
+        assert_eq!(payload["error"], format!("Unsupported command: {shown}"));
+        let info = json!({"code": "unknown_command", "source": "validation", "retriable": false,
+            "details": {"command": shown}});
+        assert_eq!(payload["error_info"], info);
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_account_has_no_log_and_is_refused_only_if_its_shard_is_owned_here() {
     let world = World::ready().await;
     let count = ShardCount::new(64).unwrap();

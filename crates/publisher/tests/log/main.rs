@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod foreign_keys;
 mod ledger;
 mod memory_loss;
 mod outages;
+mod permissions;
 mod reading;
 mod redis;
 mod support;

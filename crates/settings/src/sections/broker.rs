@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[broker]`: the command bus on RabbitMQ.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +22,9 @@ pub struct BrokerSettings {
     /// to 600000. A quorum queue without a leader never answers.
     /// Default: 10000.
     pub timeout_ms: u64,
+    /// Seconds between two declarations of all exchanges, queues and bindings by a worker that is
+    /// connected, which replaces what was deleted: 5 to 3600. Default: 30.
+    pub topology_check_s: u64,
     /// How the names of queues begin that a command's `reply_to` may name, apart from RabbitMQ's direct
     /// reply-to: 1 to 200 bytes. The workers publish there with their own rights, so it must not cover
     /// the installation's own queues. Default: the namespace and `.reply.`.
@@ -55,6 +59,7 @@ impl Default for BrokerSettings {
             queue_type: QueueType::Quorum,
             prefetch: 256,
             timeout_ms: 10_000,
+            topology_check_s: 30,
             reply_prefix: None,
         }
     }
@@ -66,15 +71,28 @@ impl BrokerSettings {
         Duration::from_millis(self.timeout_ms)
     }
 
+    /// [`Self::topology_check_s`] as a duration.
+    pub fn topology_check(&self) -> Duration {
+        Duration::from_secs(self.topology_check_s)
+    }
+
+    /// The host in [`Self::uri`], an IPv6 address without brackets; `None` if it is not a URI.
+    pub fn host(&self) -> Option<String> {
+        ServerUri::parse(self.uri.expose_secret(), "amqp").ok().map(|uri| uri.host())
+    }
+
     pub(crate) fn check(&self, namespace: &str, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("amqp://") {
-            faults.add("broker.uri", "must be an amqp:// URI");
+        if let Err(problem) = ServerUri::parse(self.uri.expose_secret(), "amqp") {
+            faults.add("broker.uri", problem);
         }
         if !(1..=4096).contains(&self.prefetch) {
             faults.add("broker.prefetch", "must be between 1 and 4096");
         }
         if !(100..=600_000).contains(&self.timeout_ms) {
             faults.add("broker.timeout_ms", "must be between 100 and 600000");
+        }
+        if !(5..=3600).contains(&self.topology_check_s) {
+            faults.add("broker.topology_check_s", "must be between 5 and 3600");
         }
         if let Some(prefix) = &self.reply_prefix {
             check_reply_prefix(prefix, namespace, faults);

@@ -12,7 +12,7 @@ use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
-use settings::Settings;
+use settings::{SettingFault, SettingFaults, Settings};
 use tdlib::Tdlib;
 
 use super::adapters::{BusReplySender, DeliveryAdapter};
@@ -38,7 +38,12 @@ impl Deployment {
     ///
     /// Invalid settings, a TDLib library that does not load, an unusable data directory.
     pub(crate) fn on_servers(settings: &Settings) -> anyhow::Result<Self> {
-        Bus::check(&settings.broker)?;
+        Bus::check(&settings.broker)
+            .map_err(|error| SettingFault {
+                setting: "broker.uri".to_owned(),
+                problem: error.to_string(),
+            })
+            .map_err(SettingFaults::from)?;
         let preflight = Preflight::run(settings)?;
         let (names, shard_count) = (preflight.names.clone(), preflight.shard_count);
         let stages = WorkerStages::new();
