@@ -19,13 +19,16 @@ mod commands;
 mod dead_letters;
 mod examples;
 mod fleet;
+mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
 mod openings;
 mod outages;
+mod output;
 mod pacing;
 mod processes;
 mod refusals;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

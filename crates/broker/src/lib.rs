@@ -22,9 +22,11 @@ mod command_request;
 mod delivery;
 mod error;
 mod in_process;
+mod intake;
 mod message;
 mod misrouted;
 mod pending_replies;
+mod reply_queues;
 mod settlement;
 mod shard_filter;
 

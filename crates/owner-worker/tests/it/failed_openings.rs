@@ -67,7 +67,8 @@ async fn a_failure_is_not_undone_by_what_tdlib_had_reported_before() {
         let read = world.submit(&request("get_active_sessions", &json!({})));
         assert_eq!(read.payload().await["error_info"]["code"], "not_ready");
         world.close(Duration::ZERO).await;
-        let events = world.log.events(1).into_iter().filter(|event| event["type"] == "account_state");
+        let events =
+            world.log.events(1).into_iter().filter(|event| event["type"] == "account_state");
         let states: Vec<_> = events.map(|event| event["result"]["state"].clone()).collect();
         assert_eq!(states, ["starting", "failed"]);
     }

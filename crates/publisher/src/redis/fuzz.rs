@@ -30,7 +30,10 @@ fn an_answer_of_a_script_is_read_or_refused_and_only_what_it_holds_is_taken() {
         let Ok(answer) = parse_redis_value(input) else { return Ok(()) };
         let size = size(&answer);
         let (read, bytes) = allocated(|| response(account, answer));
-        prop_assert!(bytes <= 1024 * size + 16 * input.len() + 4096, "{bytes} bytes are allocated for {size}");
+        prop_assert!(
+            bytes <= 1024 * size + 16 * input.len() + 4096,
+            "{bytes} bytes are allocated for {size}"
+        );
         if let Ok(StoreResponse::Claimed(head)) = read {
             for pending in head.pending {
                 let within = |part: &[u8]| {

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[publisher]`: the event log and the live channels on Redis.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,8 +47,10 @@ impl PublisherSettings {
     }
 
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("redis://") {
-            faults.add("publisher.uri", "must be a redis:// URI");
+        match ServerUri::parse(self.uri.expose_secret(), "redis") {
+            Ok(uri) if uri.path().is_empty() || uri.path().parse::<u32>().is_ok() => {}
+            Ok(_) => faults.add("publisher.uri", "must end with the number of a database"),
+            Err(problem) => faults.add("publisher.uri", problem),
         }
         let ranges = [
             ("publisher.max_events", self.max_events, 100..=10_000_000),
