@@ -12,6 +12,7 @@
 )]
 
 mod chaos;
+mod callers;
 mod cli;
 mod command;
 mod commands;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{Names, Properties, Shard, ShardCount};
+use contracts::{Properties, Shard, ShardCount};
 use runtime::Stage;
 use settings::BrokerSettings;
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use crate::amqp::Subscriptions;
 use crate::command_client::CommandClient;
 use crate::delivery::DeliveryHandler;
 use crate::error::Error;
+use crate::identity::BusIdentity;
 use crate::in_process::InProcessBus;
 
 /// Delivers the commands of the subscribed shards.
@@ -40,11 +41,10 @@ impl Bus {
     pub fn start(
         stage: &Stage,
         settings: &BrokerSettings,
-        names: Names,
-        count: ShardCount,
+        identity: BusIdentity,
         handler: Arc<dyn DeliveryHandler>,
     ) -> Result<Self, Error> {
-        let subscriptions = Subscriptions::start(stage, settings, names, count, handler)?;
+        let subscriptions = Subscriptions::start(stage, settings, identity, handler)?;
         Ok(Self(BusTransport::Amqp(Arc::new(subscriptions))))
     }
 

@@ -5,8 +5,10 @@
 //! backend team reads this crate to learn what goes over RabbitMQ and Redis. Every other crate takes
 //! names and envelopes from here, so none is spelt twice.
 //!
-//! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`].
+//! Read in this order: [`ids`], [`caller`], [`shard`], [`route`], [`names`], [`command`], [`event`],
+//! [`error`].
 
+pub mod caller;
 pub mod command;
 pub mod error;
 pub mod event;
@@ -15,9 +17,10 @@ pub mod names;
 pub mod route;
 pub mod shard;
 
+pub use caller::{CallerName, LedgerKey};
 pub use command::{
     Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,
-    UnreadableCommand,
+    SECRET_DEADLINE, SECRET_FIELDS, UnreadableCommand, may_hold_secret,
 };
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
 pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, unroutable_event};

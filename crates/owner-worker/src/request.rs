@@ -88,8 +88,9 @@ impl CheckedCommand {
         let fingerprint = shared.fingerprinter.of_command(&command.name, &command.fields);
         let DeliveryContext { log, flow, redelivered, id: earlier_id, .. } = delivery;
         let Command { id, meta, .. } = command;
-        let ids =
-            CorrelationIds::or_generated(id.or(earlier_id), meta.correlation_id, meta.trace_id);
+        let caller = message.properties.caller.clone();
+        let (id, correlation) = (id.or(earlier_id), meta.correlation_id);
+        let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
         let deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE);
         Self { target, fingerprint, deadline, redelivered, flow, decision }
@@ -104,7 +105,9 @@ impl CheckedCommand {
         let DeliveryContext { log, flow, redelivered, id: earlier_id, .. } = delivery;
         let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
         let correlation_id = message.properties.correlation_id.as_deref().map(Into::into);
-        let ids = CorrelationIds::or_generated(unreadable.id.or(earlier_id), correlation_id, None);
+        let caller = message.properties.caller.clone();
+        let id = unreadable.id.or(earlier_id);
+        let ids = CorrelationIds::or_generated(caller, id, correlation_id, None);
         let dead_letter = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
         Self {
             target: AnswerTarget { log, name, ids, dead_letter },

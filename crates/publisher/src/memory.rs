@@ -129,7 +129,7 @@ impl LogStore for MemoryStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{CommandId, Epoch};
+    use contracts::{CommandId, Epoch, LedgerKey};
     use log_port::{Admission, CommandFingerprint, Intent};
 
     use super::*;
@@ -166,7 +166,7 @@ mod tests {
     async fn a_repeated_request_counts_once_and_a_newer_epoch_fences_it() {
         let mut store = MemoryStore::new(MemoryLogs::new(), PublisherSettings::default());
         let admission = Admission {
-            command: CommandId::random(),
+            command: LedgerKey { caller: None, command: CommandId::random() },
             fingerprint: CommandFingerprint(1),
             intent: Intent::Run { idempotent: false },
         };

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod reader;
 mod script;
+mod seal;
 mod store;
 mod subscription;
 

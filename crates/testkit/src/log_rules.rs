@@ -59,6 +59,7 @@ macro_rules! log_rules {
             an_idempotent_command_is_poison_at_the_third_dispatch,
             a_refusal_leaves_nothing_in_the_ledger,
             an_id_with_another_content_is_a_conflict,
+            an_id_of_another_caller_is_another_command,
             what_is_done_is_done_whatever_was_before,
             a_dispatch_is_undone_once,
             requests_about_an_account_keep_their_order,

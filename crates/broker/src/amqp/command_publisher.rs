@@ -1,10 +1,10 @@
-use contracts::{Names, ShardCount};
+use contracts::{CallerName, Names, ShardCount};
 use lapin::types::ShortString;
 use runtime::Stage;
 use settings::BrokerSettings;
 
 use crate::amqp::codec;
-use crate::amqp::connection::{ConnectionManager, ConnectionPurpose};
+use crate::amqp::connection::{self, ConnectionManager, ConnectionPurpose};
 use crate::amqp::publication::PublishResult;
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::topology::Topology;
@@ -16,6 +16,8 @@ use crate::pending_replies::PendingReplies;
 #[derive(Clone)]
 pub(crate) struct CommandPublisher {
     exchange: ShortString,
+    /// The connection's user.
+    caller: Option<CallerName>,
     publisher: AmqpPublisher,
 }
 
@@ -27,11 +29,12 @@ impl CommandPublisher {
         count: ShardCount,
     ) -> Result<Self, Error> {
         let exchange = names.commands_exchange().into();
+        let caller = connection::user(settings)?;
         let topology = Topology::new(settings, names, count);
         let manager = ConnectionManager::new(settings, ConnectionPurpose::Publish, topology)?;
         let stop = stage.stopping();
         let publisher = AmqpPublisher::start(stage, manager, settings.timeout(), stop);
-        Ok(Self { exchange, publisher })
+        Ok(Self { exchange, caller, publisher })
     }
 
     pub(crate) fn pending_replies(&self) -> &PendingReplies {
@@ -40,7 +43,10 @@ impl CommandPublisher {
 
     /// Publishes; the results in order.
     pub(crate) async fn publish(&self, messages: Vec<Message>) -> Vec<PublishResult> {
-        let command = |message| codec::command(self.exchange.clone(), message);
+        let command = |mut message: Message| {
+            message.properties.caller.clone_from(&self.caller);
+            codec::command(self.exchange.clone(), message)
+        };
         self.publisher.publish(messages.into_iter().map(command).collect()).await
     }
 }

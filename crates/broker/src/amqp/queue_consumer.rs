@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::amqp::codec;
 use crate::amqp::connection::ConnectionWatch;
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::settle::ChannelSettler;
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::delivery::{Delivery, DeliveryHandler};
@@ -32,6 +32,7 @@ pub(crate) struct ConsumerContext {
     pub(crate) stage: Stage,
     pub(crate) connection: ConnectionWatch,
     pub(crate) publisher: AmqpPublisher,
+    pub(crate) signer: MessageSigner,
     pub(crate) names: Names,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
@@ -141,7 +142,7 @@ impl QueueConsumer {
         connection: &Connection,
         opened: &mut Option<(Channel, Consumer)>,
     ) -> Result<bool, Error> {
-        let ConsumerContext { publisher, names, prefetch, timeout, .. } = &self.context;
+        let ConsumerContext { publisher, signer, names, prefetch, timeout, .. } = &self.context;
         let (prefetch, timeout) = (*prefetch, *timeout);
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let consumer = self.consume(&channel).await?;
@@ -150,7 +151,7 @@ impl QueueConsumer {
         let (sender, requests) = mpsc::unbounded_channel();
         let stop = self.stop.clone();
         let settler =
-            ChannelSettler { channel: &channel, publisher, names, prefetch, timeout, stop };
+            ChannelSettler { channel: &channel, publisher, signer, names, prefetch, timeout, stop };
         // Apart from the tickets' senders, the reader owns the only one: settling ends when no
         // delivery can be settled any more.
         let ((), complete) = tokio::try_join!(self.read(consumer, sender), settler.run(requests))?;
@@ -208,7 +209,7 @@ impl QueueConsumer {
                     source: error.into(),
                 })?;
                 let (tag, redelivered) = (delivery.delivery_tag, delivery.redelivered);
-                let message = codec::message(delivery);
+                let message = self.context.signer.read(delivery);
                 self.handler.handle(Delivery::new(message, tag, redelivered, &requests));
             }
         }

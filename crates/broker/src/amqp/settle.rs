@@ -6,16 +6,15 @@ use contracts::Names;
 use futures_util::future::try_join_all;
 use lapin::Channel;
 use lapin::options::BasicAckOptions;
-use lapin::types::ShortString;
 use runtime::CancellationToken;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::amqp::ack_tracker::AckTracker;
-use crate::amqp::codec;
-use crate::amqp::dead_letter::dead_letter_properties;
+use crate::amqp::dead_letter::dead_letter;
 use crate::amqp::publication::Publication;
 use crate::amqp::publisher::AmqpPublisher;
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::within;
 use crate::error::Error;
 use crate::message::Message;
@@ -26,6 +25,7 @@ pub(crate) struct ChannelSettler<'a> {
     /// The channel of the deliveries.
     pub(crate) channel: &'a Channel,
     pub(crate) publisher: &'a AmqpPublisher,
+    pub(crate) signer: &'a MessageSigner,
     pub(crate) names: &'a Names,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
@@ -90,21 +90,13 @@ impl ChannelSettler<'_> {
             }
             SettleAction::DeadLetter { message, reason, reply } => {
                 self.publisher.reply(&message.properties, reply);
-                Some(self.dead_letter(&message, &reason))
+                warn!(reason, bytes = message.body.len(), "message dead-lettered");
+                let queue = self.names.dead_letter_queue().into();
+                Some(dead_letter(message, &reason, queue, self.signer))
             }
             SettleAction::Republish(message) => {
-                Some(codec::command(self.names.commands_exchange().into(), message))
+                Some(self.signer.republication(self.names.commands_exchange().into(), message))
             }
-        }
-    }
-
-    fn dead_letter(&self, message: &Message, reason: &str) -> Publication {
-        warn!(reason, bytes = message.body.len(), "message dead-lettered");
-        Publication {
-            exchange: ShortString::default(),
-            key: self.names.dead_letter_queue().into(),
-            body: message.body.clone(),
-            properties: dead_letter_properties(message, reason),
         }
     }
 

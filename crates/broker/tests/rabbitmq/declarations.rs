@@ -65,7 +65,7 @@ async fn another_shard_count_is_refused() {
     let other = fixture.another();
     let (handler, _) = recorder();
     let eight = ShardCount::new(8).unwrap();
-    let bus = Bus::start(&other.stage, &other.settings, other.names.clone(), eight, handler);
+    let bus = Bus::start(&other.stage, &other.settings, other.identity(eight), handler);
     let bus = bus.unwrap();
     tokio::time::timeout(PATIENCE, other.failed.cancelled()).await.expect("a refusal");
     assert!(!*bus.connected().borrow());
@@ -81,7 +81,7 @@ async fn another_queue_type_is_refused() {
     let mut other = fixture.another();
     other.settings.queue_type = QueueType::Classic;
     let (handler, _) = recorder();
-    let bus = Bus::start(&other.stage, &other.settings, other.names.clone(), count(), handler);
+    let bus = Bus::start(&other.stage, &other.settings, other.identity(count()), handler);
     bus.unwrap();
     tokio::time::timeout(PATIENCE, other.failed.cancelled()).await.expect("a refusal");
     fixture.drain().await;

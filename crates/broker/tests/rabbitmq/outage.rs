@@ -22,8 +22,7 @@ async fn a_server_that_starts_late_dies_and_restarts_loses_nothing() {
     let bus = Bus::start(
         &fixture.stage,
         &fixture.settings,
-        fixture.names.clone(),
-        count(),
+        fixture.identity(count()),
         Arc::new(journal.clone()),
     )
     .unwrap();

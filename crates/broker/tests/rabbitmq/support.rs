@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker::{Bus, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement};
+use broker::{Bus, BusIdentity, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
-use runtime::{CancellationToken, Stage};
+use runtime::{CancellationToken, MacKey, Stage};
 use settings::{BrokerSettings, ExposeSecret, QueueType};
 use tokio::sync::mpsc;
 
@@ -108,9 +108,19 @@ impl Fixture {
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
         let (handler, inbox) = recorder();
         let bus =
-            Bus::start(&self.stage, &self.settings, self.names.clone(), count(), handler).unwrap();
+            Bus::start(&self.stage, &self.settings, self.identity(count()), handler).unwrap();
         wait_until(&bus, true).await;
         (bus, inbox)
+    }
+
+    /// What a worker with this shard count belongs to.
+    pub(crate) fn identity(&self, count: ShardCount) -> BusIdentity {
+        BusIdentity { names: self.names.clone(), count, key: Self::mac_key() }
+    }
+
+    /// The key of every worker.
+    pub(crate) fn mac_key() -> MacKey {
+        MacKey::derive("0123456789abcdef", "tdfleet bus")
     }
 
     /// A client without any knowledge of the crate under test.

@@ -10,6 +10,10 @@ use crate::command::members::{Field, ObjectMembers, text};
 /// How long a command without a `deadline` may wait to be run: one hour.
 pub const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long a command with one of the [`SECRET_FIELDS`](super::SECRET_FIELDS) may wait at most,
+/// whatever its `deadline` says: two minutes.
+pub const SECRET_DEADLINE: SignedDuration = SignedDuration::from_mins(2);
+
 /// `_meta` of a command, as far as it was given; unknown members are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct CommandMeta {

@@ -32,6 +32,7 @@ impl PendingLists {
 
     /// Checks a command that an earlier owner left; `None` if another entry is the same command.
     pub(super) fn restore(&self, pending: PendingCommand, shared: &WorkerContext) -> Option<Work> {
+        let ledger_key = pending.key();
         let PendingCommand { position, command, body, routing_key, properties } = pending;
         let (key, received_at) = (routing_key.parse().ok(), shared.clock.now());
         let message = RawMessage { body, key, properties, received_at };
@@ -40,11 +41,11 @@ impl PendingLists {
             flow: position.flow,
             redelivered: true,
             expired: false,
-            id: Some(command.clone()),
+            id: Some(command),
         };
         let parsed = Command::read(&message.body, &message.properties, message.key.as_ref());
         let checked = CheckedCommand::check(parsed, &message, delivery, shared);
-        let key = (self.log.token().account, command);
+        let key = (self.log.token().account, ledger_key);
         let registration = self.in_flight.register(key, checked.fingerprint(), message, None);
         let Registration::New(guard) = registration else {
             self.log.remove_pending(position);
@@ -78,7 +79,7 @@ impl PendingLists {
             return;
         }
         let positions: Vec<_> =
-            commands.iter().map(|command| (command.command.clone(), command.position)).collect();
+            commands.iter().map(|command| (command.key(), command.position)).collect();
         let (in_flight, account) = (Arc::clone(&self.in_flight), self.log.token().account);
         let on_pending = move |stored: Result<(), _>| {
             if stored.is_ok() {

@@ -40,7 +40,7 @@ for at = FIRST_EVENT, FIRST_COMPLETION - 1, 3 do
     last = id
   end
 end
-redis.call('HSET', head, 'epoch', epoch, 'last', last, 'digest', digest)
+set_head(last, 'digest', digest)
 
 local key = 4
 for at = FIRST_COMPLETION, #ARGV, 3 do

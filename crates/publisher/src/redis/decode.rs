@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, EventId, Flow, Properties};
+use contracts::{AccountId, CallerName, CommandId, Epoch, EventId, Flow, Properties};
 use deadpool_redis::redis::{
     ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value, from_redis_value,
 };
@@ -11,6 +11,7 @@ use log_port::{AdmissionVerdict, LogHead, PendingCommand, PendingPosition};
 use tracing::warn;
 
 use crate::redis::encode::PENDING_FLOWS;
+use crate::redis::seal::LogSeal;
 use crate::store::{StoreError, StoreResponse};
 
 /// Error codes about the server, not about one key: everything waits until they are over.
@@ -36,14 +37,29 @@ pub(super) fn is_no_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
-/// The response to a request about `account`.
-pub(super) fn response(account: AccountId, answer: Value) -> Result<StoreResponse, StoreError> {
+/// What an answer says.
+pub(super) enum ScriptAnswer {
+    Response(StoreResponse),
+    /// The same, and these entries of the pending lists were written by no owner.
+    Foreign(StoreResponse, Vec<(Flow, String)>),
+    /// The head has an epoch with a wrong code.
+    ForgedEpoch { epoch: String, code: String },
+}
+
+/// Reads the answer to a request about `account`.
+pub(super) fn read_answer(
+    account: AccountId,
+    answer: Value,
+    seal: &LogSeal,
+) -> Result<ScriptAnswer, StoreError> {
     match answer {
         Value::ServerError(error) if SERVER_WIDE.contains(&error.code()) => {
             Err(StoreError::Refusing(error.to_string()))
         }
-        Value::ServerError(error) => Ok(StoreResponse::Refused(error.to_string())),
-        Value::Array(words) => read_words(account, words).ok_or_else(unexpected),
+        Value::ServerError(error) => {
+            Ok(ScriptAnswer::Response(StoreResponse::Refused(error.to_string())))
+        }
+        Value::Array(words) => read_words(account, words, seal).ok_or_else(unexpected),
         _ => Err(unexpected()),
     }
 }
@@ -53,21 +69,26 @@ fn unexpected() -> StoreError {
     StoreError::Answer(RedisError::from((kind, "not the script's answer")))
 }
 
-fn read_words(account: AccountId, words: Vec<Value>) -> Option<StoreResponse> {
+fn read_words(account: AccountId, words: Vec<Value>, seal: &LogSeal) -> Option<ScriptAnswer> {
     let mut words = words.into_iter();
     let kind: String = next(&mut words)?;
-    Some(match kind.as_str() {
-        "claimed" => StoreResponse::Claimed(Box::new(log_head(account, words)?)),
+    let response = match kind.as_str() {
+        "claimed" => return read_head(account, words, seal),
         "stored" => StoreResponse::Stored { unheard: next::<String>(&mut words)?.parse().ok()? },
         "already" => StoreResponse::AlreadyStored,
         "begun" => StoreResponse::Admitted(words.map(verdict).collect::<Option<_>>()?),
         "done" => StoreResponse::Done,
         "fenced" => {
-            StoreResponse::Fenced { current: Epoch(next::<String>(&mut words)?.parse().ok()?) }
+            let [epoch, code]: [String; 2] = [next(&mut words)?, next(&mut words)?];
+            match epoch.parse().ok().filter(|_| seal.has_field(account, "epoch", &epoch, &code)) {
+                Some(current) => StoreResponse::Fenced { current: Epoch(current) },
+                None => return Some(ScriptAnswer::ForgedEpoch { epoch, code }),
+            }
         }
         "gap" => StoreResponse::Gap { last: optional_id(&next::<String>(&mut words)?).ok()? },
         _ => return None,
-    })
+    };
+    Some(ScriptAnswer::Response(response))
 }
 
 fn next<T: FromRedisValue>(words: &mut impl Iterator<Item = Value>) -> Option<T> {
@@ -93,34 +114,51 @@ fn verdict(word: Value) -> Option<AdmissionVerdict> {
     })
 }
 
-fn log_head(account: AccountId, mut words: impl Iterator<Item = Value>) -> Option<LogHead> {
+fn read_head(
+    account: AccountId,
+    mut words: impl Iterator<Item = Value>,
+    seal: &LogSeal,
+) -> Option<ScriptAnswer> {
     let last = optional_id(&next::<String>(&mut words)?).ok()?;
-    let opened: String = next(&mut words)?;
-    let logged_in: String = next(&mut words)?;
-    let mut pending = Vec::new();
+    let mut field = |name: &str| {
+        let [value, code]: [String; 2] = [next(&mut words)?, next(&mut words)?];
+        let written = value.is_empty() || seal.has_field(account, name, &value, &code);
+        if !written {
+            warn!(account.id = %account, field = name, "a field of a head was written by no owner");
+        }
+        Some(value).filter(|_| written).or_else(|| Some(String::new()))
+    };
+    let opened = field("opened")?.parse().ok().map(Epoch);
+    let logged_in = field("logged_in")? == "1";
+    let (mut pending, mut foreign) = (Vec::new(), Vec::new());
     for (flow, list) in PENDING_FLOWS.into_iter().zip(words) {
         let entries: Vec<StreamEntry> = from_redis_value(list).ok()?;
-        pending.extend(entries.into_iter().filter_map(|entry| read_pending(account, flow, entry)));
+        for (id, fields) in entries {
+            match pending_command(account, flow, &id, fields, seal) {
+                Some(command) => pending.push(command),
+                None => foreign.push((flow, id)),
+            }
+        }
     }
-    let opened = opened.parse().ok().map(Epoch);
-    Some(LogHead { last, pending, opened, logged_in: logged_in == "1" })
+    let head = LogHead { last, pending, opened, logged_in, foreign: foreign.len() };
+    let response = StoreResponse::Claimed(Box::new(head));
+    if foreign.is_empty() {
+        return Some(ScriptAnswer::Response(response));
+    }
+    let entries = foreign.len();
+    warn!(account.id = %account, entries, "entries of a pending list were written by no owner");
+    Some(ScriptAnswer::Foreign(response, foreign))
 }
 
-/// Reads an entry that `encode` wrote.
-fn read_pending(
+/// Reads an entry that `encode` wrote; `None` if it did not.
+fn pending_command(
     account: AccountId,
     flow: Flow,
-    (id, fields): StreamEntry,
+    id: &str,
+    fields: Vec<(String, Bytes)>,
+    seal: &LogSeal,
 ) -> Option<PendingCommand> {
-    let command = pending_command(flow, &id, fields);
-    if command.is_none() {
-        warn!(account.id = %account, %flow, entry = id, "an entry of a pending list is no command");
-    }
-    command
-}
-
-fn pending_command(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option<PendingCommand> {
-    let (mut command, mut routing_key, mut body) = (None, None, None);
+    let (mut command, mut routing_key, mut body, mut code) = (None, None, None, None);
     let mut properties = Properties::default();
     for (name, value) in fields {
         if name == "b" {
@@ -135,15 +173,13 @@ fn pending_command(flow: Flow, id: &str, fields: Vec<(String, Bytes)>) -> Option
             "c" => properties.correlation_id = Some(value),
             "r" => properties.reply_to = Some(value),
             "t" => properties.traceparent = Some(value),
+            "s" => code = Some(value),
+            "u" => properties.caller = CallerName::new(&value),
             _ => {}
         }
     }
     let position = PendingPosition { flow, id: id.parse().ok()? };
-    Some(PendingCommand {
-        position,
-        command: command?,
-        body: body?,
-        routing_key: routing_key?,
-        properties,
-    })
+    let (command, body, routing_key) = (command?, body?, routing_key?);
+    let command = PendingCommand { position, command, body, routing_key, properties };
+    seal.has_pending(account, &command, &code?).then_some(command)
 }

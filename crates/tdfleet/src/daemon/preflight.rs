@@ -11,12 +11,13 @@ use runtime::Signals;
 use settings::Settings;
 use tdlib::Library;
 
-use crate::installation;
+use crate::installation::{self, MacKeys};
 
 /// What a worker is made from.
 pub(super) struct Preflight {
     pub(super) names: Names,
     pub(super) shard_count: ShardCount,
+    pub(super) keys: MacKeys,
     pub(super) config: WorkerConfig,
     pub(super) library: Library,
     pub(super) signals: Signals,
@@ -27,11 +28,13 @@ impl Preflight {
     pub(super) fn run(settings: &Settings) -> anyhow::Result<Self> {
         let shard_count = installation::shard_count(settings)?;
         let config = worker_config(settings, shard_count)?;
+        let keys = installation::mac_keys(settings).context("telegram.master_key is required")?;
         let crash_records = config.data_dir.join("crashes");
         let library =
             Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records)?;
         let signals = Signals::listen().context("cannot listen for signals")?;
-        Ok(Self { names: installation::names(settings), shard_count, config, library, signals })
+        let names = installation::names(settings);
+        Ok(Self { names, shard_count, keys, config, library, signals })
     }
 }
 

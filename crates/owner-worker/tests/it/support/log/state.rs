@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, Event, EventId, Flow, Properties};
+use contracts::{AccountId, Epoch, Event, EventId, Flow, LedgerKey, Properties};
 use log_port::{
     Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
     MAX_DISPATCHES, NotStored, OwnerToken, PendingCommand, PendingPosition,
@@ -16,7 +16,7 @@ pub(super) struct LogState {
     pub(super) events: Vec<Value>,
     pub(super) heads: HashMap<AccountId, LogHead>,
     pub(super) head_fields: HashMap<AccountId, Vec<HeadField>>,
-    pub(super) ledger: HashMap<(AccountId, CommandId), LedgerEntry>,
+    pub(super) ledger: HashMap<(AccountId, LedgerKey), LedgerEntry>,
     pub(super) pending: HashMap<(AccountId, Flow), PendingList>,
     pub(super) replies: Vec<(Properties, Value)>,
     pub(super) fenced: bool,
@@ -121,7 +121,7 @@ impl LogState {
         })
     }
 
-    pub(super) fn undo_dispatch(&mut self, account: AccountId, command: CommandId) {
+    pub(super) fn undo_dispatch(&mut self, account: AccountId, command: LedgerKey) {
         let key = (account, command);
         if let Some(LedgerEntry::Dispatched { count, .. }) = self.ledger.get_mut(&key) {
             *count -= 1;
