@@ -181,16 +181,14 @@ mod tests {
         let publication = signer().republication("e".into(), message());
         let change = |name: &str, value: Option<AMQPValue>| {
             let mut changed = delivered(&publication);
-            let mut headers = changed.properties.headers().clone().unwrap();
-            match value {
-                Some(value) => headers.insert(name.into(), value),
-                None => headers = headers.inner().iter().filter(|(n, _)| n.as_str() != name).fold(
-                    FieldTable::default(),
-                    |mut kept, (name, value)| {
-                        kept.insert(name.clone(), value.clone());
-                        kept
-                    },
-                ),
+            let mut headers = FieldTable::default();
+            for (header, value) in changed.properties.headers().as_ref().unwrap().inner() {
+                if header.as_str() != name {
+                    headers.insert(header.clone(), value.clone());
+                }
+            }
+            if let Some(value) = value {
+                headers.insert(name.into(), value);
             }
             changed.properties = changed.properties.with_headers(headers).with_user_id("eve".into());
             changed

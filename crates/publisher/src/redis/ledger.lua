@@ -145,20 +145,11 @@ if operation == 'quarantine' then
   for list, ids in pairs(foreign) do set_aside(list, function(id) return ids[id] end) end
 end
 
--- Where a list ends. No owner of a later epoch can have written to it: it would be the owner now.
-local function own_end_of(list)
-  local newest = epoch .. '-18446744073709551615'
-  if newer(end_of(list), newest) then
-    set_aside(list, function(id) return newer(id, newest) end)
-  end
-  return end_of(list)
-end
-
 if operation == 'park' then
   local ends, at, key = {}, 5, 6
   while at <= #ARGV do
     local list, id, words = KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2])
-    ends[list] = ends[list] or own_end_of(list)
+    ends[list] = ends[list] or end_of(list)
     if newer(id, ends[list]) and read(KEYS[key]) ~= 'd' then
       redis.call('XADD', list, id, unpack(ARGV, at + 3, at + 2 + words))
       ends[list] = id
