@@ -22,7 +22,13 @@ async fn send_as(backend: &Backend, user: &str, command: &str, fields: Value, id
     send(backend, properties, command, fields, id).await;
 }
 
-async fn send(backend: &Backend, properties: BasicProperties, command: &str, fields: Value, id: &str) {
+async fn send(
+    backend: &Backend,
+    properties: BasicProperties,
+    command: &str,
+    fields: Value,
+    id: &str,
+) {
     let mut body = json!({"command": command, "userbot_id": 1, "command_id": id});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     backend.publish(&routing_key(1, command), body.to_string().as_bytes(), properties).await;

@@ -11,8 +11,8 @@
     reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
-mod chaos;
 mod callers;
+mod chaos;
 mod cli;
 mod command;
 mod commands;

@@ -1,7 +1,7 @@
 //! The table of the commands, and how to find one.
 //!
 //! Each area has a file, which opens with its table. A command is one struct (its arguments) with one
-//! `impl` of `Command` (`commands/command.rs`): name, access, idempotence, and how it runs. Its row in
+//! `impl` of `AccountCommand` (`commands/command.rs`): name, access, idempotence, and how it runs. Its row in
 //! the table is its only registration.
 
 mod args;

@@ -17,7 +17,7 @@ pub(crate) use initial_reads::InitialReads;
 
 /// What happens to an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpdateClass {
+pub(crate) enum UpdateClass {
     /// Goes into the log; never dropped.
     Durable,
     /// Soon stale (typing, online status); dropped while the log is down or far behind.
@@ -72,7 +72,7 @@ const TRANSIENT: &[&str] =
     &["updateChatAction", "updateChatOnlineMemberCount", "updateFile", "updateUserStatus"];
 
 /// The class of a TDLib update by its type; an unknown type is durable.
-pub fn class_of(kind: &str) -> UpdateClass {
+pub(crate) fn class_of(kind: &str) -> UpdateClass {
     if INTERNAL.contains(&kind) {
         UpdateClass::Internal
     } else if TRANSIENT.contains(&kind) {

@@ -26,7 +26,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(controls) {
         return text.into();
     }
-    let escaped = |c: char| if controls(c) { c.escape_default().to_string() } else { c.to_string() };
+    let escaped =
+        |c: char| if controls(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect::<String>().into()
 }
 

@@ -36,7 +36,6 @@ pub use log_remark::HiddenWaits;
 pub use methods::Method;
 pub use object::Update;
 pub use pending_call::PendingCall;
-pub use redact::redact;
 pub use runtime::CancellationToken;
 pub use tdjson::{LogCallback, Tdjson, check_version};
 pub use tdlib_rs::{enums, types};

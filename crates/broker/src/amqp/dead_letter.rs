@@ -83,11 +83,7 @@ pub(crate) struct TakenLetter {
 }
 
 impl TakenLetter {
-    pub(crate) fn read(
-        delivery: Delivery,
-        position: u64,
-        signer: Option<&MessageSigner>,
-    ) -> Self {
+    pub(crate) fn read(delivery: Delivery, position: u64, signer: Option<&MessageSigner>) -> Self {
         let headers = delivery.properties.headers().clone();
         let own = DeadLetterHeaders::read(headers.as_ref());
         let tag = delivery.delivery_tag;
@@ -174,7 +170,12 @@ impl DeadLetterHeaders {
         let [id, reason] = [&self.id, &self.reason].map(|text| text.as_deref().unwrap_or_default());
         let since = self.since.map_or_else(String::new, |since| since.as_second().to_string());
         let removed = if self.body_removed { "removed" } else { "" };
-        [codec::cut_header(id).into(), codec::cut_header(reason).into(), since.into(), removed.into()]
+        [
+            codec::cut_header(id).into(),
+            codec::cut_header(reason).into(),
+            since.into(),
+            removed.into(),
+        ]
     }
 }
 
@@ -199,8 +200,7 @@ pub(crate) fn dead_letter(
         since: Timestamp::from_second(Clock::system().now().as_second()).ok(),
         body_removed,
     };
-    let properties =
-        signer.sign(&message, headers.write(), &Signed::DeadLetter(&headers.parts()));
+    let properties = signer.sign(&message, headers.write(), &Signed::DeadLetter(&headers.parts()));
     Publication { exchange: ShortString::default(), key: queue, properties, body: message.body }
 }
 

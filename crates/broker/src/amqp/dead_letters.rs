@@ -16,8 +16,8 @@ use runtime::MacKey;
 use settings::BrokerSettings;
 use tokio::time::Instant;
 
-use crate::amqp::dead_letter::{DeadLetter, DeadLetterSelector, TakenLetter};
 use crate::amqp::connection;
+use crate::amqp::dead_letter::{DeadLetter, DeadLetterSelector, TakenLetter};
 use crate::amqp::publication::{Publication, publish_batch};
 use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::within;

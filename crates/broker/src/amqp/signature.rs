@@ -190,7 +190,8 @@ mod tests {
             if let Some(value) = value {
                 headers.insert(name.into(), value);
             }
-            changed.properties = changed.properties.with_headers(headers).with_user_id("eve".into());
+            changed.properties =
+                changed.properties.with_headers(headers).with_user_id("eve".into());
             changed
         };
         let mut other_body = delivered(&publication);

@@ -1,8 +1,8 @@
 //! The operator's commands: dead letters, and the inspection of the topology.
 
 use broker::{
-    DeadLetter, DeadLetterSelector, DeadLetters, Delivery, Error, Inspection, RedriveCount, Settlement,
-    inspect,
+    DeadLetter, DeadLetterSelector, DeadLetters, Delivery, Error, Inspection, RedriveCount,
+    Settlement, inspect,
 };
 use contracts::ShardCount;
 use lapin::BasicProperties;
@@ -17,7 +17,11 @@ const LETTERS: u64 = 40;
 async fn dead_letters_are_listed_redriven_and_purged() {
     for queue_type in [QueueType::Quorum, QueueType::Classic] {
         let fixture = Fixture::shared(queue_type);
-        let letters = DeadLetters::connect(&fixture.settings, fixture.names.clone(), Some(Fixture::mac_key()))
+        let letters = DeadLetters::connect(
+            &fixture.settings,
+            fixture.names.clone(),
+            Some(Fixture::mac_key()),
+        )
         .await
         .unwrap();
         let none = letters.list(10).await;
@@ -84,10 +88,7 @@ async fn listed(fixture: &Fixture) {
         assert_eq!(ids, expected, "listing changes nothing");
         let shown = operator.show(&DeadLetterSelector::Id("m-7".to_owned()), 10).await.unwrap();
         let [(letter, body)] = &shown[..] else { panic!("{shown:?}") };
-        assert_eq!(
-            (letter.id.clone(), &body[..]),
-            (all[7].id.clone(), &b"{\"n\": \"12345\""[..])
-        );
+        assert_eq!((letter.id.clone(), &body[..]), (all[7].id.clone(), &b"{\"n\": \"12345\""[..]));
     }
     assert!(
         operator.show(&DeadLetterSelector::Id("m-99".to_owned()), 10).await.unwrap().is_empty()

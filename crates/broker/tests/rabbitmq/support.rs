@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker::{Bus, BusIdentity, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement};
+use broker::{
+    Bus, BusIdentity, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement,
+};
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, MacKey, Stage};
@@ -107,8 +109,7 @@ impl Fixture {
     /// A worker that is connected and has subscribed to nothing.
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
         let (handler, inbox) = recorder();
-        let bus =
-            Bus::start(&self.stage, &self.settings, self.identity(count()), handler).unwrap();
+        let bus = Bus::start(&self.stage, &self.settings, self.identity(count()), handler).unwrap();
         wait_until(&bus, true).await;
         (bus, inbox)
     }

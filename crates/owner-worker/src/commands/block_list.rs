@@ -94,8 +94,8 @@ struct BlockedUser {
     is_blocked: bool,
     /// The list the user is on now; null when unblocked.
     block_list: Option<BlockListName>,
-    /// Whether the block list shows it; null when that cannot be told: TDLib says that it is done
-    /// before Telegram has done it, and only the first 100 of the list are looked at.
+    /// Whether the block list shows it; null if that is unknown: TDLib reports success before
+    /// Telegram has done it, and only the first 100 entries of the list are read.
     confirmed: Option<bool>,
 }
 
@@ -185,7 +185,7 @@ arguments! {
         block_list: BlockListName,
         /// How many to skip.
         offset: IntegerOr<0, 0, { i64::MAX }>,
-        /// How many to give; more than 100 are read as 100.
+        /// How many to return; more than 100 count as 100.
         limit: IntegerOr<50, 1, { i64::MAX }>,
     }
 }
@@ -199,7 +199,7 @@ struct BlockedPage {
     offset: i64,
     /// How many were asked for.
     limit: i64,
-    /// How many there are in all, about.
+    /// Approximate total number.
     total_count: i32,
     /// This page.
     senders: Vec<BlockedSender>,

@@ -55,7 +55,7 @@ arguments! {
     /// Replaces the account's close friends, and reads them back.
     /// Source: TDLib 1.8.61, `setCloseFriends`, then `getCloseFriends`.
     struct ReplaceCloseFriends {
-        /// The whole list, of contacts alone; `[]` clears it.
+        /// The whole list, contacts only; `[]` clears it.
         user_ids: IdList<0, { usize::MAX }>,
     }
 }
@@ -83,7 +83,7 @@ impl AccountCommand for ReplaceCloseFriends {
 }
 
 arguments! {
-    /// Tells which of some users the account may write to.
+    /// Checks which of the given users the account may write to.
     /// Source: TDLib 1.8.61, `canSendMessageToUser`.
     struct CanSendMessages {
         /// The users, 1 to 100.

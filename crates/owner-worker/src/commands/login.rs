@@ -53,7 +53,7 @@ impl AccountCommand for StartLogin {
 }
 
 arguments! {
-    /// Gives the login code. Source: TDLib 1.8.61, `checkAuthenticationCode`.
+    /// Sends the login code. Source: TDLib 1.8.61, `checkAuthenticationCode`.
     struct SendCode {
         /// The digits, as Telegram sent them.
         code: SecretString,

@@ -51,7 +51,7 @@ arguments! {
     /// Calls a method of TDLib's by name and answers with TDLib's object.
     ///
     /// Only methods that the setting `worker.call_tdlib_methods` names. It counts as a write that is
-    /// not idempotent, and takes no turns with the commands that change the same thing.
+    /// not idempotent, and is not serialised with other commands that change the same resource.
     struct CallTdlib {
         /// TDLib's name of the method, such as `getMe`.
         method: String,

@@ -40,9 +40,9 @@ impl UserProfile {
 /// A picture, in its small size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct AvatarFields {
-    /// TDLib's file id, true until the account is closed; null without a picture.
+    /// TDLib's file id, valid until the account is closed; null without a picture.
     avatar_file_id: Option<i32>,
-    /// The file's lasting id for this account; null without a picture.
+    /// The file's persistent id for this account; null without a picture.
     avatar_remote_file_id: Option<String>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) enum BlockedSender {
         #[serde(flatten)]
         avatar: AvatarFields,
     },
-    /// One whose details could not be had.
+    /// One whose details could not be read.
     Unknown {
         /// The user's or chat's id.
         id: i64,
@@ -130,7 +130,7 @@ impl BlockedSender {
 pub(crate) struct CloseFriend {
     /// The user's id.
     pub(crate) user_id: i64,
-    /// The user's name; null when it could not be had.
+    /// The user's name; null if it could not be read.
     pub(crate) profile: Option<UserProfile>,
 }
 
@@ -140,15 +140,15 @@ pub(crate) struct CloseFriend {
 pub(crate) struct CanSend {
     /// The user's id.
     user_id: i64,
-    /// Null when it could not be told.
+    /// Null if that is unknown.
     can_send: Option<bool>,
-    /// `ok`, `paid_messages`, `deleted_or_unknown` or `restricts_new_chats`; null when it could not
-    /// be told.
+    /// `ok`, `paid_messages`, `deleted_or_unknown` or `restricts_new_chats`; null if that is
+    /// unknown.
     reason: Option<&'static str>,
     /// Price of a message in Telegram Stars, with `paid_messages`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_paid_message_star_count: Option<i64>,
-    /// Why it could not be told.
+    /// Why it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }

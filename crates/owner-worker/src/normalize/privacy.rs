@@ -170,7 +170,7 @@ pub(crate) struct RulesPrivacy {
     /// allowed. TDLib leaves out a final `RestrictAll`.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     rules: Vec<UserPrivacySettingRule>,
-    /// What the rules come to.
+    /// A summary of the rules.
     summary: RulesSummary,
 }
 
@@ -183,9 +183,9 @@ pub(crate) struct NewChatsPrivacy {
     setting_type: &'static str,
     /// `new_chats`.
     setting_key: &'static str,
-    /// Whether users that are no contacts may write first.
+    /// Whether users that are not contacts may write first.
     allow_new_chats_from_unknown_users: bool,
-    /// Price in Telegram Stars of each message of theirs; 0 for none.
+    /// Price in Telegram Stars of each of their messages; 0 for none.
     incoming_paid_message_star_count: i64,
 }
 

@@ -26,13 +26,13 @@ pub(crate) struct SessionItem {
     id: Id64,
     /// Whether it is tdfleet's own.
     is_current: bool,
-    /// Whether the password of the two-step verification is still to be given.
+    /// Whether the password of the two-step verification is still required.
     is_password_pending: bool,
-    /// Whether it was opened without another session's knowledge; see `confirm_session`.
+    /// Whether another session still has to confirm it; see `confirm_session`.
     is_unconfirmed: bool,
-    /// Whether it takes calls.
+    /// Whether it accepts calls.
     can_accept_calls: bool,
-    /// Whether it takes secret chats.
+    /// Whether it accepts secret chats.
     can_accept_secret_chats: bool,
     /// TDLib's type name, such as `sessionTypeAndroid`.
     r#type: String,

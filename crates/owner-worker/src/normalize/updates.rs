@@ -15,10 +15,10 @@ use super::{Id64, type_name};
 /// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
 pub(crate) const PRIVACY_RULES: &str = "updateUserPrivacySettingRules";
 
-/// `updateUnconfirmedSession`: a session was opened without another one's knowledge.
+/// `updateUnconfirmedSession`: a session was opened that another one has to confirm.
 #[derive(Serialize, JsonSchema)]
 struct UnconfirmedSessionUpdate {
-    /// Null when there is none any more.
+    /// Null if none is left.
     session: Option<UnconfirmedSession>,
 }
 
@@ -64,10 +64,10 @@ struct FreezeState {
     appeal_link: String,
 }
 
-/// `updateServiceNotification`: Telegram has a word for the account's owner.
+/// `updateServiceNotification`: Telegram has a message for the account's owner.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct ServiceNotification<'a> {
-    /// Telegram's type of it.
+    /// Telegram's type of the notification.
     r#type: String,
     /// TDLib's `MessageContent`.
     #[serde(borrow)]

@@ -9,6 +9,7 @@ mod fuzz;
 mod global_privacy;
 mod lanes;
 mod lifecycle;
+mod memory_log;
 mod opening;
 mod pending;
 mod privacy;

@@ -43,7 +43,10 @@ pub(super) enum ScriptAnswer {
     /// The same, and these entries of the pending lists were written by no owner.
     Foreign(StoreResponse, Vec<(Flow, String)>),
     /// The head has an epoch with a wrong code.
-    ForgedEpoch { epoch: String, code: String },
+    ForgedEpoch {
+        epoch: String,
+        code: String,
+    },
 }
 
 /// Reads the answer to a request about `account`.

@@ -1,4 +1,4 @@
--- The beginning of both scripts. A script is atomic and idempotent: its reply may be lost, and the
+-- The beginning of both scripts. They are atomic and idempotent: a reply may be lost, and the
 -- request sent again.
 --
 -- KEYS  1 head (hash: epoch, last, digest, opened, logged_in, and the codes epoch_mac, opened_mac and
@@ -6,11 +6,11 @@
 -- ARGV  1 the operation
 --       2 epoch of the caller, a colon, and its code
 --       3 seconds after which the idle keys expire
---       4 id of the account's last event, as the caller knows it ('' without any)
+--       4 id of the account's last event, as the caller knows it ('' if there is none)
 --
 -- Answers of every operation:
 --   fenced <epoch> <code>   a newer epoch owns the account, if that is its code
---   gap <last>          the log ends there, not at ARGV 4
+--   gap <last>          the log ends at <last>, not at ARGV 4
 local head, log = KEYS[1], KEYS[2]
 local operation, expiry, before = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local epoch, epoch_mac = string.match(ARGV[2], '^(%d+):(%x*)$')
@@ -28,8 +28,8 @@ local function set_head(last, ...)
   redis.call('HSET', head, 'epoch', epoch, 'epoch_mac', epoch_mac, 'last', last, ...)
 end
 
--- A key's expiry is never shortened: a refusal for an account that no worker runs any more must not
--- delete its history.
+-- A key's expiry is never shortened: a rejection for an account that no worker runs any more must
+-- not delete its history.
 local function keep(key, seconds)
   if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
 end

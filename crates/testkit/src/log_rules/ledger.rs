@@ -1,17 +1,16 @@
 //! Admissions, dispatches and completions of commands.
 
-#![expect(missing_docs, reason = "a rule's name says what holds")]
-
 use contracts::Flow;
 use log_port::{Admission, AdmissionVerdict, CommandCompletion, LogPort};
 use tokio::time::timeout;
 
 use super::steps::{
     AGAIN, ONCE, REFUSE, SOON, account, admission, admit, admit_each, answer, claim_head,
-    claim_log, command, command_ids, command_of, completion, event, id, owner, pending, position, push,
+    claim_log, command, command_ids, command_of, completion, event, id, owner, pending, position,
+    push,
 };
 
-pub async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPort) {
+pub(crate) async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPort) {
     use AdmissionVerdict::{Dispatched, Proceed};
     let writer = claim_log(log, owner(account(1), 7)).await;
     assert_eq!(admit_each(&*writer, "a", &[ONCE, ONCE]).await, [Proceed, Dispatched]);
@@ -24,7 +23,7 @@ pub async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPo
     assert_eq!(admit_each(&*neighbour, "a", &[ONCE]).await, [Proceed]);
 }
 
-pub async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn LogPort) {
+pub(crate) async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn LogPort) {
     let one = account(1);
     for (epoch, expected) in [
         (7, AdmissionVerdict::Proceed),
@@ -39,13 +38,13 @@ pub async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn Log
     assert_eq!(admit(&*writer, "a", REFUSE).await, Ok(AdmissionVerdict::Dispatched));
 }
 
-pub async fn a_refusal_leaves_nothing_in_the_ledger(log: &dyn LogPort) {
+pub(crate) async fn a_refusal_leaves_nothing_in_the_ledger(log: &dyn LogPort) {
     let writer = claim_log(log, owner(account(1), 7)).await;
     let verdicts = admit_each(&*writer, "a", &[REFUSE, REFUSE, ONCE]).await;
     assert_eq!(verdicts, vec![AdmissionVerdict::Proceed; 3]);
 }
 
-pub async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
+pub(crate) async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
     let writer = claim_log(log, owner(account(1), 7)).await;
     let other = async |intent| writer.admit(admission("a", 2, intent)).await.unwrap();
     admit(&*writer, "a", AGAIN).await.unwrap();
@@ -58,17 +57,15 @@ pub async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
     }
 }
 
-pub async fn an_id_of_another_caller_is_another_command(log: &dyn LogPort) {
+pub(crate) async fn an_id_of_another_caller_is_another_command(log: &dyn LogPort) {
     use AdmissionVerdict::{Conflict, Done, Proceed};
     let writer = claim_log(log, owner(account(1), 7)).await;
     let of = |caller, fingerprint| Admission {
         command: command_of(caller, "a"),
         ..admission("a", fingerprint, ONCE)
     };
-    let completed = |caller| CommandCompletion {
-        command: command_of(caller, "a"),
-        ..completion("a", None)
-    };
+    let completed =
+        |caller| CommandCompletion { command: command_of(caller, "a"), ..completion("a", None) };
     assert_eq!(writer.admit(of("shop", 1)).await, Ok(Proceed));
     // Neither another caller nor an anonymous one meets it, or spoils it.
     assert_eq!(writer.admit(of("bank", 2)).await, Ok(Proceed));
@@ -83,7 +80,7 @@ pub async fn an_id_of_another_caller_is_another_command(log: &dyn LogPort) {
     assert_eq!(next.admit(of("bank", 4)).await, Ok(AdmissionVerdict::Dispatched));
 }
 
-pub async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
+pub(crate) async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
     let before = [vec![ONCE], vec![AGAIN, AGAIN, AGAIN], vec![]];
     for (one, intents) in (1..).map(account).zip(before) {
         let writer = claim_log(log, owner(one, 7)).await;
@@ -99,7 +96,7 @@ pub async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
     }
 }
 
-pub async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
+pub(crate) async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
     use AdmissionVerdict::{Poison, Proceed};
     let writer = claim_log(log, owner(account(1), 7)).await;
     writer.undo_dispatch(command("never admitted"));
@@ -113,7 +110,7 @@ pub async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
     assert_eq!(admit_each(&*writer, "again", &[AGAIN, AGAIN]).await, [Proceed, Poison]);
 }
 
-pub async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
+pub(crate) async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let first = writer.admit(admission("a", 1, ONCE));
@@ -133,7 +130,7 @@ pub async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
     assert_eq!((head.last, command_ids(&head)), (Some(id("7-2")), vec![]));
 }
 
-pub async fn a_thousand_commands_at_once_are_all_admitted(log: &dyn LogPort) {
+pub(crate) async fn a_thousand_commands_at_once_are_all_admitted(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let ids: Vec<_> = (0..1300).map(|number| format!("command {number}")).collect();

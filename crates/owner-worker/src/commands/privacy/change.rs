@@ -68,9 +68,9 @@ arguments! {
         restrict_contacts: Option<bool>,
         /// TDLib's rules, in order; `[]` allows nobody.
         rules: Option<RuleList>,
-        /// Whether users that are no contacts may write first.
+        /// Whether users that are not contacts may write first.
         allow_new_chats_from_unknown_users: Option<bool>,
-        /// Price in Telegram Stars of each message of theirs; absent keeps what it is.
+        /// Price in Telegram Stars of each of their messages; unchanged if absent.
         incoming_paid_message_star_count: Option<BoundedInteger<0, { i64::MAX }>>,
     }
 }

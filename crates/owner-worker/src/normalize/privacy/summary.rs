@@ -10,7 +10,7 @@ use tdlib::types::{
     UserPrivacySettingRuleRestrictUsers as RestrictUsers,
 };
 
-/// Who is allowed where no other rule says so.
+/// Who is allowed unless another rule says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Mode")]
@@ -59,8 +59,8 @@ pub(crate) struct RulesSummary {
     pub(crate) restrict_bots: bool,
     /// Whether contacts are not allowed.
     pub(crate) restrict_contacts: bool,
-    /// Whether these very rules come of setting this summary; otherwise, to set them again, send
-    /// the rules.
+    /// Whether setting this summary results in exactly these rules; if not, send the rules to set
+    /// them again.
     pub(crate) canonical: bool,
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use contracts::{AccountId, CommandId, Flow, LedgerKey, Properties};
+use contracts::{AccountId, CommandId, Epoch, Flow, LedgerKey, Properties};
 use log_port::{HeadField, LogHead, PendingCommand};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use super::PATIENCE;
 use state::{LedgerEntry, LogState, StoredCallback};
 
 /// An event log in memory, with its ledger and its pending lists, and the replies that were sent.
-/// Events are stored even while it is down; admissions wait until it is up.
+/// Requests are executed even while it is down; claims and verdicts wait until it is up.
 pub(crate) struct MemoryLog {
     this: Weak<Self>,
     up: watch::Sender<bool>,
@@ -106,12 +106,13 @@ impl MemoryLog {
 
     /// From now on a newer owner has every account.
     pub(crate) fn fence(&self) {
-        self.lock().fenced = true;
+        self.lock().newest = Some(Epoch(u64::MAX));
     }
 
     /// Loses everything but the events, like a Redis that comes back without its data.
     pub(crate) fn lose_state(&self) {
         let mut state = self.lock();
+        state.epochs.clear();
         state.heads.clear();
         state.ledger.clear();
         state.pending.clear();
