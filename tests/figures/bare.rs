@@ -61,6 +61,8 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         timeout: Duration::from_secs(settings.tdlib.timeout_s),
         opening: settings.worker.opening.into(),
         spool: settings.worker.spool(),
+        show_service_codes: false,
+        callers: Vec::new(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }
 }

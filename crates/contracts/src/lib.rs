@@ -6,8 +6,9 @@
 //! names and envelopes from here, so none is spelt twice.
 //!
 //! Read in this order: [`ids`], [`caller`], [`shard`], [`route`], [`names`], [`command`], [`event`],
-//! [`error`].
+//! [`error`], [`audit`].
 
+pub mod audit;
 pub mod caller;
 pub mod command;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod names;
 pub mod route;
 pub mod shard;
 
+pub use audit::AuditEntry;
 pub use caller::{CallerName, LedgerKey};
 pub use command::{
     Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,

@@ -103,6 +103,11 @@ impl Names {
         }
     }
 
+    /// Redis stream of who had which command run, all accounts together: `tdfleet:audit`.
+    pub fn audit_key(&self) -> String {
+        format!("{}:audit", self.namespace)
+    }
+
     /// Redis hash with the lease of each shard, as JSON: `tdfleet:{fleet}:shards`.
     pub fn shards_key(&self) -> String {
         format!("{}:{{fleet}}:shards", self.namespace)

@@ -38,6 +38,12 @@ impl Failure {
         Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
     }
 
+    /// A slow lane keeps its commands on Redis, and never one with a secret.
+    pub(crate) fn busy_with_secret() -> Self {
+        let error = "the account is slow, and a command with a secret is not kept for it";
+        Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
+    }
+
     pub(crate) fn poison() -> Self {
         let error = "the command ended the process twice and is not tried again";
         Self::new(error, ErrorCode::Poison, ErrorSource::Internal, false)

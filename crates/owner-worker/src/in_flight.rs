@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, LedgerKey, Properties, RoutingKey};
+use contracts::{AccountId, CommandId, Flow, LedgerKey, Properties, RoutingKey, may_hold_secret};
 use jiff::Timestamp;
 use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
@@ -17,6 +17,8 @@ pub(crate) struct RawMessage {
     pub(crate) key: Option<RoutingKey>,
     pub(crate) properties: Properties,
     pub(crate) received_at: Timestamp,
+    /// The body may hold a secret: it is not kept in a pending list.
+    pub(crate) secret: bool,
 }
 
 /// A command is in this table from its arrival until its answer is in the log, or until it is
@@ -148,7 +150,9 @@ impl InFlightTable {
         mut position_of: impl FnMut(&mut QueueState) -> Option<PendingPosition>,
     ) -> Vec<PendingCommand> {
         let mut entries = self.lock();
-        let open = entries.iter_mut().filter(|(_, entry)| !entry.answering && !entry.abandoned);
+        let open = entries
+            .iter_mut()
+            .filter(|(_, entry)| !entry.answering && !entry.abandoned && !entry.message.secret);
         let mut selected: Vec<_> = open
             .filter_map(|((_, key), entry)| {
                 let position = position_of(&mut entry.queue)?;
@@ -283,6 +287,16 @@ impl Drop for InFlightGuard {
 }
 
 impl RawMessage {
+    pub(crate) fn new(
+        body: Bytes,
+        key: Option<RoutingKey>,
+        properties: Properties,
+        received_at: Timestamp,
+    ) -> Self {
+        let secret = may_hold_secret(&body);
+        Self { body, key, properties, received_at, secret }
+    }
+
     fn to_pending(&self, position: PendingPosition, command: CommandId) -> PendingCommand {
         PendingCommand {
             position,

@@ -20,6 +20,7 @@
 mod account;
 mod account_state;
 mod answer;
+mod callers;
 mod commands;
 mod config;
 mod failure;

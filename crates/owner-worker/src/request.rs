@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use contracts::{
     AccountId, Command, CommandId, DEFAULT_DEADLINE, ErrorCode, ErrorSource, Flow, Properties,
-    RoutingKey, UnreadableCommand,
+    RoutingKey, SECRET_DEADLINE, UnreadableCommand,
 };
 use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
 
 use crate::answer::{AnswerTarget, CorrelationIds, PendingAnswer};
+use crate::callers::CallerRequest;
 use crate::commands::{self, CommandEntry, PreparedCommand};
 use crate::failure::Failure;
 use crate::in_flight::{CommandKey, InFlightGuard, RawMessage};
@@ -52,6 +53,8 @@ pub(crate) struct CheckedCommand {
     deadline: Timestamp,
     redelivered: bool,
     flow: Flow,
+    /// Its body holds a secret: it is kept nowhere.
+    secret: bool,
     decision: Decision,
 }
 
@@ -81,7 +84,9 @@ impl CheckedCommand {
         shared: &WorkerContext,
     ) -> Self {
         let received_at = message.received_at;
-        let (name, decision) = match prepare(&command, received_at, &delivery, shared) {
+        let allowed = check_caller(Some(&command.name), message, &delivery, shared);
+        let prepared = allowed.and_then(|()| prepare(&command, received_at, &delivery, shared));
+        let (name, decision) = match prepared {
             Ok((entry, prepared)) => (entry.name.into(), Decision::Run(entry, prepared)),
             Err(failure) => (event_name(&command.name), Decision::Reject(failure)),
         };
@@ -92,8 +97,12 @@ impl CheckedCommand {
         let (id, correlation) = (id.or(earlier_id), meta.correlation_id);
         let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
-        let deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE);
-        Self { target, fingerprint, deadline, redelivered, flow, decision }
+        let mut deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE);
+        let secret = message.secret;
+        if secret {
+            deadline = deadline.min(received_at + SECRET_DEADLINE);
+        }
+        Self { target, fingerprint, deadline, redelivered, flow, secret, decision }
     }
 
     fn of_unreadable(
@@ -102,20 +111,25 @@ impl CheckedCommand {
         delivery: DeliveryContext,
         shared: &WorkerContext,
     ) -> Self {
+        let named = unreadable.name.as_deref();
+        let allowed = check_caller(named, message, &delivery, shared);
         let DeliveryContext { log, flow, redelivered, id: earlier_id, .. } = delivery;
         let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
         let correlation_id = message.properties.correlation_id.as_deref().map(Into::into);
         let caller = message.properties.caller.clone();
         let id = unreadable.id.or(earlier_id);
         let ids = CorrelationIds::or_generated(caller, id, correlation_id, None);
-        let dead_letter = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
+        let garbled = unreadable.garbled && allowed.is_ok();
+        let dead_letter = garbled.then(|| unreadable.error.clone().into_owned());
+        let failure = allowed.err().unwrap_or_else(|| Failure::invalid(unreadable.error));
         Self {
             target: AnswerTarget { log, name, ids, dead_letter },
             fingerprint: shared.fingerprinter.of_bytes(&message.body),
             deadline: message.received_at + DEFAULT_DEADLINE,
             redelivered,
             flow,
-            decision: Decision::Reject(Failure::invalid(unreadable.error)),
+            secret: message.secret,
+            decision: Decision::Reject(failure),
         }
     }
 
@@ -133,11 +147,11 @@ impl CheckedCommand {
 
     /// Turns a command that is in flight now into the account's work.
     pub(crate) fn into_work(self, guard: InFlightGuard) -> Work {
-        let Self { target, deadline, redelivered, flow, decision, .. } = self;
+        let Self { target, deadline, redelivered, flow, secret, decision, .. } = self;
         let answer = PendingAnswer { target, deadline, guard };
         match decision {
             Decision::Run(entry, prepared) => {
-                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered })
+                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered, secret })
             }
             Decision::Reject(failure) => Work::Reject(Rejection { answer, failure }),
         }
@@ -147,6 +161,22 @@ impl CheckedCommand {
     pub(crate) fn reject_conflict(self, shared: &WorkerContext, on_outcome: OnOutcome) {
         self.target.reject_conflict(shared, on_outcome);
     }
+}
+
+/// Checks that the caller may send this.
+fn check_caller(
+    command: Option<&str>,
+    message: &RawMessage,
+    delivery: &DeliveryContext,
+    shared: &WorkerContext,
+) -> Result<(), Failure> {
+    let request = CallerRequest {
+        properties: &message.properties,
+        account: delivery.log.token().account,
+        command,
+        redelivered: delivery.redelivered,
+    };
+    shared.callers.check(&request, message.received_at)
 }
 
 /// The checks, in the contract's order.

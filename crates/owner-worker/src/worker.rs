@@ -107,7 +107,7 @@ impl Worker {
         let received_at = self.shared.clock.now();
         let WorkerRequest { body, key, properties, redelivered, expired } = request;
         let flow = key.as_ref().map_or(Flow::Hi, |key| key.flow);
-        let message = RawMessage { body, key, properties, received_at };
+        let message = RawMessage::new(body, key, properties, received_at);
         let parsed = Command::read(&message.body, &message.properties, message.key.as_ref());
         let account = match &parsed {
             Ok(command) => Some(command.account),

@@ -145,7 +145,7 @@ mod tests {
         let id = EventId::first(Epoch(7));
         let append = |account| {
             let event = StoredEvent { account, id, prev: None, json: Bytes::new() };
-            let entry = EventEntry { event, at: 0, completion: None };
+            let entry = EventEntry { event, at: 0, completion: None, audit: None };
             let operation = StoreOperation::Append(EventBatch::new(vec![entry]));
             StoreRequest {
                 account,

@@ -5,18 +5,21 @@
 //! once, at startup; each part of the daemon receives its own section by value. All faults are
 //! reported together, each with the name of its setting.
 
+mod account_selection;
 mod faults;
 mod load;
 mod name_set;
 mod number_ranges;
 mod sections;
 
+pub use account_selection::AccountSelection;
 pub use faults::{SettingFault, SettingFaults};
 pub use load::{SettingSources, load};
 pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LogSettings, OwnershipSettings, ProxySettings, PublisherSettings, QueueType,
-    Settings, TdlibSettings, TelegramCredentials, TelegramSettings, WorkerSettings,
+    BrokerSettings, CallerSettings, LogSettings, OwnershipSettings, ProxySettings,
+    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
+    WorkerSettings,
 };

@@ -1,6 +1,7 @@
 //! The sections; the doc comment of a field documents the setting.
 
 mod broker;
+mod callers;
 mod log;
 mod ownership;
 mod publisher;
@@ -11,6 +12,7 @@ mod worker;
 use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
+pub use callers::CallerSettings;
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
 pub use publisher::PublisherSettings;
@@ -30,6 +32,8 @@ pub struct Settings {
     /// Number of shards, 1 to 1000; the same for every process of an installation, and never changed.
     /// Default: 64.
     pub shard_count: u16,
+    /// `[[callers]]`
+    pub callers: Vec<CallerSettings>,
     /// `[log]`
     pub log: LogSettings,
     /// `[broker]`
@@ -51,6 +55,7 @@ impl Default for Settings {
         Self {
             namespace: "tdfleet".to_owned(),
             shard_count: 64,
+            callers: Vec::new(),
             log: LogSettings::default(),
             broker: BrokerSettings::default(),
             publisher: PublisherSettings::default(),
@@ -71,6 +76,7 @@ impl Settings {
         if !(1..=1000).contains(&self.shard_count) {
             faults.add("shard_count", "must be between 1 and 1000");
         }
+        CallerSettings::check_all(&self.callers, faults);
         self.log.check(faults);
         self.broker.check(faults);
         self.publisher.check(faults);

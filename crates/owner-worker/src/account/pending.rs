@@ -35,7 +35,7 @@ impl PendingLists {
         let ledger_key = pending.key();
         let PendingCommand { position, command, body, routing_key, properties } = pending;
         let (key, received_at) = (routing_key.parse().ok(), shared.clock.now());
-        let message = RawMessage { body, key, properties, received_at };
+        let message = RawMessage::new(body, key, properties, received_at);
         let delivery = DeliveryContext {
             log: Arc::clone(&self.log),
             flow: position.flow,

@@ -9,7 +9,7 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{TelegramCredentials, TelegramSettings};
+use settings::{CallerSettings, TelegramCredentials, TelegramSettings};
 use tdlib::Tdlib;
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub(crate) spool: u64,
+    pub(crate) show_service_codes: bool,
+    pub(crate) callers: Vec<CallerSettings>,
     /// A new one if `None`.
     pub(crate) data_dir: Option<Arc<TempDir>>,
 }
@@ -49,6 +51,8 @@ impl Default for Options {
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
+            show_service_codes: false,
+            callers: Vec::new(),
             data_dir: None,
         }
     }
@@ -149,6 +153,8 @@ impl World {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            show_service_codes: options.show_service_codes,
+            callers: options.callers.clone(),
         };
         let ports = WorkerPorts {
             log: Arc::<MemoryLog>::clone(&log),

@@ -31,7 +31,7 @@ const SERVER_WIDE: [&str; 12] = [
 ];
 
 /// One entry of a stream: its id, and its fields with their values.
-pub(super) type StreamEntry = (String, Vec<(String, Bytes)>);
+pub(crate) type StreamEntry = (String, Vec<(String, Bytes)>);
 
 pub(super) fn is_no_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
@@ -40,6 +40,8 @@ pub(super) fn is_no_script(answer: &Value) -> bool {
 /// What an answer says.
 pub(super) enum ScriptAnswer {
     Response(StoreResponse),
+    /// The same, and answers among the events have no entry in the audit stream.
+    Unaudited(StoreResponse),
     /// The same, and these entries of the pending lists were written by no owner.
     Foreign(StoreResponse, Vec<(Flow, String)>),
     /// The head has an epoch with a wrong code.
@@ -77,7 +79,14 @@ fn read_words(account: AccountId, words: Vec<Value>, seal: &LogSeal) -> Option<S
     let kind: String = next(&mut words)?;
     let response = match kind.as_str() {
         "claimed" => return read_head(account, words, seal),
-        "stored" => StoreResponse::Stored { unheard: next::<String>(&mut words)?.parse().ok()? },
+        "stored" => {
+            let [unheard, unaudited]: [String; 2] = [next(&mut words)?, next(&mut words)?];
+            let stored = StoreResponse::Stored { unheard: unheard.parse().ok()? };
+            if unaudited != "0" {
+                return Some(ScriptAnswer::Unaudited(stored));
+            }
+            stored
+        }
         "already" => StoreResponse::AlreadyStored,
         "begun" => StoreResponse::Admitted(words.map(verdict).collect::<Option<_>>()?),
         "done" => StoreResponse::Done,

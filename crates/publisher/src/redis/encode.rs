@@ -86,6 +86,9 @@ impl ScriptEncoder {
             | StoreOperation::SetHead(_) => {}
             StoreOperation::Append(batch) | StoreOperation::Restore(batch) => {
                 self.add_completion_keys(&mut keys, account, batch);
+                if 0 < self.settings.audit_entries {
+                    keys.push(names.audit_key());
+                }
             }
             StoreOperation::Admit(requests) => {
                 keys.extend(requests.iter().map(|request| ledger(&request.admission.command)));
@@ -131,9 +134,11 @@ impl ScriptEncoder {
             .arg(self.settings.max_events)
             .arg(self.expiry(request).min(self.settings.max_age_s))
             .arg(drop_before)
-            .arg(batch.entries.len());
+            .arg(batch.entries.len())
+            .arg(self.settings.audit_entries);
         for entry in &batch.entries {
             command.arg(entry.event.id.to_string()).arg(&entry.event.json[..]).arg(entry.at);
+            command.arg(entry.audit.as_deref().unwrap_or_default());
         }
         for entry in &batch.entries {
             let Some(completion) = &entry.completion else { continue };

@@ -1,6 +1,6 @@
 //! Writes logs: one connection, two scripts, one pipeline per batch.
 
-use std::slice;
+use std::{mem, slice};
 
 use contracts::Names;
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -20,6 +20,8 @@ pub(crate) struct RedisStore {
     client: RedisClient,
     encoder: ScriptEncoder,
     connection: Option<ScriptConnection>,
+    /// The audit stream cannot be written, and that has been logged.
+    audit_fails: bool,
 }
 
 struct ScriptConnection {
@@ -35,7 +37,12 @@ impl RedisStore {
         key: Option<MacKey>,
     ) -> Self {
         let seal = LogSeal::new(key);
-        Self { client, encoder: ScriptEncoder { names, settings, seal }, connection: None }
+        Self {
+            client,
+            encoder: ScriptEncoder { names, settings, seal },
+            connection: None,
+            audit_fails: false,
+        }
     }
 
     fn pipeline(&self, hashes: &ScriptHashes, requests: &[StoreRequest]) -> Pipeline {
@@ -75,6 +82,12 @@ impl RedisStore {
         let aside = |last, operation| StoreRequest { account, epoch, served, last, operation };
         match answer {
             ScriptAnswer::Response(response) => Ok(response),
+            ScriptAnswer::Unaudited(response) => {
+                if !mem::replace(&mut self.audit_fails, true) {
+                    warn!("the audit stream cannot be written; answers are stored without it");
+                }
+                Ok(response)
+            }
             ScriptAnswer::Foreign(response, entries) => {
                 let last = match &response {
                     StoreResponse::Claimed(head) => head.last,
@@ -90,9 +103,9 @@ impl RedisStore {
                 let answer = self.send(slice::from_ref(request)).await?.pop();
                 let answer = answer.unwrap_or(Value::Nil);
                 match read_answer(account, answer, &self.encoder.seal)? {
-                    ScriptAnswer::Response(response) | ScriptAnswer::Foreign(response, _) => {
-                        Ok(response)
-                    }
+                    ScriptAnswer::Response(response)
+                    | ScriptAnswer::Unaudited(response)
+                    | ScriptAnswer::Foreign(response, _) => Ok(response),
                     ScriptAnswer::ForgedEpoch { .. } => {
                         Ok(StoreResponse::Refused("its head has a forged epoch".to_owned()))
                     }
@@ -176,6 +189,7 @@ mod tests {
             },
             at: i64::try_from(n).unwrap(),
             completion: None,
+            audit: None,
         };
         EventBatch::new(numbers.map(entry).collect())
     }

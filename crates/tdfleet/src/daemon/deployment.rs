@@ -60,7 +60,9 @@ impl Deployment {
     ///
     /// The same as [`Self::on_servers`].
     pub(crate) fn embedded(settings: &Settings) -> anyhow::Result<(Self, CommandClient)> {
-        let preflight = Preflight::run(settings)?;
+        let mut preflight = Preflight::run(settings)?;
+        // Callers are users of RabbitMQ.
+        preflight.config.callers.clear();
         let shard_count = preflight.shard_count;
         let stages = WorkerStages::new();
         let data_dir = &settings.worker.data_dir;

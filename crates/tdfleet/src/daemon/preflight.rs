@@ -48,6 +48,8 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         timeout: Duration::from_secs(tdlib.timeout_s),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        show_service_codes: worker.show_service_codes,
+        callers: settings.callers.clone(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })
