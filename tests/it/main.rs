@@ -24,6 +24,7 @@ mod installation;
 mod outages;
 mod processes;
 mod refusals;
+mod secrets;
 mod shutdown;
 #[path = "../support/lib.rs"]
 mod support;

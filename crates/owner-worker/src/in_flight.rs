@@ -4,22 +4,12 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, LedgerKey, Properties, RoutingKey, may_hold_secret};
+use contracts::{AccountId, Flow, LedgerKey};
 use jiff::Timestamp;
 use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
 use crate::ports::{CommandOutcome, OnOutcome, ReplySender};
-
-/// A message as it was delivered.
-pub(crate) struct RawMessage {
-    pub(crate) body: Bytes,
-    pub(crate) key: Option<RoutingKey>,
-    pub(crate) properties: Properties,
-    pub(crate) received_at: Timestamp,
-    /// The body may hold a secret: it is not kept in a pending list.
-    pub(crate) secret: bool,
-}
+use crate::raw_message::RawMessage;
 
 /// A command is in this table from its arrival until its answer is in the log, or until it is
 /// dropped without having been executed.
@@ -283,27 +273,5 @@ impl Drop for InFlightGuard {
         let unresolved = entries.remove(&self.key);
         drop(entries);
         drop(unresolved);
-    }
-}
-
-impl RawMessage {
-    pub(crate) fn new(
-        body: Bytes,
-        key: Option<RoutingKey>,
-        properties: Properties,
-        received_at: Timestamp,
-    ) -> Self {
-        let secret = may_hold_secret(&body);
-        Self { body, key, properties, received_at, secret }
-    }
-
-    fn to_pending(&self, position: PendingPosition, command: CommandId) -> PendingCommand {
-        PendingCommand {
-            position,
-            command,
-            body: self.body.clone(),
-            routing_key: self.key.as_ref().map(ToString::to_string).unwrap_or_default(),
-            properties: self.properties.clone(),
-        }
     }
 }

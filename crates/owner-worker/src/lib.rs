@@ -29,6 +29,7 @@ mod in_flight;
 mod job;
 mod normalize;
 mod ports;
+mod raw_message;
 mod request;
 mod updates;
 mod worker;

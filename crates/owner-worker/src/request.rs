@@ -16,9 +16,10 @@ use crate::answer::{AnswerTarget, CorrelationIds, PendingAnswer};
 use crate::callers::CallerRequest;
 use crate::commands::{self, CommandEntry, PreparedCommand};
 use crate::failure::Failure;
-use crate::in_flight::{CommandKey, InFlightGuard, RawMessage};
+use crate::in_flight::{CommandKey, InFlightGuard};
 use crate::job::{QueuedCommand, Rejection, Work};
 use crate::ports::OnOutcome;
+use crate::raw_message::RawMessage;
 use crate::worker_context::WorkerContext;
 
 /// A message from the command bus.

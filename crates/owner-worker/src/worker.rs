@@ -10,9 +10,10 @@ use tdlib::Tdlib;
 
 use crate::account::{Account, AccountHandle};
 use crate::config::WorkerConfig;
-use crate::in_flight::{InFlightTable, RawMessage, Registration};
+use crate::in_flight::{InFlightTable, Registration};
 use crate::job::{Rejection, Work};
 use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
+use crate::raw_message::RawMessage;
 use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest};
 use crate::worker_context::WorkerContext;
 

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use log_port::{AccountLog, PendingCommand};
 use tokio::sync::watch;
 
-use crate::in_flight::{InFlightTable, RawMessage, Registration};
+use crate::in_flight::{InFlightTable, Registration};
 use crate::job::Work;
+use crate::raw_message::RawMessage;
 use crate::request::{CheckedCommand, DeliveryContext};
 use crate::worker_context::WorkerContext;
 

@@ -125,7 +125,10 @@ local function set_aside(list, is_foreign)
     if is_foreign(entry[1]) then
       -- Whoever wrote it chose how many fields it has.
       local fields = {unpack(entry[2], 1, math.min(#entry[2], 32))}
-      redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'list', list, 'id', entry[1], unpack(fields))
+      redis.call(
+        'XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'reason', 'written by no owner', 'list', list,
+        'id', entry[1], unpack(fields)
+      )
       keep(KEYS[5], expiry)
     end
   end
