@@ -52,11 +52,14 @@ export class Events {
     }
   }
 
+  /** Passes over entries that are not an event with their own id. */
   async *#read(account, after) {
     for (let entries; ; ) {
       entries = await this.redis.xrange(`tdfleet:{${account}}:log`, `(${after}`, "+", "COUNT", 100);
       if (entries.length === 0) return;
-      for (const [, [, text]] of entries) yield JSON.parse(text);
+      for (const [id, [, text]] of entries) {
+        if (text.includes(`"event_id":"${id}"`)) yield JSON.parse(text);
+      }
       after = entries.at(-1)[0];
     }
   }
@@ -70,8 +73,8 @@ function isNext(event, last) {
 
 /** Compares two event ids: by epoch, then by number. */
 function order(a, b) {
-  const [[epochA, a1], [epochB, b1]] = [a, b].map((id) => id.split("-").map(Number));
-  return epochA - epochB || a1 - b1;
+  const [[epochA, a1], [epochB, b1]] = [a, b].map((id) => id.split("-").map(BigInt));
+  return Number(epochA - epochB) || Number(a1 - b1);
 }
 
 /** ioredis connects again by itself; without a listener it would print a stack each time. */

@@ -16,7 +16,7 @@ class Events:
 
     def __init__(self, uri: str):
         """Connects later, when something is to be read."""
-        self._redis = redis.from_url(uri, decode_responses=True)
+        self._redis = redis.from_url(uri, decode_responses=True, encoding_errors="replace")
 
     async def newest(self, account: int) -> str:
         """The id of the newest event; `BEGINNING` if there is none."""
@@ -52,10 +52,12 @@ class Events:
                 yield json.loads(message["data"]) if is_event else None
 
     async def _read(self, account: int, after: str) -> AsyncIterator[dict]:
+        """Passes over entries that are not an event with their own id."""
         log = f"tdfleet:{{{account}}}:log"
         while entries := await self._redis.xrange(log, f"({after}", "+", count=100):
             for after, entry in entries:
-                yield json.loads(entry["e"])
+                if f'"event_id":"{after}"' in entry.get("e", ""):
+                    yield json.loads(entry["e"])
 
 
 async def _only(event: dict) -> AsyncIterator[dict]:

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,10 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::{Backend, World};
-
-/// Longest wait for anything a client does.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::{Backend, PATIENCE, World};
 
 /// An example client: a program, or an interpreter with a script.
 #[derive(Debug)]
@@ -231,6 +227,11 @@ async fn each_client_fills_gaps_reports_lost_events_and_exits_after_its_count() 
         // 7-6 and 7-7 are not published live.
         store("7-6", "7-5").await;
         store("7-7", "7-6").await;
+        // Entries that no worker wrote, more than a client reads at once.
+        for number in 1..=150 {
+            let id = format!("8-{number}");
+            redis_command(&uri, &["XADD", "tdfleet:{1}:log", &id, "e", "x"]).await;
+        }
         store("10-1", "7-7").await;
         publish("10-1", "7-7").await;
         assert_eq!([next().await, next().await, next().await], ["7-6", "7-7", "10-1"]);

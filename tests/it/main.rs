@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
+mod account_states;
 mod callers;
 mod chaos;
 mod cli;
@@ -21,7 +22,9 @@ mod examples;
 mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
+mod openings;
 mod outages;
+mod pacing;
 mod processes;
 mod refusals;
 mod secrets;

@@ -24,6 +24,7 @@ mod signature;
 mod subscriptions;
 mod timing;
 mod topology;
+mod topology_check;
 mod withdrawable;
 
 pub(crate) use codec::DIRECT_REPLY_TO;

@@ -151,7 +151,9 @@ impl InProcessBus {
                 self.reply(&message.properties, &reply);
             }
             // While stopping it fails: what is unsettled is lost, as documented.
-            Some(SettleAction::Republish(message)) => drop(self.publish(message)),
+            Some(SettleAction::Republish(message) | SettleAction::Reroute { message, .. }) => {
+                drop(self.publish(message));
+            }
         }
     }
 

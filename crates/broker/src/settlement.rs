@@ -61,9 +61,22 @@ pub(crate) enum Disposition {
 /// What the bus has to do before a settled delivery is acknowledged.
 pub(crate) enum SettleAction {
     Acknowledge,
-    Reply { command: Properties, event: Bytes },
-    DeadLetter { message: Message, reason: String, reply: Bytes },
+    Reply {
+        command: Properties,
+        event: Bytes,
+    },
+    DeadLetter {
+        message: Message,
+        reason: String,
+        reply: Bytes,
+    },
     Republish(Message),
+    /// RabbitMQ did not route the message although its key is right: something is missing there,
+    /// which has to be declared before the message is published again.
+    Reroute {
+        message: Message,
+        key: RoutingKey,
+    },
 }
 
 impl Disposition {
@@ -84,6 +97,9 @@ impl Disposition {
             }
             Self::Forward(_) if message.forwarded => {
                 dead_letter(message, "it was forwarded before".to_owned(), None)
+            }
+            Self::Forward(key) if message.key == key.to_string() => {
+                SettleAction::Reroute { message: Message { forwarded: true, ..message }, key }
             }
             Self::Forward(key) => SettleAction::Republish(Message {
                 key: key.to_string(),

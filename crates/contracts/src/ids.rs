@@ -114,10 +114,13 @@ impl EventId {
         Self { epoch, n: 1 }
     }
 
-    /// The next id in the same epoch.
+    /// The next id in the same epoch; after the last one, the first of the next epoch.
     #[must_use]
     pub fn next(self) -> Self {
-        Self { n: self.n + 1, ..self }
+        match self.n.checked_add(1) {
+            Some(n) => Self { n, ..self },
+            None => Self::first(Epoch(self.epoch.0.saturating_add(1))),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod sessions;
 mod websites;
 
 pub use catalog::{CommandDescription, catalog};
-pub(crate) use command::{Access, CommandEntry, Needs, PreparedCommand};
+pub(crate) use command::{Access, CommandEntry, Needs, PreparedCommand, Traffic, TrafficClass};
 pub(crate) use context::{AccountContext, Context};
 
 /// The tables of all areas, in the order of the reference.

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use contracts::{ErrorCode, ErrorInfo, ErrorSource};
 use serde_json::{Map, Value};
@@ -42,6 +43,15 @@ impl Failure {
     pub(crate) fn busy_with_secret() -> Self {
         let error = "the account is slow, and a command with a secret is not kept for it";
         Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
+    }
+
+    /// The account's commands are paced; `wait` is how long another one must wait.
+    pub(crate) fn paced(wait: Duration) -> Self {
+        let error = "the account sends too much to Telegram";
+        let mut failure = Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true);
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        failure.info.retry_after = u32::try_from(seconds).ok();
+        failure
     }
 
     pub(crate) fn poison() -> Self {

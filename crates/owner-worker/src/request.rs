@@ -152,7 +152,16 @@ impl CheckedCommand {
         let answer = PendingAnswer { target, deadline, guard };
         match decision {
             Decision::Run(entry, prepared) => {
-                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered, secret })
+                let command = QueuedCommand {
+                    entry,
+                    prepared,
+                    answer,
+                    flow,
+                    redelivered,
+                    secret,
+                    reopened: false,
+                };
+                Work::Run(command)
             }
             Decision::Reject(failure) => Work::Reject(Rejection { answer, failure }),
         }

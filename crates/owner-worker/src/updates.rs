@@ -7,7 +7,7 @@ use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
 use schemars::Schema;
 use tdlib::Update;
-use tdlib::types::UserPrivacySettingRules;
+use tdlib::answers::PrivacyRules;
 
 use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
 use crate::normalize::service_codes;
@@ -109,7 +109,7 @@ pub(crate) fn hide_service_codes(event: &mut Event) {
 pub(crate) fn privacy_event(
     account: AccountId,
     setting: PrivacySetting,
-    rules: UserPrivacySettingRules,
+    rules: PrivacyRules,
     at: Timestamp,
 ) -> Event {
     let result = serde_json::to_string(&PrivacyValue::rules(setting, rules)).unwrap_or_default();

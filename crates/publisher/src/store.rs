@@ -84,6 +84,9 @@ pub(crate) enum StoreResponse {
     Fenced { current: Epoch },
     /// The log ends here and not where the request says.
     Gap { last: Option<EventId> },
+    /// The log has an entry that no worker wrote, with this id: the events need larger ids. Nothing
+    /// was changed.
+    Occupied { top: EventId },
     /// The store refused this request alone; nothing was changed. The text is the store's, for the
     /// log.
     Refused(String),

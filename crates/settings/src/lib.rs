@@ -19,7 +19,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, CallerSettings, LogSettings, OwnershipSettings, ProxySettings,
+    BrokerSettings, CallerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
     PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
     WorkerSettings,
 };

@@ -4,6 +4,7 @@ mod broker;
 mod callers;
 mod log;
 mod ownership;
+mod pacing;
 mod publisher;
 mod tdlib;
 mod telegram;
@@ -15,6 +16,7 @@ pub use broker::{BrokerSettings, QueueType};
 pub use callers::CallerSettings;
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
+pub use pacing::PacingSettings;
 pub use publisher::PublisherSettings;
 pub use tdlib::TdlibSettings;
 pub use telegram::{ProxySettings, TelegramCredentials, TelegramSettings};
@@ -44,6 +46,8 @@ pub struct Settings {
     pub ownership: OwnershipSettings,
     /// `[worker]`
     pub worker: WorkerSettings,
+    /// `[pacing]`
+    pub pacing: PacingSettings,
     /// `[telegram]`
     pub telegram: TelegramSettings,
     /// `[tdlib]`
@@ -61,6 +65,7 @@ impl Default for Settings {
             publisher: PublisherSettings::default(),
             ownership: OwnershipSettings::default(),
             worker: WorkerSettings::default(),
+            pacing: PacingSettings::default(),
             telegram: TelegramSettings::default(),
             tdlib: TdlibSettings::default(),
         }
@@ -82,6 +87,7 @@ impl Settings {
         self.publisher.check(faults);
         self.ownership.check(faults);
         self.worker.check(faults);
+        self.pacing.check(faults);
         self.telegram.check(faults);
         self.tdlib.check(faults);
     }

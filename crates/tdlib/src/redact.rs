@@ -3,7 +3,7 @@ const SENSITIVE_DIGITS: usize = 5;
 
 /// Removes from a text of TDLib whatever may identify a person: text in double quotes, and runs of
 /// five digits or more (phone numbers, ids, codes).
-pub(crate) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

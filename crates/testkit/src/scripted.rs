@@ -17,7 +17,7 @@ use tokio::time::timeout;
 pub use reply::{Reply, Request};
 
 /// Timeout of [`Scripted::seen`].
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
@@ -153,7 +153,7 @@ impl Scripted {
     ///
     /// # Panics
     ///
-    /// No request arrives within ten seconds.
+    /// No request arrives within thirty seconds.
     pub async fn seen(&self, method: &str) -> Request {
         let mut count = self.requests.subscribe();
         let next = async {

@@ -15,7 +15,7 @@ pub const BEGINNING: &str = "0-0";
 const CHUNK: usize = 100;
 
 /// An entry of a stream: its id, its fields.
-type Entry = (String, Vec<(String, String)>);
+type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// Reads and follows accounts' events.
 #[derive(Debug)]
@@ -97,15 +97,24 @@ impl Follower {
         Ok(())
     }
 
+    /// Reads the next events, and passes over entries that are not an event with their own id.
     async fn read(&mut self) -> Result<()> {
         let mut redis = self.redis.get_multiplexed_async_connection().await?;
-        let mut read = redis::cmd("XRANGE");
-        read.arg(log(self.account)).arg(format!("({}", self.last)).arg("+");
-        let entries: Vec<Entry> = read.arg("COUNT").arg(CHUNK).query_async(&mut redis).await?;
-        self.behind = entries.len() == CHUNK;
-        for (_, fields) in entries {
-            for (_, event) in fields.into_iter().filter(|(name, _)| name == "e") {
-                self.take(serde_json::from_str(&event)?);
+        let mut after = self.last.clone();
+        while self.behind && self.ready.is_empty() {
+            let mut read = redis::cmd("XRANGE");
+            read.arg(log(self.account)).arg(format!("({after}")).arg("+");
+            let entries: Vec<Entry> = read.arg("COUNT").arg(CHUNK).query_async(&mut redis).await?;
+            self.behind = entries.len() == CHUNK;
+            for (entry, fields) in entries {
+                for (_, event) in fields {
+                    if let Ok(event) = serde_json::from_slice::<Value>(&event)
+                        && id(&event) == entry
+                    {
+                        self.take(event);
+                    }
+                }
+                after = entry;
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
+use crate::amqp::topology_check::TopologyCheck;
 use crate::error::Error;
 
 /// Seconds between heartbeats, unless the URI sets another number. Two silent intervals end the
@@ -57,8 +58,8 @@ impl ConnectionWatch {
         }
     }
 
-    /// Makes the manager declare the topology again: something failed on a connection that is up,
-    /// perhaps because a queue was deleted.
+    /// Makes a manager declare the topology again, within [`PROBE`]: something failed on a connection
+    /// that is up, perhaps because a queue was deleted.
     pub(crate) fn request_redeclare(&self) {
         self.redeclare.store(true, Ordering::Relaxed);
     }
@@ -112,6 +113,8 @@ pub(crate) struct ConnectionManager {
     uri: AMQPUri,
     purpose: ConnectionPurpose,
     topology: Topology,
+    /// How often the topology is declared again without being asked to; only by a worker, once.
+    check_topology_every: Option<Duration>,
     current: watch::Sender<Option<Weak<Connection>>>,
     redeclare: Arc<AtomicBool>,
 }
@@ -125,7 +128,15 @@ impl ConnectionManager {
     ) -> Result<Self, Error> {
         let uri = uri(settings)?;
         let (current, redeclare) = (watch::Sender::new(None), Arc::default());
-        Ok(Self { uri, purpose, topology, current, redeclare })
+        let is_worker = purpose == ConnectionPurpose::Consume;
+        let check_topology_every = is_worker.then(|| settings.topology_check());
+        Ok(Self { uri, purpose, topology, check_topology_every, current, redeclare })
+    }
+
+    /// Leaves declaring to another manager, which does it when either is asked to.
+    #[must_use]
+    pub(crate) fn with_declarations_of(self, other: &Self) -> Self {
+        Self { redeclare: Arc::clone(&other.redeclare), ..self }
     }
 
     /// Follows the connection.
@@ -218,6 +229,7 @@ impl ConnectionManager {
         probe: &Channel,
     ) -> Error {
         let mut ticks = tokio::time::interval(PROBE);
+        let mut check = TopologyCheck::new(self.check_topology_every);
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -234,7 +246,10 @@ impl ConnectionManager {
                 },
                 // RabbitMQ does not read from a blocked connection.
                 _ = ticks.tick(), if !connection.status().blocked() => {
-                    if let Err(error) = self.probe(connection, probe).await {
+                    if self.is_declaration_due(&mut check) {
+                        check.report(self.topology.declare(connection).await);
+                    }
+                    if let Err(error) = self.probe(probe).await {
                         return error;
                     }
                 }
@@ -242,10 +257,12 @@ impl ConnectionManager {
         }
     }
 
-    async fn probe(&self, connection: &Connection, channel: &Channel) -> Result<(), Error> {
-        if self.redeclare.swap(false, Ordering::Relaxed) {
-            self.declare(connection).await?;
-        }
+    fn is_declaration_due(&self, check: &mut TopologyCheck) -> bool {
+        let declares = self.purpose != ConnectionPurpose::Reply;
+        declares && (check.is_due() | self.redeclare.swap(false, Ordering::Relaxed))
+    }
+
+    async fn probe(&self, channel: &Channel) -> Result<(), Error> {
         let probed = channel.basic_qos(1, BasicQosOptions::default());
         within(self.topology.timeout, "a probe", probed).await
     }

@@ -148,6 +148,9 @@ impl PublishTask {
                 .collect();
             let publications = taken.iter().flat_map(|(publications, _)| publications);
             let results = self.publish_all(channel, &publications.collect::<Vec<_>>()).await;
+            if results.contains(&Err(PublishError::Unroutable)) {
+                self.connection.request_redeclare();
+            }
             let lost = results.contains(&Err(PublishError::Unconfirmed));
             let mut results = results.into_iter();
             for (publications, done) in taken {

@@ -19,6 +19,7 @@ use crate::amqp::settle::ChannelSettler;
 use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
+use crate::amqp::topology::Topology;
 use crate::delivery::{Delivery, DeliveryHandler};
 use crate::error::Error;
 use crate::settlement::SettleRequest;
@@ -34,6 +35,7 @@ pub(crate) struct ConsumerContext {
     pub(crate) publisher: AmqpPublisher,
     pub(crate) signer: MessageSigner,
     pub(crate) names: Names,
+    pub(crate) topology: Topology,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
 }
@@ -142,7 +144,8 @@ impl QueueConsumer {
         connection: &Connection,
         opened: &mut Option<(Channel, Consumer)>,
     ) -> Result<bool, Error> {
-        let ConsumerContext { publisher, signer, names, prefetch, timeout, .. } = &self.context;
+        let ConsumerContext { publisher, signer, names, topology, prefetch, timeout, .. } =
+            &self.context;
         let (prefetch, timeout) = (*prefetch, *timeout);
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let consumer = self.consume(&channel).await?;
@@ -150,8 +153,16 @@ impl QueueConsumer {
         debug!(queue = self.queue, "consuming");
         let (sender, requests) = mpsc::unbounded_channel();
         let stop = self.stop.clone();
-        let settler =
-            ChannelSettler { channel: &channel, publisher, signer, names, prefetch, timeout, stop };
+        let settler = ChannelSettler {
+            channel: &channel,
+            publisher,
+            signer,
+            names,
+            topology,
+            prefetch,
+            timeout,
+            stop,
+        };
         // Apart from the tickets' senders, the reader owns the only one: settling ends when no
         // delivery can be settled any more.
         let ((), complete) = tokio::try_join!(self.read(consumer, sender), settler.run(requests))?;

@@ -1,8 +1,9 @@
 //! Settling: what one channel publishes and acknowledges for its deliveries.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use contracts::Names;
+use contracts::{Names, Shard};
 use futures_util::future::try_join_all;
 use lapin::Channel;
 use lapin::options::BasicAckOptions;
@@ -16,6 +17,7 @@ use crate::amqp::publication::Publication;
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::within;
+use crate::amqp::topology::Topology;
 use crate::error::Error;
 use crate::message::Message;
 use crate::settlement::{Disposition, SettleAction, SettleRequest};
@@ -27,6 +29,7 @@ pub(crate) struct ChannelSettler<'a> {
     pub(crate) publisher: &'a AmqpPublisher,
     pub(crate) signer: &'a MessageSigner,
     pub(crate) names: &'a Names,
+    pub(crate) topology: &'a Topology,
     pub(crate) prefetch: u16,
     pub(crate) timeout: Duration,
     pub(crate) stop: CancellationToken,
@@ -47,7 +50,7 @@ impl ChannelSettler<'_> {
         let mut batch = Vec::with_capacity(limit);
         let mut abandoned = 0;
         while requests.recv_many(&mut batch, limit).await != 0 {
-            let mut publications = Vec::new();
+            let (mut publications, mut missing) = (Vec::new(), BTreeSet::new());
             for SettleRequest { tag, message, disposition } in batch.drain(..) {
                 match disposition {
                     Disposition::NoLease => return Err(Error::NoLease),
@@ -56,11 +59,16 @@ impl ChannelSettler<'_> {
                         self.report_abandoned(&message);
                     }
                     disposition => {
-                        publications.extend(self.settle(disposition.into_action(message)));
+                        let action = disposition.into_action(message);
+                        if let Some(SettleAction::Reroute { key, .. }) = &action {
+                            missing.insert((key.shard, key.flow.as_str()));
+                        }
+                        publications.extend(self.settle(action));
                         tracker.settled(tag);
                     }
                 }
             }
+            self.declare_routes(missing).await?;
             let published = self.publisher.publish(publications).await;
             if !published.iter().all(Result::is_ok) {
                 return Err(Error::NotConfirmed);
@@ -94,10 +102,21 @@ impl ChannelSettler<'_> {
                 let queue = self.names.dead_letter_queue().into();
                 Some(dead_letter(message, &reason, queue, self.signer))
             }
-            SettleAction::Republish(message) => {
+            SettleAction::Republish(message) | SettleAction::Reroute { message, .. } => {
                 Some(self.signer.republication(self.names.commands_exchange().into(), message))
             }
         }
+    }
+
+    /// Declares the queues and bindings of commands that RabbitMQ did not route.
+    async fn declare_routes(&self, missing: BTreeSet<(Shard, &str)>) -> Result<(), Error> {
+        for (shard, flow) in missing {
+            warn!(%shard, flow, "commands were not routed to their queue; declaring it again");
+            if let Ok(flow) = flow.parse() {
+                self.topology.declare_route(self.channel, flow, shard).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn acknowledge(&self, tracker: &mut AckTracker) -> Result<(), Error> {

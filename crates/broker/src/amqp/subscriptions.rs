@@ -52,9 +52,11 @@ impl Subscriptions {
         let BusIdentity { names, count, key } = identity;
         let (timeout, signer) = (settings.timeout(), MessageSigner::new(key));
         let topology = Topology::new(settings, names.clone(), count);
+        let consuming =
+            ConnectionManager::new(settings, ConnectionPurpose::Consume, topology.clone())?;
         let replying =
-            ConnectionManager::new(settings, ConnectionPurpose::Reply, topology.clone())?;
-        let consuming = ConnectionManager::new(settings, ConnectionPurpose::Consume, topology)?;
+            ConnectionManager::new(settings, ConnectionPurpose::Reply, topology.clone())?
+                .with_declarations_of(&consuming);
         let consumers = TaskTracker::new();
         let stop = stopped_after(stage, &consumers);
         let publisher = AmqpPublisher::start(stage, replying, timeout, stop);
@@ -62,8 +64,16 @@ impl Subscriptions {
         let connected = follow(stage, consuming.watch());
         stage.spawn("broker", OnFailure::Stop, consuming.run(stage.stopping()));
         let stage = stage.clone();
-        let context =
-            ConsumerContext { stage, connection, publisher, signer, names, prefetch, timeout };
+        let context = ConsumerContext {
+            stage,
+            connection,
+            publisher,
+            signer,
+            names,
+            topology,
+            prefetch,
+            timeout,
+        };
         let handler = Arc::new(ShardFilter::new(count, handler));
         let shards = Mutex::default();
         let subscriptions = Self { context, consumers, connected, count, handler, shards };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{Flow, Names, ShardCount};
+use contracts::{Flow, Names, Shard, ShardCount};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable, LongString};
@@ -64,6 +64,21 @@ impl Topology {
         // A channel that does not close in time ends with its connection.
         drop(within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await);
         Ok(())
+    }
+
+    /// Declares what routes the commands of one shard and flow to their queue, on a channel of the
+    /// caller's.
+    pub(crate) async fn declare_route(
+        &self,
+        channel: &Channel,
+        flow: Flow,
+        shard: Shard,
+    ) -> Result<(), Error> {
+        let (names, queue) = (&self.names, self.names.command_queue(flow, shard, self.count));
+        self.queue(channel, &queue, self.shard_arguments()).await?;
+        self.commands_exchange(channel).await?;
+        let binding = Names::command_binding(flow, shard);
+        self.bind(channel, &queue, &names.commands_exchange(), &binding).await
     }
 
     /// RabbitMQ compares the arguments with those of an existing exchange: the alternate exchange's

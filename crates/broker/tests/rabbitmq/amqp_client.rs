@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 
 use crate::support::PATIENCE;
 
@@ -76,6 +76,38 @@ impl AmqpClient {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let declared = self.channel.queue_declare("".into(), options, FieldTable::default());
         declared.await.unwrap().name().as_str().to_owned()
+    }
+
+    pub(crate) async fn unbind(&self, queue: &str, exchange: &str, key: &str) {
+        let (queue, exchange, key) = (queue.into(), exchange.into(), key.into());
+        self.channel.queue_unbind(queue, exchange, key, FieldTable::default()).await.unwrap();
+    }
+
+    pub(crate) async fn delete_exchange(&self, exchange: &str) {
+        let options = ExchangeDeleteOptions::default();
+        self.channel.exchange_delete(exchange.into(), options).await.unwrap();
+    }
+
+    /// Waits until the exchange exists.
+    pub(crate) async fn wait_for_exchange(&self, exchange: &str) {
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let looked = async {
+            loop {
+                let channel = self.connection.create_channel().await.unwrap();
+                let (kind, table) = (ExchangeKind::Topic, FieldTable::default());
+                if channel.exchange_declare(exchange.into(), kind, options, table).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looked).await.expect("an exchange in time");
+    }
+
+    /// Declares a durable queue without arguments.
+    pub(crate) async fn declare_queue(&self, queue: &str) {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
     }
 
     pub(crate) async fn delete_queue(&self, queue: &str) {

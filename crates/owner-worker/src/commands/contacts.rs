@@ -71,9 +71,8 @@ impl AccountCommand for ReplaceCloseFriends {
     async fn run(self, ctx: &Context) -> Result<CloseFriends, CommandError> {
         let IdList(user_ids) = self.user_ids;
         ctx.lock_resource(Resource::CloseFriends).await?;
-        let users = join_all(user_ids.iter().map(|&user_id| ctx.known(GetUser { user_id })));
-        for (user_id, user) in user_ids.iter().zip(users.await) {
-            if !user?.is_some_and(|user| user.is_contact) {
+        for (user_id, user) in user_ids.iter().zip(ctx.find_users(&user_ids).await?) {
+            if !user.is_some_and(|user| user.is_contact) {
                 return Err(CommandError::refused(format!("user {user_id} is not a contact")));
             }
         }
@@ -105,7 +104,13 @@ impl AccountCommand for CanSendMessages {
     const EXAMPLE: &'static str = r#"{"user_ids": [123456789]}"#;
     type Reply = CanSendResults;
 
+    fn calls(&self) -> u32 {
+        u32::try_from(self.user_ids.0.len()).unwrap_or(u32::MAX)
+    }
+
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
+        // Of a contact that it has not seen, TDLib would say that there is no such user.
+        ctx.find_users(&self.user_ids.0).await?;
         // All at once: TDLib keeps three requests in flight and merges those that wait.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {
             match ctx.ask(CanSendMessageToUser { user_id, only_local: false }).await {

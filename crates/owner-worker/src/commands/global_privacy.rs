@@ -3,6 +3,7 @@
 use futures_util::future::try_join3;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::TdVariant;
 use tdlib::enums::OptionValue;
 use tdlib::methods::{
     GetApplicationConfig, GetArchiveChatListSettings, GetNewChatPrivacySettings, GetOption,
@@ -91,7 +92,9 @@ impl NewChats {
         let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(Ok(())) };
         let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
         Ok(match maximum {
-            OptionValue::Integer(OptionValueInteger { value }) if value < price => {
+            TdVariant::Known(OptionValue::Integer(OptionValueInteger { value }))
+                if value < price =>
+            {
                 let range = out_of_range("incoming_paid_message_star_count", 0, value);
                 Err(Failure::invalid(range))
             }
@@ -102,7 +105,7 @@ impl NewChats {
 
 async fn is_on(ctx: &Context, option: &str) -> Result<bool, CommandError> {
     let value = ctx.ask(GetOption { name: option }).await?;
-    Ok(matches!(value, OptionValue::Boolean(option) if option.value))
+    Ok(matches!(value, TdVariant::Known(OptionValue::Boolean(option)) if option.value))
 }
 
 /// The account's global privacy settings.

@@ -76,5 +76,5 @@ impl AccountCommand for SendCode {
 
 async fn state(ctx: &Context) -> Result<AccountState, CommandError> {
     let state = ctx.ask(GetAuthorizationState).await?;
-    Ok(AccountState::of(&state))
+    AccountState::of(&state.name).ok_or(CommandError::Internal)
 }

@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::{ActiveSessions, SessionFields};
 use tdlib::methods::{
     ConfirmSession, GetActiveSessions, SetInactiveSessionTtl, TerminateAllOtherSessions,
     TerminateSession, ToggleSessionCanAcceptCalls, ToggleSessionCanAcceptSecretChats,
 };
-use tdlib::types;
 
 use super::args::{BoundedInteger, Int64, arguments};
 use super::command::{Access, AccountCommand, CommandEntry};
@@ -85,7 +85,7 @@ impl AccountCommand for TerminateOther {
         }
         ctx.change(TerminateSession { session_id }).await?;
         let after = ctx.ask(GetActiveSessions).await.ok();
-        let gone = |list: &types::Sessions| list.sessions.iter().all(|one| one.id != session_id);
+        let gone = |list: &ActiveSessions| list.sessions.iter().all(|one| one.id != session_id);
         let confirmed = after.as_ref().map(gone);
         if confirmed == Some(false) {
             return Err(CommandError::without_effect("session was not terminated"));
@@ -144,7 +144,7 @@ impl SetSettings {
         Ok(updated)
     }
 
-    fn stands_in(&self, session: &types::Session) -> bool {
+    fn stands_in(&self, session: &SessionFields) -> bool {
         let stands = |wanted: Option<bool>, found| wanted.is_none_or(|wanted| wanted == found);
         stands(self.can_accept_calls, session.can_accept_calls)
             && stands(self.can_accept_secret_chats, session.can_accept_secret_chats)

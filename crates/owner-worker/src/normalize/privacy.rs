@@ -4,8 +4,9 @@ mod summary;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::{PrivacyRules, TdVariant};
 use tdlib::enums::{UserPrivacySetting as Td, UserPrivacySettingRule};
-use tdlib::types::{NewChatPrivacySettings, UserPrivacySettingRules};
+use tdlib::types::NewChatPrivacySettings;
 
 pub(crate) use summary::{PrivacyMode, RuleConflict, RulesSummary};
 
@@ -117,9 +118,10 @@ impl PrivacySetting {
         })
     }
 
-    /// The setting that TDLib means.
-    pub(crate) fn of(user: &Td) -> Option<Self> {
-        Self::all().find(|setting| setting.row().user.as_ref() == Some(user))
+    /// The setting with rules that has this name in TDLib.
+    pub(crate) fn of_tdlib(name: &str) -> Option<Self> {
+        let has_rules = |setting: &Self| setting.row().user.is_some();
+        Self::all().filter(has_rules).find(|setting| setting.tdlib() == name)
     }
 
     /// TDLib's name.
@@ -169,7 +171,7 @@ pub(crate) struct RulesPrivacy {
     /// TDLib's rule objects in order: the first that matches decides, and without a match it is not
     /// allowed. TDLib leaves out a final `RestrictAll`.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
-    rules: Vec<UserPrivacySettingRule>,
+    rules: Vec<TdVariant<UserPrivacySettingRule>>,
     /// A summary of the rules.
     summary: RulesSummary,
 }
@@ -190,7 +192,7 @@ pub(crate) struct NewChatsPrivacy {
 }
 
 impl PrivacyValue {
-    pub(crate) fn rules(setting: PrivacySetting, given: UserPrivacySettingRules) -> Self {
+    pub(crate) fn rules(setting: PrivacySetting, given: PrivacyRules) -> Self {
         Self::Rules(RulesPrivacy {
             setting: setting.tdlib(),
             setting_type: "user_privacy",
@@ -225,8 +227,7 @@ mod tests {
                 assert!(seen.insert(name));
             }
             if let Some(user) = setting.user() {
-                assert_eq!(PrivacySetting::of(&user), Some(setting));
-                assert_eq!(type_name(&user), setting.tdlib());
+                assert_eq!(PrivacySetting::of_tdlib(&type_name(&user)), Some(setting));
             }
         }
         assert_eq!(seen.len(), 14 * 4 + 2);

@@ -20,6 +20,8 @@
 --   stored <unheard> <unaudited>   done; number of events without a live receiver, and of audit
 --                       entries that could not be written
 --   already             exactly these events were appended last; the reply was lost
+--   occupied <id>       the log has an entry with an id as large as this, which no worker wrote:
+--                       the events need larger ids
 local live, digest, log_expiry, drop_before = KEYS[3], ARGV[5], tonumber(ARGV[7]), tonumber(ARGV[8])
 local FIRST_EVENT, EVENT = 11, 4
 local FIRST_COMPLETION = FIRST_EVENT + EVENT * tonumber(ARGV[9])
@@ -41,14 +43,35 @@ local function audit(entry)
   if type(added) ~= 'string' then unaudited = unaudited + 1 end
 end
 
+-- All that follows the first XADD.
+require_commands(
+  {'PUBLISH', live, ''}, {'HSET', head, 'last', ''}, {'SET', head, ''}, {'XDEL', log, '0-1'},
+  {'XRANGE', log, '-', '+'}, {'TTL', head}, {'EXPIRE', head, '1'}
+)
+
+-- Adds an event to the log; false if an entry with its id or a larger one is there already. Only
+-- the first one of a batch can fail: the others have larger ids.
+local function add(id, json, time)
+  local added = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[6], id, 'e', json, 't', time)
+  if type(added) == 'string' then return true end
+  if newer(id, end_of(log)) then error(added) end
+  return false
+end
+
 local unheard = 0
 for at = FIRST_EVENT, FIRST_COMPLETION - 1, EVENT do
-  local id, json = ARGV[at], ARGV[at + 1]
+  local id, json, time = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   if newer(id, last) then
-    redis.call('XADD', log, 'MAXLEN', '~', ARGV[6], id, 'e', json, 't', ARGV[at + 2])
+    local added = add(id, json, time)
+    if not added and operation == 'append' then
+      local top = end_of(log)
+      if top ~= MAX_ID then return {'occupied', top} end
+      rewrite(log, last)
+      added = add(id, json, time)
+    end
     -- The only place that publishes. In a Redis Cluster this is SPUBLISH.
-    if redis.call('PUBLISH', live, json) == 0 then unheard = unheard + 1 end
-    audit(ARGV[at + 3])
+    if added and redis.call('PUBLISH', live, json) == 0 then unheard = unheard + 1 end
+    if added then audit(ARGV[at + 3]) end
     last = id
   end
 end
@@ -59,17 +82,19 @@ for at = FIRST_COMPLETION, #ARGV, 3 do
   redis.call('SET', KEYS[key], ARGV[at], 'PX', ARGV[at + 1])
   if ARGV[at + 2] ~= '' then
     key = key + 1
-    redis.call('XDEL', KEYS[key], ARGV[at + 2])
+    -- What is no stream has no entry.
+    redis.pcall('XDEL', KEYS[key], ARGV[at + 2])
   end
   key = key + 1
 end
 
--- Times are not strictly increasing: deletion stops at the first event that is not too old.
+-- Times are not strictly increasing: deletion stops at the first event that is not too old. An entry
+-- without a time is no event.
 for _ = 1, drop_before and ROUNDS or 0 do
   local old = {}
   for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', CHUNK)) do
     local time = tonumber(entry[2][4])
-    if not time or time >= drop_before then break end
+    if time and time >= drop_before then break end
     old[#old + 1] = entry[1]
   end
   if #old > 0 then redis.call('XDEL', log, unpack(old)) end

@@ -31,7 +31,7 @@ const SERVER_WIDE: [&str; 12] = [
 ];
 
 /// One entry of a stream: its id, and its fields with their values.
-pub(crate) type StreamEntry = (String, Vec<(String, Bytes)>);
+pub(crate) type StreamEntry = (String, Vec<(Bytes, Bytes)>);
 
 pub(super) fn is_no_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
@@ -64,14 +64,15 @@ pub(super) fn read_answer(
         Value::ServerError(error) => {
             Ok(ScriptAnswer::Response(StoreResponse::Refused(error.to_string())))
         }
-        Value::Array(words) => read_words(account, words, seal).ok_or_else(unexpected),
-        _ => Err(unexpected()),
+        // The account's keys hold something that no worker wrote.
+        Value::Array(words) => Ok(read_words(account, words, seal).unwrap_or_else(|| {
+            ScriptAnswer::Response(StoreResponse::Refused("unreadable keys".to_owned()))
+        })),
+        _ => Err(StoreError::Answer(RedisError::from((
+            ErrorKind::UnexpectedReturnType,
+            "not the script's answer",
+        )))),
     }
-}
-
-fn unexpected() -> StoreError {
-    let kind = ErrorKind::UnexpectedReturnType;
-    StoreError::Answer(RedisError::from((kind, "not the script's answer")))
 }
 
 fn read_words(account: AccountId, words: Vec<Value>, seal: &LogSeal) -> Option<ScriptAnswer> {
@@ -97,6 +98,7 @@ fn read_words(account: AccountId, words: Vec<Value>, seal: &LogSeal) -> Option<S
                 None => return Some(ScriptAnswer::ForgedEpoch { epoch, code }),
             }
         }
+        "occupied" => StoreResponse::Occupied { top: next::<String>(&mut words)?.parse().ok()? },
         "gap" => StoreResponse::Gap { last: optional_id(&next::<String>(&mut words)?).ok()? },
         _ => return None,
     };
@@ -167,26 +169,26 @@ fn pending_command(
     account: AccountId,
     flow: Flow,
     id: &str,
-    fields: Vec<(String, Bytes)>,
+    fields: Vec<(Bytes, Bytes)>,
     seal: &LogSeal,
 ) -> Option<PendingCommand> {
     let (mut command, mut routing_key, mut body, mut code) = (None, None, None, None);
     let mut properties = Properties::default();
     for (name, value) in fields {
-        if name == "b" {
+        if &name[..] == b"b" {
             body = Some(value);
             continue;
         }
         let value = String::from_utf8(value.into()).ok()?;
-        match name.as_str() {
-            "i" => command = CommandId::new(&value),
-            "k" => routing_key = Some(value),
-            "m" => properties.message_id = Some(value),
-            "c" => properties.correlation_id = Some(value),
-            "r" => properties.reply_to = Some(value),
-            "t" => properties.traceparent = Some(value),
-            "s" => code = Some(value),
-            "u" => properties.caller = CallerName::new(&value),
+        match &name[..] {
+            b"i" => command = CommandId::new(&value),
+            b"k" => routing_key = Some(value),
+            b"m" => properties.message_id = Some(value),
+            b"c" => properties.correlation_id = Some(value),
+            b"r" => properties.reply_to = Some(value),
+            b"t" => properties.traceparent = Some(value),
+            b"s" => code = Some(value),
+            b"u" => properties.caller = CallerName::new(&value),
             _ => {}
         }
     }

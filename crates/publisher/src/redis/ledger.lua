@@ -60,10 +60,11 @@ if known[1] ~= epoch then
   keep(head, expiry)
 end
 
--- Kind, fingerprint, count or event id, and token.
+-- Kind, fingerprint, count or event id, and token; nothing if no worker wrote the key.
 local function read(key)
-  local entry = redis.call('GET', key)
-  if entry then return string.match(entry, '^(%a) (%x+) (%S+) ?(%S*)$') end
+  local entry = redis.pcall('GET', key)
+  if type(entry) == 'string' then return string.match(entry, '^(%a) (%x+) (%S+) ?(%S*)$') end
+  if entry and string.sub(entry.err, 1, 9) ~= 'WRONGTYPE' then error(entry) end
 end
 
 local function set_dispatched(key, fingerprint, count, token)
@@ -109,12 +110,21 @@ if operation == 'leave' then
   end
 end
 
-local function end_of(list)
-  if redis.call('EXISTS', list) == 0 then return '' end
-  local info = redis.call('XINFO', 'STREAM', list)
-  for at = 1, #info, 2 do
-    if info[at] == 'last-generated-id' then return info[at + 1] end
-  end
+-- The fields of the head with the last position that each pending list was given.
+local LAST_POSITION = {[3] = 'pending_hi', [4] = 'pending_lo'}
+
+-- The stream's own end is no substitute: an entry that no worker wrote may be there. But whatever
+-- was in a list that is gone is gone with it.
+local function last_position(list)
+  local top = end_of(KEYS[list])
+  local position = as_id(redis.call('HGET', head, LAST_POSITION[list]))
+  if position and not newer(position, top) then return position end
+  return top
+end
+
+local function push(list, last, id, from, to)
+  if not newer(id, end_of(list)) then rewrite(list, last) end
+  redis.call('XADD', list, id, unpack(ARGV, from, to))
 end
 
 -- Writes a pending list again without its foreign entries, which go to the quarantine. They are
@@ -152,15 +162,18 @@ end
 if operation == 'park' then
   local ends, at, key = {}, 5, 6
   while at <= #ARGV do
-    local list, id, words = KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2])
-    ends[list] = ends[list] or end_of(list)
+    local list, id, words = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+    ends[list] = ends[list] or last_position(list)
     if newer(id, ends[list]) and read(KEYS[key]) ~= 'd' then
-      redis.call('XADD', list, id, unpack(ARGV, at + 3, at + 2 + words))
+      push(KEYS[list], ends[list], id, at + 3, at + 2 + words)
       ends[list] = id
     end
     at, key = at + 3 + words, key + 1
   end
-  for list in pairs(ends) do keep(list, expiry) end
+  for list, last in pairs(ends) do
+    if last ~= '' then redis.call('HSET', head, LAST_POSITION[list], last) end
+    keep(KEYS[list], expiry)
+  end
 end
 
 if operation == 'unpark' then

@@ -52,18 +52,28 @@ impl RedisReader {
         after: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        let start = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let mut start = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
         let mut connection = self.connection().await?;
-        let entries: Vec<StreamEntry> = cmd("XRANGE")
-            .arg(self.names.log_key(account))
-            .arg(start)
-            .arg("+")
-            .arg("COUNT")
-            .arg(limit)
-            .query_async(&mut connection)
-            .await
-            .map_err(ReadError::Read)?;
-        Ok(entries.into_iter().filter_map(|entry| stored_event(account, entry)).collect())
+        let mut events = Vec::new();
+        // Entries that are no events are passed over, however many there are.
+        loop {
+            let wanted = limit - events.len();
+            let entries: Vec<StreamEntry> = cmd("XRANGE")
+                .arg(self.names.log_key(account))
+                .arg(start)
+                .arg("+")
+                .arg("COUNT")
+                .arg(wanted)
+                .query_async(&mut connection)
+                .await
+                .map_err(ReadError::Read)?;
+            let last = entries.get(wanted.wrapping_sub(1)).map(|(id, _)| format!("({id}"));
+            events.extend(entries.into_iter().filter_map(|entry| stored_event(account, entry)));
+            start = match last {
+                Some(last) if events.len() < limit => last,
+                _ => return Ok(events),
+            };
+        }
     }
 
     pub(crate) async fn newest(&self, account: AccountId) -> Result<Option<EventId>, ReadError> {
@@ -88,9 +98,11 @@ impl RedisReader {
     }
 }
 
-fn stored_event(account: AccountId, (id, fields): StreamEntry) -> Option<StoredEvent> {
-    let json = fields.into_iter().find(|(name, _)| name == "e").map(|(_, json)| json);
-    let event = json.and_then(StoredEvent::read).filter(|event| event.account == account);
+/// The event in an entry; `None` if there is none with the entry's own id.
+pub(super) fn stored_event(account: AccountId, (id, fields): StreamEntry) -> Option<StoredEvent> {
+    let json = fields.into_iter().find(|(name, _)| &name[..] == b"e").map(|(_, json)| json);
+    let own = |event: &StoredEvent| event.account == account && id.parse() == Ok(event.id);
+    let event = json.and_then(StoredEvent::read).filter(own);
     if event.is_none() {
         warn!(account.id = %account, event.id = id, "an entry of the log is not an event");
     }

@@ -18,6 +18,8 @@ use crate::writer::task_batch::{BATCH_SIZE, TaskBatch};
 pub(super) struct WriterAccount {
     /// The epoch that the log is claimed for, and where the log ends; `None` until claimed.
     pub head: Option<(Epoch, Option<EventId>)>,
+    /// The largest id in the log, if no worker wrote that entry.
+    pub occupied: Option<EventId>,
     pub waiting: VecDeque<(OwnerToken, WriterTask)>,
     /// What the store was sent beside events, under the epoch of `head`.
     pub dispatches: DispatchRecord,
@@ -51,6 +53,7 @@ impl Default for WriterAccount {
     fn default() -> Self {
         Self {
             head: None,
+            occupied: None,
             waiting: VecDeque::new(),
             dispatches: DispatchRecord::default(),
             lag: None,
@@ -84,9 +87,10 @@ impl WriterAccount {
         let last = match self.head {
             Some((claimed, last)) if claimed == epoch => last,
             _ if matches!(first, WriterTask::Claim(_)) => None,
-            _ => return Some(TaskBatch { epoch, served, last: None, tasks: Vec::new() }),
+            _ => return Some(TaskBatch::claim(epoch, served)),
         };
-        let mut batch = TaskBatch { epoch, served, last, tasks: Vec::new() };
+        let occupied = self.occupied;
+        let mut batch = TaskBatch { epoch, served, last, occupied, tasks: Vec::new() };
         let mut weight = 0;
         while weight < BATCH_SIZE
             && let Some((owner, task)) = self.waiting.pop_front_if(|(owner, task)| {

@@ -27,11 +27,11 @@ struct DraftBatch {
 impl BatchEncoder {
     /// Numbers and encodes one account's events after the last one; the tasks are all appends.
     pub(super) fn add(&mut self, account: AccountId, batch: TaskBatch, drop_before: Option<i64>) {
-        let mut last = batch.last;
+        let (mut last, occupied) = (batch.last, batch.occupied);
         let mut spans = Vec::with_capacity(batch.tasks.len());
         for task in &batch.tasks {
             let WriterTask::Append(append) = task else { continue };
-            let id = following(last, batch.epoch);
+            let id = following(last.max(occupied), batch.epoch);
             let start = self.buffer.len();
             append.event.encode(id, last, &mut self.buffer);
             spans.push((id, start..self.buffer.len()));
@@ -54,10 +54,11 @@ fn audit_entry(append: &AppendTask, id: EventId) -> Option<Box<str>> {
     serde_json::to_string(&entry).ok().map(String::into_boxed_str)
 }
 
-/// `n` counts by one within an epoch, from 1.
-fn following(last: Option<EventId>, epoch: Epoch) -> EventId {
-    match last {
-        Some(last) if last.epoch == epoch => last.next(),
+/// `n` counts by one within an epoch, from 1. An id that no worker wrote may have a newer epoch than
+/// any owner, which then goes on.
+fn following(largest: Option<EventId>, epoch: Epoch) -> EventId {
+    match largest {
+        Some(largest) if epoch <= largest.epoch => largest.next(),
         _ => EventId::first(epoch),
     }
 }
@@ -65,7 +66,7 @@ fn following(last: Option<EventId>, epoch: Epoch) -> EventId {
 impl DraftBatch {
     fn finish(self, buffer: &Bytes) -> BatchCall {
         let Self { account, batch, drop_before, spans } = self;
-        let TaskBatch { epoch, served, last, tasks } = batch;
+        let TaskBatch { epoch, served, last, tasks, .. } = batch;
         let mut before = last;
         let entries = spans.into_iter().zip(&tasks).filter_map(|((id, span), task)| {
             let WriterTask::Append(append) = task else { return None };

@@ -93,7 +93,7 @@ impl WriterState {
                 encoder.add(account, batch, drop_before);
             } else {
                 let operation = state.operation(&batch.tasks);
-                let TaskBatch { epoch, served, last, tasks } = batch;
+                let TaskBatch { epoch, served, last, tasks, .. } = batch;
                 let request = StoreRequest { account, epoch, served, last, operation };
                 calls.push(BatchCall { request, tasks });
             }
@@ -212,6 +212,11 @@ impl WriterState {
                 } else if !knew {
                     self.lost_events = true;
                 }
+            }
+            StoreResponse::Occupied { top } => {
+                warn!(account.id = %account, entry = %top, "passing over an entry of the account's log that no worker wrote");
+                state.requeue(&request, tasks);
+                state.occupied = Some(top);
             }
             StoreResponse::Refused(reason) => {
                 state.requeue(&request, tasks);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::Epoch;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use deadpool_redis::redis::{Client, Cmd, FromRedisValue, cmd};
 use log_port::{AccountLog, NotStored};
 use publisher::{FollowedItem, StartPosition};
 use test_servers::redis::RedisServer;
@@ -16,8 +16,8 @@ use crate::support::{
     until_connected, writer,
 };
 
-const LOG: &str = "tdfleet:{1}:log";
-const HEAD: &str = "tdfleet:{1}:head";
+pub(crate) const LOG: &str = "tdfleet:{1}:log";
+pub(crate) const HEAD: &str = "tdfleet:{1}:head";
 
 pub(crate) struct Cli(MultiplexedConnection);
 
@@ -35,6 +35,15 @@ impl Cli {
             command.arg(word);
         });
         command.query_async(&mut self.0).await.unwrap()
+    }
+
+    /// Sends words that are no text.
+    pub(crate) async fn send_bytes(&mut self, words: &[&[u8]]) {
+        let mut command = Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.exec_async(&mut self.0).await.unwrap();
     }
 
     pub(crate) async fn send(&mut self, line: &str) {

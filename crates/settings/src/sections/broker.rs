@@ -21,6 +21,9 @@ pub struct BrokerSettings {
     /// to 600000. A quorum queue without a leader never answers.
     /// Default: 10000.
     pub timeout_ms: u64,
+    /// Seconds between two declarations of all exchanges, queues and bindings by a worker that is
+    /// connected, which replaces what was deleted: 5 to 3600. Default: 30.
+    pub topology_check_s: u64,
 }
 
 /// How RabbitMQ stores a queue.
@@ -51,6 +54,7 @@ impl Default for BrokerSettings {
             queue_type: QueueType::Quorum,
             prefetch: 256,
             timeout_ms: 10_000,
+            topology_check_s: 30,
         }
     }
 }
@@ -59,6 +63,11 @@ impl BrokerSettings {
     /// [`Self::timeout_ms`] as a duration.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// [`Self::topology_check_s`] as a duration.
+    pub fn topology_check(&self) -> Duration {
+        Duration::from_secs(self.topology_check_s)
     }
 
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
@@ -70,6 +79,9 @@ impl BrokerSettings {
         }
         if !(100..=600_000).contains(&self.timeout_ms) {
             faults.add("broker.timeout_ms", "must be between 100 and 600000");
+        }
+        if !(5..=3600).contains(&self.topology_check_s) {
+            faults.add("broker.topology_check_s", "must be between 5 and 3600");
         }
     }
 }

@@ -1,11 +1,11 @@
 use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
+use tdlib::answers::PrivacyRules;
 use tdlib::enums::{UserPrivacySetting, UserPrivacySettingRule as Rule};
 use tdlib::methods::{
     GetNewChatPrivacySettings, GetUserPrivacySettingRules, SetNewChatPrivacySettings,
     SetUserPrivacySettingRules,
 };
-use tdlib::types::UserPrivacySettingRules;
 
 use super::super::args::{ArgumentType, BoundedInteger, IdList, ScalarValue, arguments};
 use super::super::command::{Access, AccountCommand};
@@ -191,7 +191,7 @@ async fn set_rules(
 ) -> Result<PrivacyValue, CommandError> {
     ctx.lock_resource(Resource::Privacy(setting)).await?;
     check_known(ctx, &rules).await?;
-    let rules = UserPrivacySettingRules { rules };
+    let rules = PrivacyRules::new(rules);
     let read = GetUserPrivacySettingRules { setting: user.clone() };
     ctx.set_privacy_rules(setting, SetUserPrivacySettingRules { setting: user, rules }).await?;
     let set = ctx.privacy_rules(setting, read).await;
