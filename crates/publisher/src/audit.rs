@@ -79,7 +79,7 @@ impl AuditReader {
 }
 
 fn record((id, fields): &StreamEntry) -> Option<AuditRecord> {
-    let json = fields.iter().find(|(name, _)| name.as_bytes() == b"e").map(|(_, json)| json)?;
+    let json = fields.iter().find(|(name, _)| &name[..] == b"e").map(|(_, json)| json)?;
     let at_ms = id.split('-').next()?.parse().ok()?;
     let entry: AuditEntry<'_> = serde_json::from_slice(json).ok()?;
     Some(AuditRecord { at_ms, entry: entry.into_owned() })
