@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use broker::{Bus, Delivery, DeliveryHandler, Settlement};
+use broker::{Bus, BusIdentity, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, Event, EventId, Names, Properties, ShardCount};
+use contracts::{AccountId, Epoch, Event, EventId, LedgerKey, Names, Properties, ShardCount};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use log_port::{
@@ -16,7 +16,7 @@ use log_port::{
     NotStored, OnPending, OnStored, OwnerToken, PendingCommand, PendingPosition,
 };
 use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
-use runtime::{CancellationToken, Clock, Stage};
+use runtime::{CancellationToken, Clock, MacKey, Stage};
 use settings::{SettingSources, Settings};
 use tdlib::{Library, LibraryFile, Tdlib};
 use tokio::sync::watch;
@@ -41,8 +41,8 @@ pub(crate) async fn run() {
     let worker = Arc::new(Worker::new(accounts, config, tdlib, ports, Clock::system()));
     let execute = Arc::new(Intake(Arc::clone(&worker)));
     let names = Names::new(&settings.namespace);
-    let bus =
-        Bus::start(&intake, &settings.broker, &settings.limits, names, count, execute).unwrap();
+    let identity = BusIdentity { names, count, key: MacKey::derive("figures", "tdfleet bus") };
+    let bus = Bus::start(&intake, &settings.broker, &settings.limits, identity, execute).unwrap();
     for shard in count.shards() {
         worker.open_shard(shard, Epoch(1), true).await.unwrap();
         bus.subscribe(shard);
@@ -66,6 +66,8 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         pacing: settings.pacing.clone(),
         spool: settings.worker.spool(),
         deadline: settings.limits.deadline(),
+        show_service_codes: false,
+        callers: Vec::new(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }
 }
@@ -149,7 +151,7 @@ impl AccountLog for NoAccountLog {
         ready(Ok(AdmissionVerdict::Proceed)).boxed()
     }
 
-    fn undo_dispatch(&self, _: CommandId) {}
+    fn undo_dispatch(&self, _: LedgerKey) {}
 
     fn push_pending(&self, _: Vec<PendingCommand>, on_pending: OnPending) {
         on_pending(Ok(()));

@@ -12,6 +12,7 @@
 )]
 
 mod account_states;
+mod callers;
 mod chaos;
 mod cli;
 mod command;
@@ -28,6 +29,7 @@ mod output;
 mod pacing;
 mod processes;
 mod refusals;
+mod secrets;
 mod shutdown;
 mod startup;
 #[path = "../support/lib.rs"]

@@ -166,6 +166,18 @@ impl Backend {
         entries.into_iter().map(|(id, fields)| (id, event(fields))).collect()
     }
 
+    /// The entries of a stream, each as its fields with their values.
+    pub(crate) async fn stream(&mut self, key: &str) -> Vec<Vec<(String, String)>> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(key).arg("-").arg("+");
+        let entries: Vec<Entry> = range.query_async(&mut self.redis).await.unwrap();
+        let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+        let fields = |fields: Vec<(String, Vec<u8>)>| {
+            fields.into_iter().map(|(name, value)| (name, text(value))).collect()
+        };
+        entries.into_iter().map(|(_, entry)| fields(entry)).collect()
+    }
+
     /// Waits until the account's log holds at least `number` events for which `wanted` is true; all
     /// of them. An event that a command causes may come before or after its answer.
     pub(crate) async fn logged(

@@ -88,6 +88,13 @@ impl World {
         self.process(Path::new(env!("CARGO_BIN_EXE_tdfleet")), arguments, environment)
     }
 
+    /// Writes a settings file; its path.
+    pub(crate) fn write_settings(&self, toml: &str) -> String {
+        let path = self.dir.path().join("tdfleet.toml");
+        fs::write(&path, toml).unwrap();
+        path.display().to_string()
+    }
+
     /// Runs a command of `tdfleet` to its end; its exit code and standard output.
     pub(crate) async fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
         self.tdfleet(arguments, &[]).output().await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{Names, Properties, Shard, ShardCount};
+use contracts::{Properties, Shard, ShardCount};
 use runtime::Stage;
 use settings::{BrokerSettings, LimitSettings};
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use crate::amqp::Subscriptions;
 use crate::command_client::CommandClient;
 use crate::delivery::DeliveryHandler;
 use crate::error::Error;
+use crate::identity::BusIdentity;
 use crate::in_process::InProcessBus;
 use crate::intake::IntakeRules;
 use crate::reply_queues::ReplyQueues;
@@ -44,13 +45,13 @@ impl Bus {
         stage: &Stage,
         settings: &BrokerSettings,
         limits: &LimitSettings,
-        names: Names,
-        count: ShardCount,
+        identity: BusIdentity,
         handler: Arc<dyn DeliveryHandler>,
     ) -> Result<Self, Error> {
-        let rules = IntakeRules::new(limits.clone(), ReplyQueues::new(settings, &names));
-        let handler = Arc::new(ShardFilter::new(count, rules, handler));
-        let subscriptions = Subscriptions::start(stage, settings, names, count, handler)?;
+        let replies = ReplyQueues::new(settings, &identity.names);
+        let rules = IntakeRules::new(limits.clone(), replies);
+        let handler = Arc::new(ShardFilter::new(identity.count, rules, handler));
+        let subscriptions = Subscriptions::start(stage, settings, identity, handler)?;
         Ok(Self(BusTransport::Amqp(Arc::new(subscriptions))))
     }
 

@@ -35,7 +35,7 @@ pub struct CommandRequest {
     /// Which of the shard's two streams; by default the one for a person who waits.
     pub flow: Flow,
     /// The command is not run after this time; by default [`contracts::DEFAULT_DEADLINE`] after the
-    /// publish.
+    /// publish, or [`contracts::SECRET_DEADLINE`] if it has a secret.
     pub deadline: Option<Timestamp>,
     /// Only an owner with this epoch may run it.
     pub expected_owner_epoch: Option<u64>,
@@ -106,6 +106,7 @@ impl CommandRequest {
             correlation_id: self.correlation_id.clone(),
             reply_to: None,
             traceparent: self.traceparent.clone(),
+            caller: None,
         };
         let message = Message {
             key: key.to_string(),
@@ -168,7 +169,7 @@ mod tests {
             "command": "send_code", "userbot_id": 1, "code": "12345", "command_id": "c-1",
             "_meta": {
                 "schema_version": "v1", "correlation_id": "k", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-                "issued_at": "2026-11-18T11:06:40.000Z", "deadline": "2026-11-18T12:06:40.000Z",
+                "issued_at": "2026-11-18T11:06:40.000Z", "deadline": "2026-11-18T11:08:40.000Z",
                 "flow": "cmd_hi", "shard": "s055", "expected_owner_epoch": 42,
             },
         });

@@ -49,6 +49,9 @@ pub enum Error {
         /// RabbitMQ's answer.
         source: AmqpError,
     },
+    /// This process has no key to tell which dead letters the workers have written.
+    #[error("telegram.master_key is not set: without it no dead letter can be published again")]
+    NoKey,
     /// RabbitMQ did not answer a step. A quorum queue without a leader answers nothing at all.
     #[error("{step} was not answered within {after:?}")]
     TimedOut {

@@ -14,12 +14,14 @@ mod members;
 mod meta;
 mod properties;
 mod read;
+mod secrets;
 mod unreadable;
 mod write;
 
 pub use members::{Field, shortened};
-pub use meta::{CommandMeta, DEFAULT_DEADLINE};
+pub use meta::{CommandMeta, DEFAULT_DEADLINE, SECRET_DEADLINE};
 pub use properties::Properties;
 pub use read::Command;
+pub use secrets::{SECRET_FIELDS, may_hold_secret};
 pub use unreadable::UnreadableCommand;
 pub use write::{CommandEnvelope, RESERVED_FIELDS};

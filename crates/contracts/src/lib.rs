@@ -5,8 +5,11 @@
 //! backend team reads this crate to learn what goes over RabbitMQ and Redis. Every other crate takes
 //! names and envelopes from here, so none is spelt twice.
 //!
-//! Read in this order: [`ids`], [`shard`], [`route`], [`names`], [`command`], [`event`], [`error`].
+//! Read in this order: [`ids`], [`caller`], [`shard`], [`route`], [`names`], [`command`], [`event`],
+//! [`error`], [`audit`].
 
+pub mod audit;
+pub mod caller;
 pub mod command;
 pub mod error;
 pub mod event;
@@ -15,9 +18,11 @@ pub mod names;
 pub mod route;
 pub mod shard;
 
+pub use audit::AuditEntry;
+pub use caller::{CallerName, LedgerKey};
 pub use command::{
     Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,
-    UnreadableCommand, shortened,
+    SECRET_DEADLINE, SECRET_FIELDS, UnreadableCommand, may_hold_secret, shortened,
 };
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
 pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, UnloggedError};

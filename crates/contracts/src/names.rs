@@ -1,6 +1,7 @@
 //! Names on RabbitMQ and Redis, all under one namespace (`tdfleet` unless set otherwise).
 
-use crate::ids::{AccountId, CommandId};
+use crate::caller::LedgerKey;
+use crate::ids::AccountId;
 use crate::route::Flow;
 use crate::shard::{Shard, ShardCount};
 
@@ -87,9 +88,29 @@ impl Names {
         format!("{}:{{{account}}}:pending:{flow}", self.namespace)
     }
 
-    /// Redis string with the ledger's entry of one command: `tdfleet:{1}:cmd:<command_id>`.
-    pub fn ledger_key(&self, account: AccountId, command: &CommandId) -> String {
-        format!("{}:{{{account}}}:cmd:{command}", self.namespace)
+    /// Redis stream of what was found in an account's pending lists and was not written by an owner, for
+    /// the operator: `tdfleet:{1}:quarantine`.
+    pub fn quarantine_key(&self, account: AccountId) -> String {
+        format!("{}:{{{account}}}:quarantine", self.namespace)
+    }
+
+    /// Redis string with the ledger's entry of one command: `tdfleet:{1}:cmd:<command_id>`, and
+    /// `tdfleet:{1}:by:<bytes of the caller's name>:<caller>:<command_id>` if its caller is known.
+    pub fn ledger_key(&self, account: AccountId, key: &LedgerKey) -> String {
+        let (namespace, command) = (&self.namespace, &key.command);
+        match &key.caller {
+            None => format!("{namespace}:{{{account}}}:cmd:{command}"),
+            // Names and ids may contain colons: the length keeps two pairs apart.
+            Some(caller) => {
+                let length = caller.as_str().len();
+                format!("{namespace}:{{{account}}}:by:{length}:{caller}:{command}")
+            }
+        }
+    }
+
+    /// Redis stream of who had which command run, all accounts together: `tdfleet:audit`.
+    pub fn audit_key(&self) -> String {
+        format!("{}:audit", self.namespace)
     }
 
     /// Redis hash with the lease of each shard, as JSON: `tdfleet:{fleet}:shards`.
@@ -116,5 +137,25 @@ impl Names {
 impl Default for Names {
     fn default() -> Self {
         Self::new("tdfleet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::CallerName;
+    use crate::ids::CommandId;
+
+    #[test]
+    fn two_callers_never_share_a_ledger_entry() {
+        let key = |caller: Option<&str>, id: &str| {
+            let caller = caller.map(|name| CallerName::new(name).unwrap());
+            let key = LedgerKey { caller, command: CommandId::new(id).unwrap() };
+            Names::default().ledger_key(AccountId::new(1).unwrap(), &key)
+        };
+        assert_eq!(key(None, "c"), "tdfleet:{1}:cmd:c");
+        assert_eq!(key(Some("shop"), "c"), "tdfleet:{1}:by:4:shop:c");
+        assert_ne!(key(Some("a:b"), "c"), key(Some("a"), "b:c"));
+        assert_ne!(key(None, "by:1:a:b"), key(Some("a"), "b"));
     }
 }

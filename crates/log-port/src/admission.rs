@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::CommandId;
+use contracts::LedgerKey;
 
 use crate::pending::PendingPosition;
 
@@ -21,7 +21,7 @@ impl fmt::Display for CommandFingerprint {
 #[derive(Clone, Debug)]
 pub struct Admission {
     /// The command.
-    pub command: CommandId,
+    pub command: LedgerKey,
     /// The fingerprint of its content.
     pub fingerprint: CommandFingerprint,
     /// Whether to run it, or to answer it without running it.
@@ -64,7 +64,7 @@ pub const MAX_DISPATCHES: u32 = 2;
 #[derive(Clone, Debug)]
 pub struct CommandCompletion {
     /// The command.
-    pub command: CommandId,
+    pub command: LedgerKey,
     /// The fingerprint of its content.
     pub fingerprint: CommandFingerprint,
     /// How long the ledger remembers the command from now on; at least a second.

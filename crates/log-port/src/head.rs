@@ -13,6 +13,8 @@ pub struct LogHead {
     pub opened: Option<Epoch>,
     /// Whether it was logged in when last seen.
     pub logged_in: bool,
+    /// Number of entries in the pending lists that no owner had written: they were set aside.
+    pub foreign: usize,
 }
 
 /// A field of an account's head.

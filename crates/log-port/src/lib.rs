@@ -8,7 +8,7 @@
 //! Besides the events, the log keeps two things per account, so that each command takes effect once
 //! and is answered once:
 //!
-//! - The **ledger** has an entry per `command_id`: dispatched to TDLib (how often), or done (answered
+//! - The **ledger** has an entry per caller and `command_id`: dispatched to TDLib (how often), or done (answered
 //!   by which event). Entries of done commands expire soon, all others with the account's keys.
 //! - A **pending list** per flow holds commands that are acknowledged on RabbitMQ and not yet done.
 //!

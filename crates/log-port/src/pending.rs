@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use contracts::{CommandId, EventId, Flow, Properties};
+use contracts::{CommandId, EventId, Flow, LedgerKey, Properties};
 
 /// Position of a command in a pending list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,4 +23,11 @@ pub struct PendingCommand {
     pub routing_key: String,
     /// The AMQP properties.
     pub properties: Properties,
+}
+
+impl PendingCommand {
+    /// Its key in the ledger.
+    pub fn key(&self) -> LedgerKey {
+        LedgerKey { caller: self.properties.caller.clone(), command: self.command.clone() }
+    }
 }

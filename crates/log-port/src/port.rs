@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, Event};
+use contracts::{AccountId, Epoch, Event, LedgerKey};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -58,7 +58,7 @@ pub trait AccountLog: Send + Sync {
 
     /// Undoes a dispatch: the command was not sent to TDLib after all, or is idempotent and left to
     /// the next owner.
-    fn undo_dispatch(&self, command: CommandId);
+    fn undo_dispatch(&self, command: LedgerKey);
 
     /// Appends commands to their pending lists, in order; those that are in the list already keep
     /// their position, and those that are done are skipped. `on_pending` is called once all are in

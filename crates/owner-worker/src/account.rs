@@ -265,7 +265,9 @@ impl Account {
             self.reject(command.reject(Failure::expired()));
         }
         if self.closing.is_none() && *self.log_up.borrow() {
-            self.queue.push_slow(now, &self.log_up);
+            for command in self.queue.push_slow(now, &self.log_up) {
+                self.reject(command.reject(Failure::busy_with_secret()));
+            }
         }
         if let Some(closing) = self.closing.as_mut().filter(|closing| closing.is_overdue()) {
             self.context.cut_short.cancel();

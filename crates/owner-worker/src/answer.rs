@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, Body, CommandId, Event, EventMeta, random_trace_id};
+use contracts::{
+    AccountId, Body, CallerName, CommandId, Event, EventMeta, LedgerKey, random_trace_id,
+};
 use jiff::Timestamp;
 use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Intent};
 use tracing::debug;
@@ -40,7 +42,7 @@ pub(crate) struct AnswerTarget {
 
 /// The ids that an answer echoes.
 pub(crate) struct CorrelationIds {
-    pub(crate) command: CommandId,
+    pub(crate) command: LedgerKey,
     correlation: Arc<str>,
     trace: Arc<str>,
 }
@@ -48,6 +50,7 @@ pub(crate) struct CorrelationIds {
 impl CorrelationIds {
     /// Generates the ids that were not given, so that every answer has all three.
     pub(crate) fn or_generated(
+        caller: Option<CallerName>,
         command: Option<CommandId>,
         correlation: Option<Arc<str>>,
         trace: Option<Arc<str>>,
@@ -56,7 +59,7 @@ impl CorrelationIds {
         Self {
             correlation: correlation.unwrap_or_else(|| command.as_str().into()),
             trace: trace.unwrap_or_else(random_trace_id),
-            command,
+            command: LedgerKey { caller, command },
         }
     }
 }
@@ -154,9 +157,10 @@ impl AnswerTarget {
             }
         };
         let meta = EventMeta {
-            command_id: Some(self.ids.command),
+            command_id: Some(self.ids.command.command),
             correlation_id: Some(self.ids.correlation),
             trace_id: Some(self.ids.trace),
+            requested_by: self.ids.command.caller,
             occurred_at: shared.clock.now(),
         };
         let event = Event { account, kind, body, meta };

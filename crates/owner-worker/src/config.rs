@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::{AccountId, ShardCount};
-use settings::{PacingSettings, TelegramCredentials, TelegramSettings};
+use settings::{CallerSettings, PacingSettings, TelegramCredentials, TelegramSettings};
 use tdlib::GuardError;
 
 /// Configuration of a [`Worker`](crate::Worker).
@@ -35,4 +35,8 @@ pub struct WorkerConfig {
     pub deadline: Duration,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
+    /// Whether login codes in messages of Telegram's own chat are shown.
+    pub show_service_codes: bool,
+    /// Who may send what; everyone everything if empty.
+    pub callers: Vec<CallerSettings>,
 }

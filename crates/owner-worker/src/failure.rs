@@ -39,6 +39,12 @@ impl Failure {
         Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
     }
 
+    /// A slow lane keeps its commands on Redis, and never one with a secret.
+    pub(crate) fn busy_with_secret() -> Self {
+        let error = "the account is slow, and a command with a secret is not kept for it";
+        Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
+    }
+
     /// The account's commands are paced; `wait` is how long another one must wait.
     pub(crate) fn paced(wait: Duration) -> Self {
         let error = "the account sends too much to Telegram";

@@ -1,23 +1,17 @@
 use contracts::Field;
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use log_port::CommandFingerprint;
-use sha2::Sha256;
+use runtime::MacKey;
 
 /// Bytes of a message that count when it is not a command.
 const MAX_UNREAD: usize = 256 << 10;
 
 /// Computes [`CommandFingerprint`]s, with a key derived from the master key: they are kept on Redis,
 /// and a login code could be guessed from a plain hash.
-pub(crate) struct Fingerprinter(Hmac<Sha256>);
+pub(crate) struct Fingerprinter(MacKey);
 
 impl Fingerprinter {
     pub(crate) fn new(master: &str) -> Self {
-        let mut key = [0; 64];
-        let derived =
-            Hkdf::<Sha256>::new(None, master.as_bytes()).expand(b"tdfleet ledger", &mut key);
-        debug_assert!(derived.is_ok(), "HKDF-SHA-256 derives up to 8160 bytes");
-        Self(Hmac::new(&key.into()))
+        Self(MacKey::derive(master, "tdfleet ledger"))
     }
 
     /// The fingerprint of a command: of its name, and of its fields as they are in the body.
@@ -33,12 +27,7 @@ impl Fingerprinter {
     }
 
     fn of<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> CommandFingerprint {
-        let mut mac = self.0.clone();
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        let first = mac.finalize().into_bytes().first_chunk().copied().unwrap_or_default();
+        let first = self.0.code(parts).first_chunk().copied().unwrap_or_default();
         CommandFingerprint(u64::from_be_bytes(first))
     }
 }

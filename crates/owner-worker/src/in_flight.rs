@@ -4,20 +4,12 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
+use contracts::{AccountId, Flow, LedgerKey};
 use jiff::Timestamp;
 use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
 use crate::ports::{CommandOutcome, OnOutcome, ReplySender};
-
-/// A message as it was delivered.
-pub(crate) struct RawMessage {
-    pub(crate) body: Bytes,
-    pub(crate) key: Option<RoutingKey>,
-    pub(crate) properties: Properties,
-    pub(crate) received_at: Timestamp,
-}
+use crate::raw_message::RawMessage;
 
 /// A command is in this table from its arrival until its answer is in the log, or until it is
 /// dropped without having been executed.
@@ -26,8 +18,8 @@ pub(crate) struct InFlightTable {
     entries: Mutex<HashMap<CommandKey, InFlightEntry>>,
 }
 
-/// An id is unique within its account.
-pub(crate) type CommandKey = (AccountId, CommandId);
+/// An id is unique within its account and caller.
+pub(crate) type CommandKey = (AccountId, LedgerKey);
 
 struct InFlightEntry {
     fingerprint: CommandFingerprint,
@@ -148,11 +140,13 @@ impl InFlightTable {
         mut position_of: impl FnMut(&mut QueueState) -> Option<PendingPosition>,
     ) -> Vec<PendingCommand> {
         let mut entries = self.lock();
-        let open = entries.iter_mut().filter(|(_, entry)| !entry.answering && !entry.abandoned);
+        let open = entries
+            .iter_mut()
+            .filter(|(_, entry)| !entry.answering && !entry.abandoned && !entry.message.secret);
         let mut selected: Vec<_> = open
-            .filter_map(|((_, id), entry)| {
+            .filter_map(|((_, key), entry)| {
                 let position = position_of(&mut entry.queue)?;
-                Some(entry.message.to_pending(position, id.clone()))
+                Some(entry.message.to_pending(position, key.command.clone()))
             })
             .collect();
         selected.sort_unstable_by_key(|command| command.position.id);
@@ -163,12 +157,12 @@ impl InFlightTable {
     pub(crate) fn mark_pending(
         &self,
         account: AccountId,
-        commands: Vec<(CommandId, PendingPosition)>,
+        commands: Vec<(LedgerKey, PendingPosition)>,
     ) {
         let mut callbacks = Vec::new();
         let mut entries = self.lock();
-        for (id, position) in commands {
-            let key = (account, id);
+        for (key, position) in commands {
+            let key = (account, key);
             let Some(entry) = entries.get_mut(&key) else { continue };
             let expected = [QueueState::Storing(position), QueueState::Pending(position)];
             if expected.contains(&entry.queue) {
@@ -192,7 +186,7 @@ impl InFlightTable {
 }
 
 impl InFlightGuard {
-    pub(crate) fn command(&self) -> &CommandId {
+    pub(crate) fn command(&self) -> &LedgerKey {
         &self.key.1
     }
 
@@ -232,7 +226,7 @@ impl InFlightGuard {
         let entry = entries.get_mut(&self.key)?;
         let QueueState::Queued(position) = entry.queue else { return None };
         entry.queue = QueueState::Storing(position);
-        Some(entry.message.to_pending(position, self.key.1.clone()))
+        Some(entry.message.to_pending(position, self.key.1.command.clone()))
     }
 
     /// Records that the answer is about to be appended, and returns the position that the command
@@ -279,17 +273,5 @@ impl Drop for InFlightGuard {
         let unresolved = entries.remove(&self.key);
         drop(entries);
         drop(unresolved);
-    }
-}
-
-impl RawMessage {
-    fn to_pending(&self, position: PendingPosition, command: CommandId) -> PendingCommand {
-        PendingCommand {
-            position,
-            command,
-            body: self.body.clone(),
-            routing_key: self.key.as_ref().map(ToString::to_string).unwrap_or_default(),
-            properties: self.properties.clone(),
-        }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct QueuedCommand {
     pub(crate) answer: PendingAnswer,
     pub(crate) flow: Flow,
     pub(crate) redelivered: bool,
+    /// Its body holds a secret: it is not kept in a pending list.
+    pub(crate) secret: bool,
     /// Whether the account was opened again for it: it is not opened once more.
     pub(crate) reopened: bool,
 }

@@ -20,6 +20,7 @@
 mod account;
 mod account_state;
 mod answer;
+mod callers;
 mod commands;
 mod config;
 mod failure;
@@ -28,6 +29,7 @@ mod in_flight;
 mod job;
 mod normalize;
 mod ports;
+mod raw_message;
 mod request;
 mod updates;
 mod worker;

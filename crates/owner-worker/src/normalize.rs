@@ -3,6 +3,7 @@
 pub(crate) mod contacts;
 mod json;
 pub(crate) mod privacy;
+pub(crate) mod service_codes;
 pub(crate) mod sessions;
 pub(crate) mod updates;
 pub(crate) mod websites;

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use contracts::{
     AccountId, Command, CommandId, DEFAULT_DEADLINE, ErrorCode, ErrorSource, Flow, Properties,
-    RoutingKey, UnreadableCommand, shortened,
+    RoutingKey, SECRET_DEADLINE, UnreadableCommand, shortened,
 };
 use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
 
 use crate::answer::{AnswerTarget, CorrelationIds, PendingAnswer};
+use crate::callers::CallerRequest;
 use crate::commands::{self, CommandEntry, PreparedCommand};
 use crate::failure::Failure;
-use crate::in_flight::{CommandKey, InFlightGuard, RawMessage};
+use crate::in_flight::{CommandKey, InFlightGuard};
 use crate::job::{QueuedCommand, Rejection, Work};
 use crate::ports::OnOutcome;
+use crate::raw_message::RawMessage;
 use crate::worker_context::WorkerContext;
 
 /// A message from the command bus.
@@ -54,6 +56,8 @@ pub(crate) struct CheckedCommand {
     deadline: Timestamp,
     redelivered: bool,
     flow: Flow,
+    /// Its body holds a secret: it is kept nowhere.
+    secret: bool,
     decision: Decision,
 }
 
@@ -83,19 +87,27 @@ impl CheckedCommand {
         shared: &WorkerContext,
     ) -> Self {
         let received_at = message.received_at;
-        let (name, decision) = match prepare(&command, received_at, &delivery, shared) {
+        let allowed = check_caller(Some(&command.name), message, &delivery, shared);
+        let prepared = allowed.and_then(|()| prepare(&command, received_at, &delivery, shared));
+        let (name, decision) = match prepared {
             Ok((entry, prepared)) => (entry.name.into(), Decision::Run(entry, prepared)),
             Err(failure) => (event_name(&command.name), Decision::Reject(failure)),
         };
         let fingerprint = shared.fingerprinter.of_command(&command.name, &command.fields);
         let DeliveryContext { log, flow, redelivered, id: earlier_id, .. } = delivery;
         let Command { id, meta, .. } = command;
-        let ids =
-            CorrelationIds::or_generated(id.or(earlier_id), meta.correlation_id, meta.trace_id);
+        let caller = message.properties.caller.clone();
+        let (id, correlation) = (id.or(earlier_id), meta.correlation_id);
+        let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
         let latest = received_at + shared.config.deadline;
-        let deadline = meta.deadline.map_or(received_at + DEFAULT_DEADLINE, |at| at.min(latest));
-        Self { target, fingerprint, deadline, redelivered, flow, decision }
+        let mut deadline =
+            meta.deadline.map_or(received_at + DEFAULT_DEADLINE, |at| at.min(latest));
+        let secret = message.secret;
+        if secret {
+            deadline = deadline.min(received_at + SECRET_DEADLINE);
+        }
+        Self { target, fingerprint, deadline, redelivered, flow, secret, decision }
     }
 
     fn of_unreadable(
@@ -104,18 +116,25 @@ impl CheckedCommand {
         delivery: DeliveryContext,
         shared: &WorkerContext,
     ) -> Self {
+        let named = unreadable.name.as_deref();
+        let allowed = check_caller(named, message, &delivery, shared);
         let DeliveryContext { log, flow, redelivered, id: earlier_id, .. } = delivery;
         let name = event_name(unreadable.name.as_deref().unwrap_or("command"));
         let correlation_id = message.properties.correlation_id.as_deref().map(Into::into);
-        let ids = CorrelationIds::or_generated(unreadable.id.or(earlier_id), correlation_id, None);
-        let dead_letter = unreadable.garbled.then(|| unreadable.error.clone().into_owned());
+        let caller = message.properties.caller.clone();
+        let id = unreadable.id.or(earlier_id);
+        let ids = CorrelationIds::or_generated(caller, id, correlation_id, None);
+        let garbled = unreadable.garbled && allowed.is_ok();
+        let dead_letter = garbled.then(|| unreadable.error.clone().into_owned());
+        let failure = allowed.err().unwrap_or_else(|| Failure::invalid(unreadable.error));
         Self {
             target: AnswerTarget { log, name, ids, dead_letter },
             fingerprint: shared.fingerprinter.of_bytes(&message.body),
             deadline: message.received_at + DEFAULT_DEADLINE,
             redelivered,
             flow,
-            decision: Decision::Reject(Failure::invalid(unreadable.error)),
+            secret: message.secret,
+            decision: Decision::Reject(failure),
         }
     }
 
@@ -133,12 +152,20 @@ impl CheckedCommand {
 
     /// Turns a command that is in flight now into the account's work.
     pub(crate) fn into_work(self, guard: InFlightGuard) -> Work {
-        let Self { target, deadline, redelivered, flow, decision, .. } = self;
+        let Self { target, deadline, redelivered, flow, secret, decision, .. } = self;
         let answer = PendingAnswer { target, deadline, guard };
         match decision {
             Decision::Run(entry, prepared) => {
-                let reopened = false;
-                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered, reopened })
+                let command = QueuedCommand {
+                    entry,
+                    prepared,
+                    answer,
+                    flow,
+                    redelivered,
+                    secret,
+                    reopened: false,
+                };
+                Work::Run(command)
             }
             Decision::Reject(failure) => Work::Reject(Rejection { answer, failure }),
         }
@@ -148,6 +175,22 @@ impl CheckedCommand {
     pub(crate) fn reject_conflict(self, shared: &WorkerContext, on_outcome: OnOutcome) {
         self.target.reject_conflict(shared, on_outcome);
     }
+}
+
+/// Checks that the caller may send this.
+fn check_caller(
+    command: Option<&str>,
+    message: &RawMessage,
+    delivery: &DeliveryContext,
+    shared: &WorkerContext,
+) -> Result<(), Failure> {
+    let request = CallerRequest {
+        properties: &message.properties,
+        account: delivery.log.token().account,
+        command,
+        redelivered: delivery.redelivered,
+    };
+    shared.callers.check(&request, message.received_at)
 }
 
 /// The checks, in the contract's order.

@@ -10,6 +10,7 @@ use tdlib::Update;
 use tdlib::answers::PrivacyRules;
 
 use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
+use crate::normalize::service_codes;
 use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, reshape, schemas};
 
 pub(crate) use dropped_updates::DroppedUpdates;
@@ -90,6 +91,18 @@ pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
     let kind = update.kind().to_owned().into();
     let result = reshape(update.kind(), update.json()).unwrap_or_else(|| update.into_json());
     Event { account, kind, body: Body::Result(result.into_boxed_str()), meta: EventMeta::at(at) }
+}
+
+/// Masks the login codes in an update's event: Telegram sends them as messages.
+pub(crate) fn hide_service_codes(event: &mut Event) {
+    let Body::Result(json) = &mut event.body else { return };
+    let masked = match &*event.kind {
+        "updateServiceNotification" => service_codes::mask_all(json),
+        _ => service_codes::mask_service_chat(json),
+    };
+    if let Some(masked) = masked {
+        *json = masked.into_boxed_str();
+    }
 }
 
 /// The event of privacy rules for which TDLib sends no update.

@@ -13,8 +13,9 @@ use tdlib::Tdlib;
 
 use crate::account::{Account, AccountHandle};
 use crate::config::WorkerConfig;
-use crate::in_flight::{RawMessage, Registration};
+use crate::in_flight::Registration;
 use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
+use crate::raw_message::RawMessage;
 use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest, event_name};
 use crate::worker_context::WorkerContext;
 
@@ -99,7 +100,7 @@ impl Worker {
         let received_at = self.shared.clock.now();
         let WorkerRequest { body, key, properties, refusal, redelivered, expired } = request;
         let (account, flow) = (key.account, key.flow);
-        let message = RawMessage { body, key: Some(key), properties, received_at };
+        let message = RawMessage::new(body, Some(key), properties, received_at);
         let parsed = match refusal {
             Some(refusal) => Err(refusal),
             None => Command::read(&message.body, &message.properties, message.key.as_ref()),

@@ -6,6 +6,7 @@ use settings::ExposeSecret;
 use tdlib::Tdlib;
 use tokio::sync::Semaphore;
 
+use crate::callers::CallerRules;
 use crate::config::WorkerConfig;
 use crate::fingerprint::Fingerprinter;
 use crate::ports::{ReplySender, WorkerPorts};
@@ -19,6 +20,7 @@ pub(crate) struct WorkerContext {
     pub(crate) replies: Arc<dyn ReplySender>,
     pub(crate) clock: Clock,
     pub(crate) fingerprinter: Fingerprinter,
+    pub(crate) callers: CallerRules,
     /// Limits how many accounts open at the same time; an account that is opened alone takes all
     /// permits.
     pub(crate) opening: Arc<Semaphore>,
@@ -38,6 +40,7 @@ impl WorkerContext {
         let [opening, closing] =
             std::array::from_fn(|_| Arc::new(Semaphore::new(config.opening.max(1))));
         let fingerprinter = Fingerprinter::new(config.credentials.master_key.expose_secret());
+        let callers = CallerRules::new(&config.callers);
         let dropped_updates = DroppedUpdates::default();
         Self {
             config,
@@ -46,6 +49,7 @@ impl WorkerContext {
             replies,
             clock,
             fingerprinter,
+            callers,
             opening,
             closing,
             dropped_updates,

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use contracts::{AccountId, Body, CommandId, Epoch, Event, EventMeta, Names};
+use contracts::{AccountId, Body, CommandId, Epoch, Event, EventMeta, LedgerKey, Names};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use log_port::{AccountLog, Admission, CommandCompletion, CommandFingerprint, Intent, OwnerToken};
 use publisher::{AccountWriter, EventLog};
-use runtime::{CancellationToken, Stage};
+use runtime::{CancellationToken, MacKey, Stage};
 use settings::PublisherSettings;
 use test_servers::redis::RedisServer;
 use tokio::runtime::Runtime;
@@ -50,7 +50,8 @@ async fn append(bench: BenchLog, events: Vec<Event>) {
 async fn admit_and_append(bench: BenchLog, events: Vec<Event>) {
     let commands = events.into_iter().map(|event| {
         let writer = &bench.writers[&event.account];
-        let (command, fingerprint) = (CommandId::random(), CommandFingerprint(1));
+        let command = LedgerKey { caller: None, command: CommandId::random() };
+        let fingerprint = CommandFingerprint(1);
         let intent = Intent::Run { idempotent: false };
         let verdict = writer.admit(Admission { command: command.clone(), fingerprint, intent });
         async move {
@@ -113,7 +114,8 @@ fn open_log(server: Option<&RedisServer>) -> EventLog {
     };
     let settings = PublisherSettings { uri: server.uri().into(), ..PublisherSettings::default() };
     let names = Names::new(CommandId::random().as_str());
-    match EventLog::redis(&stage, settings, names) {
+    let key = MacKey::derive("0123456789abcdef", "tdfleet log");
+    match EventLog::redis(&stage, settings, names, Some(key)) {
         Ok(log) => log,
         Err(error) => panic!("{error}"),
     }

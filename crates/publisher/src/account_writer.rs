@@ -1,7 +1,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use contracts::{CommandId, Event};
+use contracts::{Event, LedgerKey};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log_port::{
@@ -67,7 +67,7 @@ impl AccountLog for AccountWriter {
         async move { verdict.await.unwrap_or(Err(NotStored::Closed)) }.boxed()
     }
 
-    fn undo_dispatch(&self, command: CommandId) {
+    fn undo_dispatch(&self, command: LedgerKey) {
         self.send(WriterTask::UndoDispatch(command));
     }
 

@@ -5,7 +5,7 @@ use contracts::{AccountId, Epoch, EventId, Names};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log_port::{AccountLog, ClaimResult, LogHead, LogPort, NotStored, OwnerToken};
-use runtime::{OnFailure, Stage};
+use runtime::{MacKey, OnFailure, Stage};
 use settings::PublisherSettings;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -43,10 +43,15 @@ pub struct LogCounters {
     pub unheard: u64,
     /// Events appended again because Redis had lost them.
     pub restored: u64,
+    /// Entries of pending lists that no owner had written; they were moved to the quarantine.
+    pub foreign: u64,
 }
 
 impl EventLog {
     /// A log on Redis. Returns at once; it connects, and reconnects, in the background.
+    ///
+    /// With `key` it signs what it writes beside the events, and takes nothing else for its own;
+    /// without one it is only for reading.
     ///
     /// When `stage` stops, queued events are stored if Redis accepts them, and closed if it does
     /// not.
@@ -58,11 +63,12 @@ impl EventLog {
         stage: &Stage,
         settings: PublisherSettings,
         names: Names,
+        key: Option<MacKey>,
     ) -> Result<Self, InvalidUri> {
         let client = RedisClient::new(&settings.uri, settings.timeout())?;
         let reader = RedisReader::new(client.clone(), names.clone())?;
         let max_age = Duration::from_secs(settings.max_age_s);
-        let store = RedisStore::new(client, settings, names);
+        let store = RedisStore::new(client, settings, names, key);
         Ok(Self::start(stage, store, max_age, LogReader::Redis(Box::new(reader))))
     }
 
@@ -131,6 +137,7 @@ impl EventLog {
             stored: metrics.stored(),
             unheard: metrics.unheard(),
             restored: metrics.restored(),
+            foreign: metrics.foreign(),
         }
     }
 

@@ -22,6 +22,7 @@
 //! store of logs must provide), `redis` and `memory` (the two stores), `follow`.
 
 mod account_writer;
+mod audit;
 mod checks;
 mod error;
 mod event_log;
@@ -34,6 +35,7 @@ mod stored;
 mod writer;
 
 pub use account_writer::AccountWriter;
+pub use audit::{AuditError, AuditReader, AuditRecord};
 pub use checks::{CheckError, RedisFacts};
 pub use error::{InvalidUri, ReadError};
 pub use event_log::{EventLog, LogCounters};

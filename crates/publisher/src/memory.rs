@@ -129,7 +129,7 @@ impl LogStore for MemoryStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{CommandId, Epoch};
+    use contracts::{CommandId, Epoch, LedgerKey};
     use log_port::{Admission, CommandFingerprint, Intent};
 
     use super::*;
@@ -145,7 +145,7 @@ mod tests {
         let id = EventId::first(Epoch(7));
         let append = |account| {
             let event = StoredEvent { account, id, prev: None, json: Bytes::new() };
-            let entry = EventEntry { event, at: 0, completion: None };
+            let entry = EventEntry { event, at: 0, completion: None, audit: None };
             let operation = StoreOperation::Append(EventBatch::new(vec![entry]));
             StoreRequest {
                 account,
@@ -166,7 +166,7 @@ mod tests {
     async fn a_repeated_request_counts_once_and_a_newer_epoch_fences_it() {
         let mut store = MemoryStore::new(MemoryLogs::new(), PublisherSettings::default());
         let admission = Admission {
-            command: CommandId::random(),
+            command: LedgerKey { caller: None, command: CommandId::random() },
             fingerprint: CommandFingerprint(1),
             intent: Intent::Run { idempotent: false },
         };

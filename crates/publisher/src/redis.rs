@@ -7,10 +7,12 @@ mod encode;
 mod fuzz;
 mod reader;
 mod script;
+mod seal;
 mod store;
 mod subscription;
 
 pub(crate) use client::RedisClient;
+pub(crate) use decode::StreamEntry;
 pub(crate) use reader::RedisReader;
 pub(crate) use store::RedisStore;
 pub(crate) use subscription::RedisSubscription;

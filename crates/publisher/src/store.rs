@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{AccountId, CommandId, Epoch, EventId};
+use contracts::{AccountId, Epoch, EventId, Flow, LedgerKey};
 use log_port::{Admission, AdmissionVerdict, HeadField, LogHead, PendingCommand, PendingPosition};
 use runtime::Backoff;
 
@@ -46,11 +46,15 @@ pub(crate) enum StoreOperation {
     /// Asks the ledger about commands; one verdict each.
     Admit(Vec<AdmissionRequest>),
     /// Undoes dispatches, except of commands that were dispatched again since.
-    UndoDispatch(Vec<(CommandId, DispatchToken)>),
+    UndoDispatch(Vec<(LedgerKey, DispatchToken)>),
     /// Appends commands to the pending lists, unless they are done or were in the list before.
     PushPending(Vec<Arc<Vec<PendingCommand>>>),
     /// Removes commands from the pending lists.
     RemovePending(Vec<PendingPosition>),
+    /// Moves entries of the pending lists that no owner has written into the quarantine.
+    Quarantine(Vec<(Flow, String)>),
+    /// Takes the head back from an epoch with a wrong code: no owner has written it.
+    RepairHead { epoch: String, code: String },
     /// Sets fields of the head.
     SetHead(Vec<HeadField>),
 }

@@ -5,6 +5,7 @@
 //! once, at startup; each part of the daemon receives its own section by value. All faults are
 //! reported together, each with the name of its setting.
 
+mod account_selection;
 mod environment;
 mod faults;
 mod leaf;
@@ -15,13 +16,14 @@ mod proxy_secret;
 mod sections;
 mod uri;
 
+pub use account_selection::AccountSelection;
 pub use faults::{SettingFault, SettingFaults};
 pub use load::{SettingSources, load};
 pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LimitSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
-    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
-    WorkerSettings,
+    BrokerSettings, CallerSettings, LimitSettings, LogSettings, OwnershipSettings, PacingSettings,
+    ProxySettings, PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials,
+    TelegramSettings, WorkerSettings,
 };

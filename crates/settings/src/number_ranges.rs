@@ -30,6 +30,11 @@ impl NumberRanges {
         self.0.iter().cloned().flatten()
     }
 
+    /// Whether the number is in one of the ranges.
+    pub fn contains(&self, number: u64) -> bool {
+        self.0.iter().any(|range| range.contains(&number))
+    }
+
     /// Whether there is no number.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

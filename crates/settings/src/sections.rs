@@ -1,6 +1,7 @@
 //! The sections; the doc comment of a field documents the setting.
 
 mod broker;
+mod callers;
 mod limits;
 mod log;
 mod ownership;
@@ -13,6 +14,7 @@ mod worker;
 use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
+pub use callers::CallerSettings;
 pub use limits::LimitSettings;
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
@@ -34,6 +36,8 @@ pub struct Settings {
     /// Number of shards, 1 to 1000; the same for every process of an installation, and never changed.
     /// Default: 64.
     pub shard_count: u16,
+    /// `[[callers]]`
+    pub callers: Vec<CallerSettings>,
     /// `[log]`
     pub log: LogSettings,
     /// `[broker]`
@@ -59,6 +63,7 @@ impl Default for Settings {
         Self {
             namespace: "tdfleet".to_owned(),
             shard_count: 64,
+            callers: Vec::new(),
             log: LogSettings::default(),
             broker: BrokerSettings::default(),
             limits: LimitSettings::default(),
@@ -81,6 +86,7 @@ impl Settings {
         if !(1..=1000).contains(&self.shard_count) {
             faults.add("shard_count", "must be between 1 and 1000");
         }
+        CallerSettings::check_all(&self.callers, faults);
         self.log.check(faults);
         self.broker.check(&self.namespace, faults);
         self.limits.check(faults);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use contracts::{AccountId, EventId, Shard};
+use jiff::Timestamp;
 
 /// Runs a fleet of Telegram accounts behind RabbitMQ and Redis.
 #[derive(Parser)]
@@ -32,6 +33,11 @@ pub(crate) enum Subcommand {
     Send(SendArgs),
     /// Prints events as they arrive, one JSON object per line, until nobody reads them.
     Events(EventsArgs),
+    /// Prints who had which command run, oldest first, one JSON object per line.
+    ///
+    /// Each answered command has one line: when, caller (the AMQP user), account, command, its id, the
+    /// outcome, and a keyed digest of its fields.
+    Audit(AuditArgs),
     /// Generates the contract's documents: JSON Schemas, AsyncAPI and the command reference.
     #[command(hide = true)]
     Documents(DocumentsArgs),
@@ -141,8 +147,9 @@ pub(crate) enum DeadLettersCommand {
     ///
     /// Ids and deadlines are kept: a command that has already run does not run again, and one past
     /// its deadline is answered `expired`. A message that still cannot be processed becomes a dead
-    /// letter again, with a new id. Exit code 1 if there are none with that id, or RabbitMQ did not
-    /// confirm.
+    /// letter again, with a new id. With `--all`, only letters that a worker has written are
+    /// published; others only by their id. A letter without its body cannot be. Exit code 1 if there
+    /// are none with that id, or RabbitMQ did not confirm.
     Redrive(DeadLetterSelection),
     /// Permanently deletes dead letters. Exit code 1 if there are none with that id.
     Purge(DeadLetterSelection),
@@ -228,6 +235,20 @@ pub(crate) struct EventsArgs {
     /// Exit after this many events.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditArgs {
+    /// Start with the commands that were answered at this time or later, such as
+    /// 2026-11-21T20:23:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Timestamp>,
+    /// Only this account: its `userbot_id`.
+    #[arg(long)]
+    pub(crate) account: Option<AccountId>,
+    /// Only this caller.
+    #[arg(long, value_name = "USER")]
+    pub(crate) caller: Option<String>,
 }
 
 #[derive(Args)]

@@ -30,7 +30,7 @@ use daemon::{embedded, supervisor};
 #[cfg(feature = "sandbox")]
 use dev::{demo, sandbox};
 use exit::{EX_CONFIG, EX_IOERR};
-use operator::{check_config, dead_letters, doctor, events, keygen, send, shards, workers};
+use operator::{audit, check_config, dead_letters, doctor, events, keygen, send, shards, workers};
 use output::{OutputError, print_progress};
 
 fn main() -> ExitCode {
@@ -70,6 +70,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Subcommand::Run(args) => embedded::run(&settings()?, args).await,
         Subcommand::Send(args) => send::run(settings()?, args).await,
         Subcommand::Events(args) => events::run(settings()?, args).await,
+        Subcommand::Audit(args) => audit::run(settings()?, args).await,
         Subcommand::Shards(command) => shards::run(settings()?, command).await,
         Subcommand::Workers(command) => workers::run(settings()?, command).await,
         Subcommand::DeadLetters(command) => dead_letters::run(settings()?, command).await,

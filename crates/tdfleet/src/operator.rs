@@ -1,5 +1,6 @@
 //! The operator's commands: they inspect and control a fleet from the outside.
 
+pub(crate) mod audit;
 pub(crate) mod check_config;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;

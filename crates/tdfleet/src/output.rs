@@ -1,5 +1,6 @@
 //! Output of the commands: lines, tables for people, JSON for programs, progress on standard error.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -58,7 +59,35 @@ pub(crate) async fn output_closed() {
 
 /// Prints `items` as one JSON array.
 pub(crate) fn print_json<T: Serialize + ?Sized>(items: &T) -> anyhow::Result<()> {
-    Ok(print_line(serde_json::to_vec_pretty(items)?)?)
+    let json = serde_json::to_string_pretty(items)?;
+    Ok(print_line(json.split('\n').map(json_escaped).collect::<Vec<_>>().join("\n"))?)
+}
+
+/// The text with everything escaped that would control a terminal, or change the order of what it
+/// shows: tables print what others have written.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(controls) {
+        return text.into();
+    }
+    let escaped =
+        |c: char| if controls(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
+}
+
+/// The same for a line of JSON, in which such characters can only be within strings.
+pub(crate) fn json_escaped(line: &str) -> String {
+    let escaped = |c: char| {
+        if controls(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+    };
+    line.chars().map(escaped).collect()
+}
+
+/// Control characters, and those that change the direction or the lines of a text.
+fn controls(c: char) -> bool {
+    let direction = '\u{200e}'..='\u{200f}';
+    let overrides = '\u{2028}'..='\u{202e}';
+    let isolates = '\u{2066}'..='\u{2069}';
+    c.is_control() || [direction, overrides, isolates].iter().any(|range| range.contains(&c))
 }
 
 /// Prints rows below their header, in columns as wide as their widest cell.
@@ -76,6 +105,8 @@ pub(crate) fn print_progress(text: &str) {
 }
 
 fn format_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<_> =
+        rows.iter().map(|row| row.each_ref().map(|cell| printable(cell).into_owned())).collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([header[column].len()]).max().unwrap_or_default()
@@ -106,5 +137,19 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["s001", "é"], ["s2", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(format_table(["SHARD", "ON"], &rows), "SHARD  ON\ns001   é\ns2\n");
+    }
+
+    #[test]
+    fn nothing_that_is_printed_controls_the_terminal() {
+        let rows = [["a\u{1b}[2Jb".to_owned(), "x\ny\u{202e}z\u{9b}é".to_owned()]];
+        let expected = "A           B\na\\u{1b}[2Jb  x\\ny\\u{202e}z\\u{9b}é\n";
+        assert_eq!(format_table(["A", "B"], &rows), expected);
+        assert_eq!(printable("plain"), "plain");
+        let line = "{\"a\": \"é\u{9b}\u{7f}\"}";
+        assert_eq!(json_escaped(line), "{\"a\": \"é\\u009b\\u007f\"}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json_escaped(line)).unwrap(),
+            serde_json::from_str::<serde_json::Value>(line).unwrap()
+        );
     }
 }

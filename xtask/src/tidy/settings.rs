@@ -70,7 +70,8 @@ fn keys(toml: &str) -> BTreeSet<String> {
     for line in toml.lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = format!("{name}.");
+            // The entries of `[[name]]` are tables of an array.
+            section = format!("{}.", name.trim_matches(['[', ']']));
         } else if let Some((key, _)) = line.split_once(" = ")
             && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         {

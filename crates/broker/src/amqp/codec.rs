@@ -1,7 +1,7 @@
 //! Messages to and from AMQP's form.
 
 use bytes::Bytes;
-use contracts::Properties;
+use contracts::{CallerName, Properties};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
@@ -12,10 +12,6 @@ use crate::message::Message;
 const PERSISTENT: u8 = 2;
 /// W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
-/// RabbitMQ removed the message from its queue.
-const EXPIRED: &str = "x-tdfleet-expired";
-/// The message was forwarded once.
-const FORWARDED: &str = "x-tdfleet-forwarded";
 
 /// Longest header that is passed on, in bytes: headers share one AMQP frame.
 const MAX_HEADER: usize = 1024;
@@ -27,22 +23,24 @@ pub(crate) fn short_string(text: &str) -> Option<ShortString> {
 
 /// The text as a header's value, cut to [`MAX_HEADER`].
 pub(crate) fn header(text: &str) -> AMQPValue {
+    AMQPValue::LongString(LongString::from(cut_header(text).as_bytes()))
+}
+
+/// As much of a text as a header holds.
+pub(crate) fn cut_header(text: &str) -> &str {
     let mut end = text.len().min(MAX_HEADER);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    AMQPValue::LongString(LongString::from(&text.as_bytes()[..end]))
+    &text[..end]
 }
 
-/// Reads a delivery.
+/// Reads a delivery as it was sent: without marks, which count only in a signed message.
 pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
     let properties = &delivery.properties;
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     let headers = properties.headers().as_ref();
-    let mark = |name| {
-        let value = headers.and_then(|headers| headers.inner().get(name));
-        value.is_some_and(|value| *value == AMQPValue::Boolean(true))
-    };
+    let user = properties.user_id().as_ref();
     Message {
         properties: Properties {
             message_id: text(properties.message_id()),
@@ -51,10 +49,11 @@ pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
             traceparent: headers
                 .and_then(|headers| headers.inner().get(TRACEPARENT))
                 .and_then(header_text),
+            caller: user.and_then(|user| CallerName::new(user.as_str())),
         },
         timestamp: *properties.timestamp(),
-        expired: mark(EXPIRED),
-        forwarded: mark(FORWARDED),
+        expired: false,
+        forwarded: false,
         unreadable: unreadable(properties),
         key: delivery.routing_key.into(),
         body: Bytes::from(delivery.data),
@@ -79,17 +78,13 @@ pub(crate) fn header_text(value: &AMQPValue) -> Option<String> {
     }
 }
 
-/// The AMQP properties of a message to be published.
+/// The AMQP properties of a message to be published, without its marks and its caller.
 pub(crate) fn properties(message: &Message) -> BasicProperties {
-    let Properties { message_id, correlation_id, reply_to, traceparent } = &message.properties;
+    let Properties { message_id, correlation_id, reply_to, traceparent, caller: _ } =
+        &message.properties;
     let mut headers = FieldTable::default();
     if let Some(traceparent) = traceparent {
         headers.insert(TRACEPARENT.into(), header(traceparent));
-    }
-    for (name, set) in [(EXPIRED, message.expired), (FORWARDED, message.forwarded)] {
-        if set {
-            headers.insert(name.into(), AMQPValue::Boolean(true));
-        }
     }
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
@@ -110,11 +105,16 @@ pub(crate) fn properties(message: &Message) -> BasicProperties {
     properties
 }
 
-/// The publication that sends a command to its shard.
+/// The publication of a new command, under the name of its caller: the connection's user.
 pub(crate) fn command(exchange: ShortString, message: Message) -> Publication {
     // A key that is too long is unroutable; `CommandRequest` never makes one.
     let key = short_string(&message.key).unwrap_or_default();
-    Publication { exchange, key, properties: properties(&message), body: message.body }
+    let mut properties = properties(&message);
+    let caller = message.properties.caller.as_ref();
+    if let Some(user) = caller.and_then(|caller| short_string(caller.as_str())) {
+        properties = properties.with_user_id(user);
+    }
+    Publication { exchange, key, properties, body: message.body }
 }
 
 /// The AMQP properties of a reply: it repeats the command's ids, so that the caller can match it.
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_ids_survive_the_round_trip() {
+    fn ids_and_caller_survive_the_round_trip() {
         let sent = Message {
             key: "cmd_hi.s055.acc.1.x".to_owned(),
             body: Bytes::from_static(b"{}"),
@@ -152,10 +152,11 @@ mod tests {
                 correlation_id: Some("c".to_owned()),
                 reply_to: Some("q".to_owned()),
                 traceparent: Some("00-1-2-01".to_owned()),
+                caller: CallerName::new("shop"),
             },
             timestamp: Some(7),
-            expired: true,
-            forwarded: true,
+            expired: false,
+            forwarded: false,
             unreadable: None,
         };
         let mut delivery = lapin::message::Delivery::mock(
@@ -165,10 +166,9 @@ mod tests {
             false,
             sent.body.to_vec(),
         );
-        delivery.properties = properties(&sent);
+        delivery.properties = command("e".into(), sent.clone()).properties;
         let read = message(delivery);
         assert_eq!(format!("{:?}", read.properties), format!("{:?}", sent.properties));
-        assert!(read.expired && read.forwarded);
         assert_eq!((read.timestamp, read.key, read.body), (Some(7), sent.key, sent.body));
     }
 }

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use contracts::{Names, ShardCount};
+use contracts::{CallerName, Names, ShardCount};
 use lapin::types::ShortString;
 use runtime::Stage;
 use settings::BrokerSettings;
 
 use crate::amqp::codec;
-use crate::amqp::connection::{ConnectionManager, ConnectionPurpose};
+use crate::amqp::connection::{self, ConnectionManager, ConnectionPurpose};
 use crate::amqp::publication::PublishResult;
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::topology::Topology;
@@ -19,6 +19,8 @@ use crate::reply_queues::ReplyQueues;
 #[derive(Clone)]
 pub(crate) struct CommandPublisher {
     exchange: ShortString,
+    /// The connection's user.
+    caller: Option<CallerName>,
     publisher: AmqpPublisher,
 }
 
@@ -31,11 +33,12 @@ impl CommandPublisher {
     ) -> Result<Self, Error> {
         let (exchange, replies) =
             (names.commands_exchange().into(), ReplyQueues::new(settings, &names));
+        let caller = connection::user(settings)?;
         let topology = Topology::new(settings, names, count);
         let manager = ConnectionManager::new(settings, ConnectionPurpose::Publish, topology)?;
         let stop = stage.stopping();
         let publisher = AmqpPublisher::start(stage, manager, replies, settings.timeout(), stop);
-        Ok(Self { exchange, publisher })
+        Ok(Self { exchange, caller, publisher })
     }
 
     pub(crate) fn pending_replies(&self) -> &PendingReplies {
@@ -49,7 +52,10 @@ impl CommandPublisher {
         messages: Vec<Message>,
         patience: Duration,
     ) -> Vec<PublishResult> {
-        let command = |message| codec::command(self.exchange.clone(), message);
+        let command = |mut message: Message| {
+            message.properties.caller.clone_from(&self.caller);
+            codec::command(self.exchange.clone(), message)
+        };
         self.publisher.publish_within(messages.into_iter().map(command).collect(), patience).await
     }
 }

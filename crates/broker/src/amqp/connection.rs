@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use contracts::CallerName;
 use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
 use lapin::protocol::AMQPSoftError;
@@ -94,6 +95,11 @@ pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Connection, Err
 /// Checks the URI without connecting.
 pub(crate) fn check_uri(settings: &BrokerSettings) -> Result<(), Error> {
     uri(settings).map(drop)
+}
+
+/// The user that connects, who is the caller of what is published.
+pub(crate) fn user(settings: &BrokerSettings) -> Result<Option<CallerName>, Error> {
+    Ok(CallerName::new(&uri(settings)?.authority.userinfo.username))
 }
 
 fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {

@@ -4,27 +4,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::Names;
-use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions,
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, ConfirmSelectOptions, QueueDeclareOptions,
+    QueuePurgeOptions,
 };
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection};
+use runtime::MacKey;
 use settings::BrokerSettings;
 use tokio::time::Instant;
 
+use crate::amqp::connection;
 use crate::amqp::dead_letter::{DeadLetter, DeadLetterSelector, TakenLetter};
 use crate::amqp::publication::{Publication, publish_batch};
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::within;
-use crate::amqp::{codec, connection};
 use crate::error::Error;
 use crate::message::Message;
 
 /// Dead letters that are published again together.
-const BATCH: u16 = 64;
+const BATCH: usize = 64;
 /// Longest wait until returned letters are in the queue again, and pause between checks.
 const RETURNED_WITHIN: Duration = Duration::from_secs(2);
 const CHECK_EVERY: Duration = Duration::from_millis(5);
@@ -37,19 +38,36 @@ const RETURN_BATCH: usize = 16;
 /// order; another reader at the same time sees only the rest.
 pub struct DeadLetters {
     names: Names,
+    /// Tells who wrote a letter, and signs what is published again.
+    signer: Option<MessageSigner>,
     timeout: Duration,
     connection: Connection,
 }
 
+/// What became of the selected dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RedriveCount {
+    /// Published again.
+    pub republished: u64,
+    /// Left: they have no body, or no worker has written them and none was named by its id.
+    pub left: u64,
+}
+
 impl DeadLetters {
-    /// Connects, for one operator's command; it does not reconnect.
+    /// Connects, for one operator's command; it does not reconnect. Without the workers' `key`
+    /// nothing can be published again.
     ///
     /// # Errors
     ///
     /// [`Error::Uri`], and those of connecting.
-    pub async fn connect(settings: &BrokerSettings, names: Names) -> Result<Self, Error> {
+    pub async fn connect(
+        settings: &BrokerSettings,
+        names: Names,
+        key: Option<MacKey>,
+    ) -> Result<Self, Error> {
         let connection = connection::connect(settings).await?;
-        Ok(Self { names, timeout: settings.timeout(), connection })
+        let signer = key.map(MessageSigner::new);
+        Ok(Self { names, signer, timeout: settings.timeout(), connection })
     }
 
     /// The first `limit` letters, oldest first, and how many there are.
@@ -97,82 +115,50 @@ impl DeadLetters {
         Ok(found)
     }
 
-    /// Publishes letters again, each under its routing key, and removes them from the dead letters
-    /// once RabbitMQ has confirmed them; how many.
+    /// Publishes letters again, each under its routing key and its caller's name, and removes them
+    /// from the dead letters once RabbitMQ has confirmed them.
     ///
     /// Body and ids stay the same: a command that was answered before is not run again, and one whose
     /// deadline has passed is answered `expired`. A letter that still cannot be processed returns
-    /// under another id and is not sent twice.
+    /// under another id and is not sent twice. A letter without its body stays, and so
+    /// does one that no worker has written, unless it is selected by its id.
     ///
     /// # Errors
     ///
-    /// [`Error::NoQueue`], [`Error::NotConfirmed`] for a letter that was not confirmed (it stays, and
-    /// may be on its queue as well), and those of any step.
-    pub async fn redrive(&self, selector: &DeadLetterSelector) -> Result<u64, Error> {
+    /// [`Error::NoKey`], [`Error::NoQueue`], [`Error::NotConfirmed`] for a letter that was not
+    /// confirmed (it stays, and may be on its queue as well), and those of any step.
+    pub async fn redrive(&self, selector: &DeadLetterSelector) -> Result<RedriveCount, Error> {
+        let signer = self.signer.as_ref().ok_or(Error::NoKey)?;
         let (channel, count) = self.open().await?;
         let confirming = channel.confirm_select(ConfirmSelectOptions::default());
         within(self.timeout, "asking for confirms", confirming).await?;
-        match selector {
-            DeadLetterSelector::All => self.redrive_all(&channel, count).await,
-            DeadLetterSelector::Id(_) => self.redrive_some(&channel, count, selector).await,
-        }
-    }
-
-    /// With a consumer, which needs one acknowledgement for many letters.
-    async fn redrive_all(&self, channel: &Channel, count: u64) -> Result<u64, Error> {
-        let limited = channel.basic_qos(BATCH, BasicQosOptions::default());
-        within(self.timeout, "setting the prefetch", limited).await?;
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consuming =
-            channel.basic_consume(self.queue(), ShortString::default(), options, arguments);
-        let mut letters = within(self.timeout, "consuming", consuming).await?;
-        let mut done = 0;
-        while done < count {
+        let (mut kept, mut last, mut done) = (Vec::new(), 0, RedriveCount::default());
+        while last < count {
+            let first = last + 1;
             let mut batch = Vec::new();
-            let mut last = 0;
-            let size = (count - done).min(BATCH.into());
-            while (batch.len() as u64) < size
-                && let Ok(Some(letter)) =
-                    tokio::time::timeout(RETURNED_WITHIN, letters.next()).await
+            while last < count
+                && batch.len() < BATCH
+                && let Some(taken) = self.take(&channel, last + 1).await?
             {
-                let letter = letter.map_err(|error| Error::Failed {
-                    step: "reading a dead letter",
-                    source: error.into(),
-                })?;
-                last = letter.delivery_tag;
-                batch.push(self.republication(TakenLetter::read(letter, 0)));
+                last = taken.tag;
+                if !selector.matches(&taken.letter) {
+                    kept.push(last);
+                } else if selector.may_redrive(&taken.letter) {
+                    batch.push((last, self.republication(taken, signer)));
+                } else {
+                    kept.push(last);
+                    done.left += 1;
+                }
             }
-            if batch.is_empty() {
+            let (tags, publications): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            self.publish(&channel, &publications).await?;
+            self.acknowledge(&channel, &tags).await?;
+            done.republished += tags.len() as u64;
+            if last < first {
                 break;
             }
-            self.publish(channel, &batch).await?;
-            self.acknowledge(channel, last, true).await?;
-            done += batch.len() as u64;
         }
-        within(self.timeout, "closing a channel", channel.close(200, "OK".into())).await?;
-        Ok(done)
-    }
-
-    async fn redrive_some(
-        &self,
-        channel: &Channel,
-        count: u64,
-        selector: &DeadLetterSelector,
-    ) -> Result<u64, Error> {
-        let (mut kept, mut last, mut done) = (Vec::new(), 0, 0);
-        while last < count
-            && let Some(taken) = self.take(channel, last + 1).await?
-        {
-            last = taken.tag;
-            if selector.matches(&taken.letter) {
-                self.publish(channel, &[self.republication(taken)]).await?;
-                self.acknowledge(channel, last, false).await?;
-                done += 1;
-            } else {
-                kept.push(last);
-            }
-        }
-        self.return_letters(channel, &kept, count - done).await?;
+        self.return_letters(&channel, &kept, count - done.republished).await?;
         Ok(done)
     }
 
@@ -193,7 +179,7 @@ impl DeadLetters {
         {
             last = taken.tag;
             if selector.matches(&taken.letter) {
-                self.acknowledge(&channel, last, false).await?;
+                self.acknowledge(&channel, &[last]).await?;
                 done += 1;
             } else {
                 kept.push(last);
@@ -229,7 +215,7 @@ impl DeadLetters {
         let Some(got) = within(self.timeout, "reading a dead letter", got).await? else {
             return Ok(None);
         };
-        Ok(Some(TakenLetter::read(got.delivery, position)))
+        Ok(Some(TakenLetter::read(got.delivery, position, self.signer.as_ref())))
     }
 
     /// Returns letters in order, and closes the channel when all `left` are in the queue again.
@@ -271,10 +257,9 @@ impl DeadLetters {
     }
 
     /// The letter as a new command, without the marks of its first delivery.
-    fn republication(&self, taken: TakenLetter) -> Publication {
-        let key = taken.letter.routing_key.unwrap_or_default();
-        let message = Message { key, expired: false, forwarded: false, ..taken.message };
-        codec::command(self.names.commands_exchange().into(), message)
+    fn republication(&self, taken: TakenLetter, signer: &MessageSigner) -> Publication {
+        let message = Message { expired: false, forwarded: false, ..taken.message };
+        signer.republication(self.names.commands_exchange().into(), message)
     }
 
     async fn publish(&self, channel: &Channel, letters: &[Publication]) -> Result<(), Error> {
@@ -283,8 +268,9 @@ impl DeadLetters {
         results.into_iter().collect::<Result<_, _>>().map_err(|_| Error::NotConfirmed)
     }
 
-    async fn acknowledge(&self, channel: &Channel, tag: u64, multiple: bool) -> Result<(), Error> {
-        let acknowledged = channel.basic_ack(tag, BasicAckOptions { multiple });
-        within(self.timeout, "an acknowledgement", acknowledged).await
+    async fn acknowledge(&self, channel: &Channel, tags: &[u64]) -> Result<(), Error> {
+        let ack = |tag: &u64| channel.basic_ack(*tag, BasicAckOptions::default());
+        let acknowledged = try_join_all(tags.iter().map(ack));
+        within(self.timeout, "an acknowledgement", acknowledged).await.map(drop)
     }
 }

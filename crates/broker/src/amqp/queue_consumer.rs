@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::amqp::codec;
 use crate::amqp::connection::ConnectionWatch;
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::settle::ChannelSettler;
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
@@ -33,6 +33,7 @@ pub(crate) struct ConsumerContext {
     pub(crate) stage: Stage,
     pub(crate) connection: ConnectionWatch,
     pub(crate) publisher: AmqpPublisher,
+    pub(crate) signer: MessageSigner,
     pub(crate) names: Names,
     pub(crate) topology: Topology,
     pub(crate) prefetch: u16,
@@ -143,7 +144,8 @@ impl QueueConsumer {
         connection: &Connection,
         opened: &mut Option<(Channel, Consumer)>,
     ) -> Result<bool, Error> {
-        let ConsumerContext { publisher, names, topology, prefetch, timeout, .. } = &self.context;
+        let ConsumerContext { publisher, signer, names, topology, prefetch, timeout, .. } =
+            &self.context;
         let (prefetch, timeout) = (*prefetch, *timeout);
         let channel = within(timeout, "opening a channel", connection.create_channel()).await?;
         let consumer = self.consume(&channel).await?;
@@ -154,6 +156,7 @@ impl QueueConsumer {
         let settler = ChannelSettler {
             channel: &channel,
             publisher,
+            signer,
             names,
             topology,
             prefetch,
@@ -217,7 +220,7 @@ impl QueueConsumer {
                     source: error.into(),
                 })?;
                 let (tag, redelivered) = (delivery.delivery_tag, delivery.redelivered);
-                let message = codec::message(delivery);
+                let message = self.context.signer.read(delivery);
                 self.handler.receive(ReceivedMessage::new(message, tag, redelivered, &requests));
             }
         }

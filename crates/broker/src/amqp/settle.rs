@@ -7,16 +7,15 @@ use contracts::{Names, Shard};
 use futures_util::future::try_join_all;
 use lapin::Channel;
 use lapin::options::BasicAckOptions;
-use lapin::types::ShortString;
 use runtime::CancellationToken;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::amqp::ack_tracker::AckTracker;
-use crate::amqp::codec;
-use crate::amqp::dead_letter::dead_letter_properties;
+use crate::amqp::dead_letter::dead_letter;
 use crate::amqp::publication::Publication;
 use crate::amqp::publisher::AmqpPublisher;
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
 use crate::error::Error;
@@ -28,6 +27,7 @@ pub(crate) struct ChannelSettler<'a> {
     /// The channel of the deliveries.
     pub(crate) channel: &'a Channel,
     pub(crate) publisher: &'a AmqpPublisher,
+    pub(crate) signer: &'a MessageSigner,
     pub(crate) names: &'a Names,
     pub(crate) topology: &'a Topology,
     pub(crate) prefetch: u16,
@@ -98,10 +98,12 @@ impl ChannelSettler<'_> {
             }
             SettleAction::DeadLetter { message, reason, reply } => {
                 self.publisher.reply(&message.properties, reply);
-                Some(self.dead_letter(&message, &reason))
+                warn!(reason, bytes = message.body.len(), "message dead-lettered");
+                let queue = self.names.dead_letter_queue().into();
+                Some(dead_letter(message, &reason, queue, self.signer))
             }
             SettleAction::Republish(message) | SettleAction::Reroute { message, .. } => {
-                Some(codec::command(self.names.commands_exchange().into(), message))
+                Some(self.signer.republication(self.names.commands_exchange().into(), message))
             }
         }
     }
@@ -115,16 +117,6 @@ impl ChannelSettler<'_> {
             }
         }
         Ok(())
-    }
-
-    fn dead_letter(&self, message: &Message, reason: &str) -> Publication {
-        warn!(reason, bytes = message.body.len(), "message dead-lettered");
-        Publication {
-            exchange: ShortString::default(),
-            key: self.names.dead_letter_queue().into(),
-            body: message.body.clone(),
-            properties: dead_letter_properties(message, reason),
-        }
     }
 
     async fn acknowledge(&self, tracker: &mut AckTracker) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{Flow, Names, Properties, Shard, ShardCount};
+use contracts::{Flow, Properties, Shard, ShardCount};
 use futures_util::future::join_all;
 use runtime::{CancellationToken, OnFailure, Stage};
 use settings::BrokerSettings;
@@ -16,9 +16,11 @@ use tokio_util::task::TaskTracker;
 use crate::amqp::connection::{ConnectionManager, ConnectionPurpose, ConnectionWatch};
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::queue_consumer::{ConsumerContext, QueueConsumer};
+use crate::amqp::signature::MessageSigner;
 use crate::amqp::topology::Topology;
 use crate::delivery::MessageHandler;
 use crate::error::Error;
+use crate::identity::BusIdentity;
 use crate::misrouted::{MisroutedCause, MisroutedHandler};
 use crate::reply_queues::ReplyQueues;
 
@@ -44,11 +46,11 @@ impl Subscriptions {
     pub(crate) fn start(
         stage: &Stage,
         settings: &BrokerSettings,
-        names: Names,
-        count: ShardCount,
+        identity: BusIdentity,
         handler: Arc<dyn MessageHandler>,
     ) -> Result<Self, Error> {
-        let timeout = settings.timeout();
+        let BusIdentity { names, count, key } = identity;
+        let (timeout, signer) = (settings.timeout(), MessageSigner::new(key));
         let topology = Topology::new(settings, names.clone(), count);
         let consuming =
             ConnectionManager::new(settings, ConnectionPurpose::Consume, topology.clone())?;
@@ -63,8 +65,16 @@ impl Subscriptions {
         let connected = follow(stage, consuming.watch());
         stage.spawn("broker", OnFailure::Stop, consuming.run(stage.stopping()));
         let stage = stage.clone();
-        let context =
-            ConsumerContext { stage, connection, publisher, names, topology, prefetch, timeout };
+        let context = ConsumerContext {
+            stage,
+            connection,
+            publisher,
+            signer,
+            names,
+            topology,
+            prefetch,
+            timeout,
+        };
         let shards = Mutex::default();
         let subscriptions = Self { context, consumers, connected, count, handler, shards };
         subscriptions.consume_misrouted();

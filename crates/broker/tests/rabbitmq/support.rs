@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker::{Bus, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement};
+use broker::{
+    Bus, BusIdentity, CommandClient, CommandRequest, Delivery, DeliveryHandler, Settlement,
+};
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
-use runtime::{CancellationToken, Stage};
+use runtime::{CancellationToken, MacKey, Stage};
 use settings::{BrokerSettings, ExposeSecret, LimitSettings, QueueType};
 use test_servers::rabbitmq::shared;
 use tokio::sync::mpsc;
@@ -120,7 +122,17 @@ impl Fixture {
 
     pub(crate) fn bus(&self, count: ShardCount, handler: Arc<dyn DeliveryHandler>) -> Bus {
         let Self { stage, settings, limits, .. } = self;
-        Bus::start(stage, settings, limits, self.names.clone(), count, handler).unwrap()
+        Bus::start(stage, settings, limits, self.identity(count), handler).unwrap()
+    }
+
+    /// What a worker with this shard count belongs to.
+    pub(crate) fn identity(&self, count: ShardCount) -> BusIdentity {
+        BusIdentity { names: self.names.clone(), count, key: Self::mac_key() }
+    }
+
+    /// The key of every worker.
+    pub(crate) fn mac_key() -> MacKey {
+        MacKey::derive("0123456789abcdef", "tdfleet bus")
     }
 
     /// A client without any knowledge of the crate under test.

@@ -13,6 +13,9 @@ pub const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Longest id that is echoed, in bytes: as long as AMQP allows for its own.
 const MAX_ID: usize = 255;
+/// How long a command with one of the [`SECRET_FIELDS`](super::SECRET_FIELDS) may wait at most,
+/// whatever its `deadline` says: two minutes.
+pub const SECRET_DEADLINE: SignedDuration = SignedDuration::from_mins(2);
 
 /// `_meta` of a command, as far as it was given; unknown members are ignored.
 #[derive(Clone, Debug, Default)]

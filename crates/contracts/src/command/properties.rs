@@ -1,3 +1,5 @@
+use crate::caller::CallerName;
+
 /// A message's AMQP properties, as far as the command's contract uses them.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
@@ -9,4 +11,6 @@ pub struct Properties {
     pub reply_to: Option<String>,
     /// Header `traceparent` (W3C Trace Context).
     pub traceparent: Option<String>,
+    /// `user_id`, which RabbitMQ has verified; `None` for an anonymous command.
+    pub caller: Option<CallerName>,
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::command::meta::DEFAULT_DEADLINE;
+use crate::command::meta::{DEFAULT_DEADLINE, SECRET_DEADLINE};
+use crate::command::secrets::SECRET_FIELDS;
 use crate::event::SCHEMA_VERSION;
 use crate::ids::{AccountId, CommandId};
 use crate::route::Flow;
@@ -29,7 +30,8 @@ pub struct CommandEnvelope<'a> {
     pub traceparent: Option<&'a str>,
     /// `_meta.issued_at`.
     pub issued_at: Timestamp,
-    /// `_meta.deadline`; [`DEFAULT_DEADLINE`] after `issued_at` unless set.
+    /// `_meta.deadline`; [`DEFAULT_DEADLINE`] after `issued_at` unless set, and
+    /// [`SECRET_DEADLINE`] with one of the [`SECRET_FIELDS`].
     pub deadline: Option<Timestamp>,
     /// `_meta.flow`.
     pub flow: Flow,
@@ -46,7 +48,9 @@ impl CommandEnvelope<'_> {
     ///
     /// A field cannot be written as JSON.
     pub fn encode(&self) -> serde_json::Result<Vec<u8>> {
-        let default = || self.issued_at.checked_add(DEFAULT_DEADLINE).unwrap_or(Timestamp::MAX);
+        let secret = SECRET_FIELDS.iter().any(|name| self.fields.contains_key(*name));
+        let wait = if secret { SECRET_DEADLINE } else { DEFAULT_DEADLINE };
+        let default = || self.issued_at.checked_add(wait).unwrap_or(Timestamp::MAX);
         serde_json::to_vec(&WireCommand {
             command: self.name,
             userbot_id: self.account,
@@ -149,7 +153,7 @@ mod tests {
         assert_eq!((&*command.name, command.id), ("send_code", Some(id)));
         assert_eq!(command.meta.correlation_id.as_deref(), Some("k"));
         assert_eq!(command.meta.trace_id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-        assert_eq!(command.meta.deadline.unwrap().to_string(), "2026-11-18T12:06:40Z");
+        assert_eq!(command.meta.deadline.unwrap().to_string(), "2026-11-18T11:08:40Z");
         assert_eq!(command.meta.expected_owner_epoch, Some(42));
         let fields: Vec<_> = command.fields.iter().map(|f| (&*f.name, f.value.get())).collect();
         assert_eq!(fields, [("code", "\"12345\"")]);

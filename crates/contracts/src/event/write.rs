@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::caller::CallerName;
 use crate::error::ErrorInfo;
 use crate::event::SCHEMA_VERSION;
 use crate::ids::{AccountId, CommandId, EventId};
@@ -51,6 +52,8 @@ pub struct EventMeta {
     pub correlation_id: Option<Arc<str>>,
     /// The trace this belongs to.
     pub trace_id: Option<Arc<str>>,
+    /// Who sent the command, if that is known.
+    pub requested_by: Option<CallerName>,
     /// When it happened; written in UTC to the millisecond.
     pub occurred_at: Timestamp,
 }
@@ -58,7 +61,13 @@ pub struct EventMeta {
 impl EventMeta {
     /// For an event that answers no command.
     pub fn at(occurred_at: Timestamp) -> Self {
-        Self { command_id: None, correlation_id: None, trace_id: None, occurred_at }
+        Self {
+            command_id: None,
+            correlation_id: None,
+            trace_id: None,
+            requested_by: None,
+            occurred_at,
+        }
     }
 }
 
@@ -98,6 +107,7 @@ impl Event {
             ("command_id", meta.command_id.as_ref().map(CommandId::as_str)),
             ("correlation_id", meta.correlation_id.as_deref()),
             ("trace_id", meta.trace_id.as_deref()),
+            ("requested_by", meta.requested_by.as_ref().map(CallerName::as_str)),
         ];
         for (name, value) in ids {
             if let Some(value) = value {
@@ -131,6 +141,7 @@ mod tests {
                 command_id: CommandId::new("c-1"),
                 correlation_id: Some("say \"hi\"".into()),
                 trace_id: None,
+                requested_by: CallerName::new("shop"),
                 occurred_at: Timestamp::from_millisecond(1_795_000_000_000).unwrap(),
             },
         };
@@ -149,8 +160,8 @@ mod tests {
                 "userbot_id": 7, "type": "get_active_sessions", "result": {"a": 1},
                 "_meta": {
                     "event_id": "42-17", "prev": "42-16", "command_id": "c-1",
-                    "correlation_id": "say \"hi\"", "occurred_at": "2026-11-18T11:06:40.000Z",
-                    "schema_version": "v1",
+                    "correlation_id": "say \"hi\"", "requested_by": "shop",
+                    "occurred_at": "2026-11-18T11:06:40.000Z", "schema_version": "v1",
                 },
             },
         });

@@ -16,7 +16,7 @@ use super::storage::{
 use super::tasks::{AccountTasks, TaskResult};
 use crate::account_state::AccountState;
 use crate::commands::AccountContext;
-use crate::updates::{UpdateClass, changed_event, class_of, event_of};
+use crate::updates::{UpdateClass, changed_event, class_of, event_of, hide_service_codes};
 use crate::worker_context::WorkerContext;
 
 /// How many updates are handled at once.
@@ -180,7 +180,10 @@ impl AccountClient {
                 }
                 UpdateClass::Durable => {
                     let event = changed_event(account, update, at, &self.context.initial_reads);
-                    if let Some(event) = event {
+                    if let Some(mut event) = event {
+                        if !self.shared.config.show_service_codes {
+                            hide_service_codes(&mut event);
+                        }
                         self.outbox.publish(event);
                     }
                 }

@@ -89,6 +89,18 @@ impl Lane {
         Vec::from_iter::<VecDeque<QueuedCommand>>(expired)
     }
 
+    /// Removes the commands that wait with a secret, but the first of them: it may be all that this
+    /// account waits for, such as a login while it opens.
+    pub(super) fn take_secret(&mut self) -> Vec<QueuedCommand> {
+        let mut first = true;
+        let (secret, waiting) = self
+            .waiting
+            .drain(..)
+            .partition(|command| command.secret && !std::mem::take(&mut first));
+        self.waiting = waiting;
+        Vec::from_iter::<VecDeque<QueuedCommand>>(secret)
+    }
+
     /// Drops all commands that wait: they are left to redelivery.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();

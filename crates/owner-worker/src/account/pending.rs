@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use log_port::{AccountLog, PendingCommand};
 use tokio::sync::watch;
 
-use crate::in_flight::{InFlightTable, RawMessage, Registration};
+use crate::in_flight::{InFlightTable, Registration};
 use crate::job::Work;
+use crate::raw_message::RawMessage;
 use crate::request::{CheckedCommand, DeliveryContext};
 use crate::worker_context::WorkerContext;
 
@@ -32,19 +33,20 @@ impl PendingLists {
 
     /// Checks a command that an earlier owner left; `None` if another entry is the same command.
     pub(super) fn restore(&self, pending: PendingCommand, shared: &WorkerContext) -> Option<Work> {
+        let ledger_key = pending.key();
         let PendingCommand { position, command, body, routing_key, properties } = pending;
         let (key, received_at) = (routing_key.parse().ok(), shared.clock.now());
-        let message = RawMessage { body, key, properties, received_at };
+        let message = RawMessage::new(body, key, properties, received_at);
         let delivery = DeliveryContext {
             log: Arc::clone(&self.log),
             flow: position.flow,
             redelivered: true,
             expired: false,
-            id: Some(command.clone()),
+            id: Some(command),
         };
         let parsed = Command::read(&message.body, &message.properties, message.key.as_ref());
         let checked = CheckedCommand::check(parsed, &message, delivery, shared);
-        let key = (self.log.token().account, command);
+        let key = (self.log.token().account, ledger_key);
         let registration = self.in_flight.register(key, checked.fingerprint(), message, None);
         let Registration::New(guard) = registration else {
             self.log.remove_pending(position);
@@ -78,7 +80,7 @@ impl PendingLists {
             return;
         }
         let positions: Vec<_> =
-            commands.iter().map(|command| (command.command.clone(), command.position)).collect();
+            commands.iter().map(|command| (command.key(), command.position)).collect();
         let (in_flight, account) = (Arc::clone(&self.in_flight), self.log.token().account);
         let on_pending = move |stored: Result<(), _>| {
             if stored.is_ok() {

@@ -71,11 +71,15 @@ impl CommandQueue {
         if self.lane(flow).is_full() {
             return Some(command.reject(Failure::busy()));
         }
+        let lane = self.lane(flow);
+        lane.uses_pending_list &= !lane.is_empty();
+        if command.secret && lane.uses_pending_list {
+            return Some(command.reject(Failure::busy_with_secret()));
+        }
         self.last_position += 1;
         let id = EventId { epoch: self.pending.epoch(), n: self.last_position };
         command.answer.guard.set_queued(PendingPosition { flow, id });
         let lane = self.lane(flow);
-        lane.uses_pending_list &= !lane.is_empty();
         let pending = lane.uses_pending_list.then(|| command.answer.guard.take_queued()).flatten();
         lane.push(command);
         if let Some(pending) = pending {
@@ -124,14 +128,23 @@ impl CommandQueue {
         self.lanes.iter_mut().flat_map(|lane| lane.take_expired(now)).collect()
     }
 
-    /// Writes the commands of slow lanes to their pending lists.
-    pub(super) fn push_slow(&mut self, now: Timestamp, log_up: &watch::Receiver<bool>) {
+    /// Writes the commands of slow lanes to their pending lists. Returns those that are not kept
+    /// there and would hold up the shard's other messages.
+    pub(super) fn push_slow(
+        &mut self,
+        now: Timestamp,
+        log_up: &watch::Receiver<bool>,
+    ) -> Vec<QueuedCommand> {
+        let mut secret = Vec::new();
         for flow in Flow::ALL {
             if self.pending.is_slow(flow, now) {
-                self.lane(flow).uses_pending_list = true;
+                let lane = self.lane(flow);
+                lane.uses_pending_list = true;
+                secret.extend(lane.take_secret());
                 self.pending.push_queued(flow, log_up);
             }
         }
+        secret
     }
 
     /// Writes the pending lists again: Redis may have lost what it had before it went down.

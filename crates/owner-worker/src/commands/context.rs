@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::error::CommandError;
 use crate::failure::Failure;
 use crate::normalize::privacy::PrivacySetting;
+use crate::normalize::service_codes::mask_service_chat;
 use crate::updates::{InitialReads, privacy_event};
 use crate::worker_context::WorkerContext;
 
@@ -236,6 +237,15 @@ impl Context {
         let lock = in_time.ok_or_else(|| CommandError::Refused(Failure::expired()))?;
         runtime::lock(&self.held_locks).push(lock);
         Ok(())
+    }
+
+    /// TDLib's object with the login codes in it masked, unless the settings say otherwise.
+    pub(super) fn without_service_codes(&self, object: Box<RawValue>) -> Box<RawValue> {
+        if self.shared.config.show_service_codes {
+            return object;
+        }
+        let masked = mask_service_chat(object.get()).map(RawValue::from_string);
+        masked.and_then(Result::ok).unwrap_or(object)
     }
 
     /// Whether a change has been dispatched to TDLib.

@@ -113,6 +113,7 @@ impl AccountCommand for CallTdlib {
     }
 
     async fn run(self, ctx: &Context) -> Result<TdObject, CommandError> {
-        ctx.change_raw(&self.method, &self.params.0).await.map(TdObject)
+        let object = ctx.change_raw(&self.method, &self.params.0).await?;
+        Ok(TdObject(ctx.without_service_codes(object)))
     }
 }

@@ -195,7 +195,7 @@ async fn start_opens_a_failed_account_again_once_for_each_command() {
     assert_eq!(payload["error"], "account is not ready: failed");
     assert_eq!(payload["error_info"]["retriable"], false);
     let reason = &payload["error_info"]["details"]["reason"];
-    assert_eq!(reason, "tdlib refused the request with code 401");
+    assert_eq!(reason, "TDLib refuses it: Wrong database encryption key");
     assert_eq!(world.sent("setTdlibParameters").len(), 2, "it was tried once more");
 
     let sent = Reply::ok().then_update(wait_code.clone());

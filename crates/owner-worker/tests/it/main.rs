@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute only")]
 
 mod block_list;
+mod callers;
 mod catalog;
 mod contacts;
 mod delivery;
@@ -17,6 +18,7 @@ mod pending;
 mod privacy;
 mod raw;
 mod refusals;
+mod secrets;
 mod sessions;
 mod spool;
 mod support;

@@ -86,11 +86,12 @@ async fn parameters_that_tdlib_might_not_parse_are_refused() {
         (r#"{"@type": 5}"#.to_owned(), "params has an @type that is not a string"),
         (r#""\ud83d""#.to_owned(), "params has a string or number that TDLib can't read"),
     ];
+    let key = world.key_of(br#"{"command": "call_tdlib", "userbot_id": 1}"#);
     for (value, error) in cases {
         let body = format!(
             r#"{{"command": "call_tdlib", "userbot_id": 1, "method": "getMe", "params": {{"x": {value}}}}}"#
         );
-        let payload = world.submit_bytes(body.as_bytes(), None, false).payload().await;
+        let payload = world.submit_bytes(body.as_bytes(), Some(&key), false).payload().await;
         assert_eq!(payload["error"], error);
     }
     assert_eq!(world.methods(), Vec::<String>::new());

@@ -107,7 +107,7 @@ async fn each_failure_has_its_code() {
 async fn a_name_that_no_command_can_have_is_in_the_details() {
     let world = World::ready().await;
     let long = "x".repeat(65);
-    for name in ["a/b/c", "", "é", &long] {
+    for name in ["a/b/c", "é", &long] {
         let payload = world.submit(&json!({"command": name, "userbot_id": 1})).payload().await;
         assert_eq!(payload["type"], "command_error", "{payload}");
         let shown: String = name.chars().take(64).collect();

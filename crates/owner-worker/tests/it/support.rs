@@ -9,7 +9,9 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{PacingSettings, ProxySettings, TelegramCredentials, TelegramSettings};
+use settings::{
+    CallerSettings, PacingSettings, ProxySettings, TelegramCredentials, TelegramSettings,
+};
 use tdlib::{GuardError, Tdlib};
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
@@ -40,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub(crate) spool: u64,
+    pub(crate) show_service_codes: bool,
+    pub(crate) callers: Vec<CallerSettings>,
     /// Whether the accounts have a proxy.
     pub(crate) proxy: bool,
     /// Whether TDLib is kept to it.
@@ -58,6 +62,8 @@ impl Default for Options {
             call_tdlib_methods: &[],
             opening: 8,
             spool: 1 << 20,
+            show_service_codes: false,
+            callers: Vec::new(),
             proxy: false,
             proxy_guard: Ok(()),
             data_dir: None,
@@ -171,6 +177,8 @@ impl World {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            show_service_codes: options.show_service_codes,
+            callers: options.callers.clone(),
         };
         let ports = WorkerPorts {
             log: Arc::<MemoryLog>::clone(&log),
@@ -230,7 +238,7 @@ impl World {
     }
 
     /// The key that a careful caller would choose for this body; account 1's, if it names none.
-    fn key_of(&self, body: &[u8]) -> RoutingKey {
+    pub(crate) fn key_of(&self, body: &[u8]) -> RoutingKey {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let account = body["userbot_id"].as_i64().and_then(AccountId::new);
         let account = account.unwrap_or_else(|| AccountId::new(1).unwrap());

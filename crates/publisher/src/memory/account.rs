@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{CommandId, Epoch, EventId, Flow};
+use contracts::{Epoch, EventId, Flow, LedgerKey};
 use log_port::{
     AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
     MAX_DISPATCHES, PendingCommand, PendingPosition,
@@ -25,7 +25,7 @@ pub(super) struct MemoryAccount {
     logged_in: bool,
     /// With the time of each, as Unix time in milliseconds.
     pub(super) events: VecDeque<(StoredEvent, i64)>,
-    ledger: HashMap<CommandId, LedgerEntry>,
+    ledger: HashMap<LedgerKey, LedgerEntry>,
     pending: [PendingList; 2],
     expires: Instant,
     log_expires: Instant,
@@ -134,6 +134,8 @@ impl MemoryAccount {
                     self.remove_pending(*position);
                 }
             }
+            // Nobody else writes to this process's memory.
+            StoreOperation::Quarantine(_) | StoreOperation::RepairHead { .. } => {}
             StoreOperation::SetHead(fields) => {
                 for field in fields {
                     self.set_head_field(*field);
@@ -157,7 +159,13 @@ impl MemoryAccount {
     fn head(&self, pending: bool) -> LogHead {
         let lists = self.pending.iter().filter(|_| pending);
         let pending = lists.flat_map(|list| list.entries.values().cloned()).collect();
-        LogHead { last: self.last, pending, opened: self.opened, logged_in: self.logged_in }
+        LogHead {
+            last: self.last,
+            pending,
+            opened: self.opened,
+            logged_in: self.logged_in,
+            foreign: 0,
+        }
     }
 
     fn store(
@@ -222,7 +230,7 @@ impl MemoryAccount {
         }
     }
 
-    fn ledger_entry(&self, command: &CommandId) -> Option<&LedgerEntry> {
+    fn ledger_entry(&self, command: &LedgerKey) -> Option<&LedgerEntry> {
         self.ledger.get(command).filter(|entry| !entry.is_expired(Instant::now()))
     }
 
@@ -231,7 +239,7 @@ impl MemoryAccount {
         self.events.get(at).map(|(event, _)| event.json.clone())
     }
 
-    fn undo_dispatch(&mut self, command: &CommandId, undone: DispatchToken) {
+    fn undo_dispatch(&mut self, command: &LedgerKey, undone: DispatchToken) {
         let Some(LedgerEntry::Dispatched { count, token, .. }) = self.ledger.get_mut(command)
         else {
             return;
@@ -246,7 +254,7 @@ impl MemoryAccount {
     }
 
     fn push_pending(&mut self, command: &PendingCommand) {
-        let entry = self.ledger_entry(&command.command);
+        let entry = self.ledger_entry(&command.key());
         let done = matches!(entry, Some(LedgerEntry::Done { .. }));
         let list = self.pending_list(command.position.flow);
         if !done && list.end < Some(command.position.id) {

@@ -4,32 +4,43 @@
 -- KEYS  3 live (channel)
 --       4, … for each completed command its ledger entry (string), followed by the pending list
 --       (stream) that it is removed from, if it is in one
+--       the last one: the audit stream, if there is one
 -- ARGV  1 'append' or 'restore'
 --       5 digest of the events
 --       6 approximate number of events to keep
 --       7 seconds after which a log without new events expires
 --       8 events older than this time (ms) are deleted ('' for none)
 --       9 number of events
---       10, … id, JSON and time (ms) of each event
+--       10 approximate number of audit entries to keep; '0' without an audit stream
+--       11, … id, JSON, time (ms) and audit entry ('' for none) of each event
 --       … and of each completed command: its new ledger entry, how long that is kept (ms), and its
 --       id in the pending list ('' if it is in none)
 --
 -- Answers with one of
---   stored <unheard>    done; number of events without a live receiver
+--   stored <unheard> <unaudited>   done; number of events without a live receiver, and of audit
+--                       entries that could not be written
 --   already             exactly these events were appended last; the reply was lost
 --   occupied <id>       the log has an entry with an id as large as this, which no worker wrote:
 --                       the events need larger ids
 local live, digest, log_expiry, drop_before = KEYS[3], ARGV[5], tonumber(ARGV[7]), tonumber(ARGV[8])
-local FIRST_EVENT = 10
-local FIRST_COMPLETION = FIRST_EVENT + 3 * tonumber(ARGV[9])
+local FIRST_EVENT, EVENT = 11, 4
+local FIRST_COMPLETION = FIRST_EVENT + EVENT * tonumber(ARGV[9])
 -- At most ROUNDS * CHUNK events are deleted per call, so that Redis is not blocked for long.
 local CHUNK, ROUNDS = 100, 100
 
 if operation == 'restore' then
   if newer(before, last) then last = before end
 elseif last ~= before then
-  if last == ARGV[FIRST_COMPLETION - 3] and known[3] == digest then return {'already'} end
+  if last == ARGV[FIRST_COMPLETION - EVENT] and known[3] == digest then return {'already'} end
   return {'gap', last}
+end
+
+-- A failure costs the entry and nothing else.
+local unaudited = 0
+local function audit(entry)
+  if entry == '' or ARGV[10] == '0' then return end
+  local added = redis.pcall('XADD', KEYS[#KEYS], 'MAXLEN', '~', ARGV[10], '*', 'e', entry)
+  if type(added) ~= 'string' then unaudited = unaudited + 1 end
 end
 
 -- All that follows the first XADD.
@@ -48,7 +59,7 @@ local function add(id, json, time)
 end
 
 local unheard = 0
-for at = FIRST_EVENT, FIRST_COMPLETION - 1, 3 do
+for at = FIRST_EVENT, FIRST_COMPLETION - 1, EVENT do
   local id, json, time = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   if newer(id, last) then
     local added = add(id, json, time)
@@ -60,10 +71,11 @@ for at = FIRST_EVENT, FIRST_COMPLETION - 1, 3 do
     end
     -- The only place that publishes. In a Redis Cluster this is SPUBLISH.
     if added and redis.call('PUBLISH', live, json) == 0 then unheard = unheard + 1 end
+    if added then audit(ARGV[at + 3]) end
     last = id
   end
 end
-redis.call('HSET', head, 'epoch', epoch, 'last', last, 'digest', digest)
+set_head(last, 'digest', digest)
 
 local key = 4
 for at = FIRST_COMPLETION, #ARGV, 3 do
@@ -91,4 +103,4 @@ end
 
 keep(head, expiry)
 keep(log, log_expiry)
-return {'stored', tostring(unheard)}
+return {'stored', tostring(unheard), tostring(unaudited)}

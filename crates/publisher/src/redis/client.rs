@@ -29,7 +29,7 @@ impl RedisClient {
             .set_response_timeout(Some(self.timeout))
     }
 
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+    pub(crate) async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         self.client.get_multiplexed_async_connection_with_config(&self.connection_config()).await
     }
 }

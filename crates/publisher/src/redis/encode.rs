@@ -1,12 +1,13 @@
 //! Requests as calls of the scripts; `head.lua`, `append.lua` and `ledger.lua` describe the
 //! arguments.
 
-use contracts::{AccountId, EventId, Flow, Names};
+use contracts::{AccountId, EventId, Flow, LedgerKey, Names};
 use deadpool_redis::redis::{Cmd, cmd};
 use log_port::{HeadField, Intent, MAX_DISPATCHES, PendingCommand};
 use settings::PublisherSettings;
 
 use crate::redis::script::{ScriptHashes, StoreScript};
+use crate::redis::seal::LogSeal;
 use crate::store::{AdmissionRequest, EventBatch, StoreOperation, StoreRequest};
 
 /// The flows of the pending lists, in the order of their keys.
@@ -15,6 +16,7 @@ pub(super) const PENDING_FLOWS: [Flow; 2] = Flow::ALL;
 pub(super) struct ScriptEncoder {
     pub names: Names,
     pub settings: PublisherSettings,
+    pub seal: LogSeal,
 }
 
 impl ScriptEncoder {
@@ -24,7 +26,8 @@ impl ScriptEncoder {
         let mut command = cmd("EVALSHA");
         command.arg(hashes.of(script)).arg(keys.len()).arg(keys);
         let expiry = self.expiry(request);
-        command.arg(operation_word(&request.operation)).arg(request.epoch.0);
+        let code = self.seal.epoch(request.account, request.epoch);
+        command.arg(operation_word(&request.operation)).arg(format!("{}:{code}", request.epoch));
         command.arg(expiry).arg(optional_id(request.last));
         match &request.operation {
             StoreOperation::Claim { pending } => {
@@ -41,14 +44,23 @@ impl ScriptEncoder {
             }
             StoreOperation::PushPending(commands) => {
                 let commands = commands.iter().flat_map(|all| all.iter());
-                commands.for_each(|one| add_pending(&mut command, one));
+                commands.for_each(|one| {
+                    let code = self.seal.pending(request.account, one);
+                    add_pending(&mut command, one, code);
+                });
             }
             StoreOperation::RemovePending(positions) => positions.iter().for_each(|position| {
                 command.arg(pending_key_number(position.flow)).arg(position.id.to_string());
             }),
+            StoreOperation::Quarantine(entries) => entries.iter().for_each(|(flow, id)| {
+                command.arg(pending_key_number(*flow)).arg(id);
+            }),
+            StoreOperation::RepairHead { epoch, code } => {
+                command.arg(epoch).arg(code);
+            }
             StoreOperation::SetHead(fields) => {
                 for field in fields {
-                    add_head_field(&mut command, request, *field);
+                    self.add_head_field(&mut command, request, *field);
                 }
             }
         }
@@ -62,15 +74,21 @@ impl ScriptEncoder {
             StoreScript::Append => keys.push(names.live_channel(account)),
             StoreScript::Ledger => {
                 keys.extend(PENDING_FLOWS.map(|flow| names.pending_key(account, flow)));
+                keys.push(names.quarantine_key(account));
             }
         }
-        let ledger = |command| names.ledger_key(account, command);
+        let ledger = |command: &LedgerKey| names.ledger_key(account, command);
         match &request.operation {
             StoreOperation::Claim { .. }
             | StoreOperation::RemovePending(_)
+            | StoreOperation::Quarantine(_)
+            | StoreOperation::RepairHead { .. }
             | StoreOperation::SetHead(_) => {}
             StoreOperation::Append(batch) | StoreOperation::Restore(batch) => {
                 self.add_completion_keys(&mut keys, account, batch);
+                if 0 < self.settings.audit_entries {
+                    keys.push(names.audit_key());
+                }
             }
             StoreOperation::Admit(requests) => {
                 keys.extend(requests.iter().map(|request| ledger(&request.admission.command)));
@@ -80,7 +98,7 @@ impl ScriptEncoder {
             }
             StoreOperation::PushPending(commands) => {
                 let commands = commands.iter().flat_map(|all| all.iter());
-                keys.extend(commands.map(|one| ledger(&one.command)));
+                keys.extend(commands.map(|one| ledger(&one.key())));
             }
         }
         keys
@@ -92,6 +110,16 @@ impl ScriptEncoder {
             let pending = completion.pending;
             keys.extend(pending.map(|position| self.names.pending_key(account, position.flow)));
         }
+    }
+
+    /// Adds a field of the head and its code.
+    fn add_head_field(&self, command: &mut Cmd, request: &StoreRequest, field: HeadField) {
+        let (name, value) = match field {
+            HeadField::Opened => ("opened", request.epoch.0.to_string()),
+            HeadField::LoggedIn(logged_in) => ("logged_in", u8::from(logged_in).to_string()),
+        };
+        let code = self.seal.field(request.account, name, &value);
+        command.arg(name).arg(value).arg(format!("{name}_mac")).arg(code);
     }
 
     fn expiry(&self, request: &StoreRequest) -> u64 {
@@ -106,9 +134,11 @@ impl ScriptEncoder {
             .arg(self.settings.max_events)
             .arg(self.expiry(request).min(self.settings.max_age_s))
             .arg(drop_before)
-            .arg(batch.entries.len());
+            .arg(batch.entries.len())
+            .arg(self.settings.audit_entries);
         for entry in &batch.entries {
             command.arg(entry.event.id.to_string()).arg(&entry.event.json[..]).arg(entry.at);
+            command.arg(entry.audit.as_deref().unwrap_or_default());
         }
         for entry in &batch.entries {
             let Some(completion) = &entry.completion else { continue };
@@ -129,6 +159,8 @@ fn operation_word(operation: &StoreOperation) -> &'static str {
         StoreOperation::UndoDispatch(_) => "leave",
         StoreOperation::PushPending(_) => "park",
         StoreOperation::RemovePending(_) => "unpark",
+        StoreOperation::Quarantine(_) => "quarantine",
+        StoreOperation::RepairHead { .. } => "repair",
         StoreOperation::SetHead(_) => "note",
     }
 }
@@ -153,8 +185,8 @@ fn add_admissions(command: &mut Cmd, requests: &[AdmissionRequest]) {
     }
 }
 
-/// Adds an entry of a pending list; `decode` reads its fields.
-fn add_pending(command: &mut Cmd, pending: &PendingCommand) {
+/// Adds an entry of a pending list, with its code; `decode` reads its fields.
+fn add_pending(command: &mut Cmd, pending: &PendingCommand, code: String) {
     let properties = &pending.properties;
     let optional = [
         ("m", &properties.message_id),
@@ -162,22 +194,17 @@ fn add_pending(command: &mut Cmd, pending: &PendingCommand) {
         ("r", &properties.reply_to),
         ("t", &properties.traceparent),
     ];
+    let caller = properties.caller.as_ref().map(|caller| ("u", caller.as_str()));
     let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-    let words = 6 + 2 * optional.clone().count();
+    let optional = optional.chain(caller);
+    let words = 8 + 2 * optional.clone().count();
     command.arg(pending_key_number(pending.position.flow));
     command.arg(pending.position.id.to_string()).arg(words);
     command.arg("i").arg(pending.command.as_str()).arg("k").arg(&pending.routing_key);
-    command.arg("b").arg(&pending.body[..]);
+    command.arg("b").arg(&pending.body[..]).arg("s").arg(code);
     for (name, value) in optional {
         command.arg(name).arg(value);
     }
-}
-
-fn add_head_field(command: &mut Cmd, request: &StoreRequest, field: HeadField) {
-    match field {
-        HeadField::Opened => command.arg("opened").arg(request.epoch.0),
-        HeadField::LoggedIn(logged_in) => command.arg("logged_in").arg(i32::from(logged_in)),
-    };
 }
 
 /// Empty for `None`.

@@ -6,9 +6,11 @@ use deadpool_redis::redis::{Value, from_redis_value, parse_redis_value};
 use fuzzing::{allocated, fuzz};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use runtime::MacKey;
 
-use crate::redis::decode::{StreamEntry, response};
+use crate::redis::decode::{ScriptAnswer, StreamEntry, read_answer};
 use crate::redis::reader::stored_event;
+use crate::redis::seal::LogSeal;
 use crate::store::StoreResponse;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/redis/corpus");
@@ -25,16 +27,22 @@ fn size(value: &Value) -> usize {
 
 #[test]
 fn an_answer_of_a_script_is_read_or_refused_and_only_what_it_holds_is_taken() {
+    // The corpus has an answer with the codes of this key.
+    let seal = LogSeal::new(Some(MacKey::derive("0123456789abcdef", "tdfleet log")));
     fuzz(CORPUS, |input| {
         let account = AccountId::new(7).ok_or_else(|| TestCaseError::fail("an account"))?;
         let Ok(answer) = parse_redis_value(input) else { return Ok(()) };
         let size = size(&answer);
-        let (read, bytes) = allocated(|| response(account, answer));
+        let (read, bytes) = allocated(|| read_answer(account, answer, &seal));
         prop_assert!(
             bytes <= 1024 * size + 16 * input.len() + 4096,
             "{bytes} bytes are allocated for {size}"
         );
-        if let Ok(StoreResponse::Claimed(head)) = read {
+        let claimed = match read {
+            Ok(ScriptAnswer::Response(claimed) | ScriptAnswer::Foreign(claimed, _)) => claimed,
+            _ => return Ok(()),
+        };
+        if let StoreResponse::Claimed(head) = claimed {
             for pending in head.pending {
                 let within = |part: &[u8]| {
                     part.is_empty() || input.windows(part.len()).any(|window| window == part)
@@ -45,6 +53,15 @@ fn an_answer_of_a_script_is_read_or_refused_and_only_what_it_holds_is_taken() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn the_answer_in_the_corpus_has_valid_codes() {
+    let seal = LogSeal::new(Some(MacKey::derive("0123456789abcdef", "tdfleet log")));
+    let answer = parse_redis_value(include_bytes!("corpus/claimed")).unwrap();
+    let read = read_answer(AccountId::new(7).unwrap(), answer, &seal).unwrap();
+    let ScriptAnswer::Response(StoreResponse::Claimed(head)) = read else { panic!("a claim") };
+    assert_eq!((head.pending.len(), head.opened.is_some(), head.logged_in), (2, true, true));
 }
 
 #[test]

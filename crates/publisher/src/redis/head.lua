@@ -5,17 +5,19 @@
 -- Keys that someone wrote by hand cost their account as little as possible: what is no number or id
 -- counts as missing, and entries that no worker wrote are passed over.
 --
--- KEYS  1 head (hash: epoch, last, digest, opened, logged_in, pending_hi, pending_lo)  2 log (stream)
+-- KEYS  1 head (hash: epoch, last, digest, opened, logged_in, pending_hi, pending_lo, and the codes
+--         epoch_mac, opened_mac and logged_in_mac)  2 log (stream)
 -- ARGV  1 the operation
---       2 epoch of the caller
+--       2 epoch of the caller, a colon, and its code
 --       3 seconds after which the idle keys expire
 --       4 id of the account's last event, as the caller knows it ('' if there is none)
 --
 -- Answers of every operation:
---   fenced <epoch>      a newer epoch owns the account
+--   fenced <epoch> <code>   a newer epoch owns the account, if that is its code
 --   gap <last>          the log ends at <last>, not at ARGV 4
 local head, log = KEYS[1], KEYS[2]
-local operation, epoch, expiry, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local operation, expiry, before = ARGV[1], tonumber(ARGV[3]), ARGV[4]
+local epoch, epoch_mac = string.match(ARGV[2], '^(%d+):(%x*)$')
 
 -- The largest number in an id, and the largest id.
 local MAX = '18446744073709551615'
@@ -48,6 +50,11 @@ local function require_commands(...)
       error(redis.error_reply('NOPERM no permission for ' .. command[1] .. ' on ' .. command[2]))
     end
   end
+end
+
+-- The epoch that owns the account, and where its log ends.
+local function set_head(last, ...)
+  redis.call('HSET', head, 'epoch', epoch, 'epoch_mac', epoch_mac, 'last', last, ...)
 end
 
 -- A key's expiry is never shortened: a rejection for an account that no worker runs any more must
@@ -88,7 +95,9 @@ local function newest_event()
   end
 end
 
-local known = redis.call('HMGET', head, 'epoch', 'last', 'digest')
-if as_id((known[1] or '') .. '-0') and greater(known[1], epoch) then return {'fenced', known[1]} end
+local known = redis.call('HMGET', head, 'epoch', 'last', 'digest', 'epoch_mac')
+if as_id((known[1] or '') .. '-0') and greater(known[1], epoch) and operation ~= 'repair' then
+  return {'fenced', known[1], known[4] or ''}
+end
 
 local last = as_id(known[2]) or newest_event()

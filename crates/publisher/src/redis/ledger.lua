@@ -6,9 +6,12 @@
 --   d <fingerprint> <event id>        done, answered by that event
 --
 -- KEYS  3, 4 pending lists (streams): cmd_hi, cmd_lo
---       5, … the ledger entry (string) of each command
--- ARGV  1 'claim', 'begin', 'leave', 'park', 'unpark' or 'note'; then
+--       5 quarantine (stream)
+--       6, … the ledger entry (string) of each command
+-- ARGV  1 'claim', 'repair', 'begin', 'leave', 'park', 'unpark', 'quarantine' or 'note'; then
 --   claim  5 '1' if the pending lists are wanted
+--   repair (take the head back from an epoch with a wrong code)
+--          5 that epoch, 6 that code
 --   begin  (admit commands)
 --          5 how often a command may be dispatched
 --          6, … fingerprint, token and intent of each command: 'again' to run an idempotent one,
@@ -20,19 +23,28 @@
 --          of its fields, and those words
 --   unpark (remove from the pending lists)
 --          5, … of each command: number of its pending list's key, its id there
+--   quarantine (move entries that no owner has written out of the pending lists)
+--          5, … of each entry: number of its pending list's key, its id there
 --   note   (set fields of the head)
 --          5, … fields and their values
 --
 -- Answers with one of
---   claimed <last> <opened> <logged_in> [<entries of 3> <entries of 4>]
+--   claimed <last> <opened> <its code> <logged_in> <its code> [<entries of 3> <entries of 4>]
 --   begun …             for each command: go (proceed), conflict, handed (already dispatched),
 --                       poison, or {done, its event if it is still in the log}
 --   done                any other operation was applied
+if operation == 'repair' then
+  if known[1] == ARGV[5] and (known[4] or '') == ARGV[6] then set_head(last) end
+  return {'done'}
+end
+
 if operation == 'claim' then
-  redis.call('HSET', head, 'epoch', epoch, 'last', last)
+  set_head(last)
   keep(head, expiry)
-  local fields = redis.call('HMGET', head, 'opened', 'logged_in')
-  local answer = {'claimed', last, fields[1] or '', fields[2] or ''}
+  local answer = {'claimed', last}
+  for _, field in ipairs({'opened', 'opened_mac', 'logged_in', 'logged_in_mac'}) do
+    answer[#answer + 1] = redis.call('HGET', head, field) or ''
+  end
   if ARGV[5] == '1' then
     for at = 3, 4 do
       keep(KEYS[at], expiry)
@@ -44,7 +56,7 @@ end
 
 if last ~= before then return {'gap', last} end
 if known[1] ~= epoch then
-  redis.call('HSET', head, 'epoch', epoch, 'last', last)
+  set_head(last)
   keep(head, expiry)
 end
 
@@ -76,7 +88,7 @@ local function admit(key, fingerprint, token, intent, most)
 end
 
 if operation == 'begin' then
-  local answer, key = {'begun'}, 5
+  local answer, key = {'begun'}, 6
   for at = 6, #ARGV, 3 do
     answer[#answer + 1] = admit(KEYS[key], ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[5]))
     key = key + 1
@@ -86,12 +98,13 @@ end
 
 if operation == 'leave' then
   for at = 5, #ARGV do
-    local kind, fingerprint, count, token = read(KEYS[at])
+    local key = KEYS[at + 1]
+    local kind, fingerprint, count, token = read(key)
     if kind == 'h' and token == ARGV[at] then
       if count == '1' then
-        redis.call('DEL', KEYS[at])
+        redis.call('DEL', key)
       else
-        set_dispatched(KEYS[at], fingerprint, count - 1, '-')
+        set_dispatched(key, fingerprint, count - 1, '-')
       end
     end
   end
@@ -114,8 +127,40 @@ local function push(list, last, id, from, to)
   redis.call('XADD', list, id, unpack(ARGV, from, to))
 end
 
+-- Writes a pending list again without its foreign entries, which go to the quarantine. They are
+-- not only deleted: one with a high id would keep every later command out of the list.
+local function set_aside(list, is_foreign)
+  local entries = redis.call('XRANGE', list, '-', '+')
+  for _, entry in ipairs(entries) do
+    if is_foreign(entry[1]) then
+      -- Whoever wrote it chose how many fields it has.
+      local fields = {unpack(entry[2], 1, math.min(#entry[2], 32))}
+      redis.call(
+        'XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'reason', 'written by no owner', 'list', list,
+        'id', entry[1], unpack(fields)
+      )
+      keep(KEYS[5], expiry)
+    end
+  end
+  redis.call('DEL', list)
+  for _, entry in ipairs(entries) do
+    if not is_foreign(entry[1]) then redis.call('XADD', list, entry[1], unpack(entry[2])) end
+  end
+  keep(list, expiry)
+end
+
+if operation == 'quarantine' then
+  local foreign = {}
+  for at = 5, #ARGV, 2 do
+    local list = KEYS[tonumber(ARGV[at])]
+    foreign[list] = foreign[list] or {}
+    foreign[list][ARGV[at + 1]] = true
+  end
+  for list, ids in pairs(foreign) do set_aside(list, function(id) return ids[id] end) end
+end
+
 if operation == 'park' then
-  local ends, at, key = {}, 5, 5
+  local ends, at, key = {}, 5, 6
   while at <= #ARGV do
     local list, id, words = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
     ends[list] = ends[list] or last_position(list)

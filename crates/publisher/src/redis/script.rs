@@ -24,6 +24,8 @@ impl StoreScript {
             | StoreOperation::UndoDispatch(_)
             | StoreOperation::PushPending(_)
             | StoreOperation::RemovePending(_)
+            | StoreOperation::Quarantine(_)
+            | StoreOperation::RepairHead { .. }
             | StoreOperation::SetHead(_) => Self::Ledger,
         }
     }

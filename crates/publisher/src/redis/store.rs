@@ -1,20 +1,27 @@
 //! Writes logs: one connection, two scripts, one pipeline per batch.
 
+use std::{mem, slice};
+
 use contracts::Names;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Pipeline, Value, cmd};
+use runtime::MacKey;
 use settings::PublisherSettings;
+use tracing::warn;
 
 use crate::redis::client::RedisClient;
-use crate::redis::decode::{is_no_script, response};
+use crate::redis::decode::{ScriptAnswer, is_no_script, read_answer};
 use crate::redis::encode::ScriptEncoder;
 use crate::redis::script::ScriptHashes;
-use crate::store::{LogStore, StoreError, StoreRequest, StoreResponse};
+use crate::redis::seal::LogSeal;
+use crate::store::{LogStore, StoreError, StoreOperation, StoreRequest, StoreResponse};
 
 pub(crate) struct RedisStore {
     client: RedisClient,
     encoder: ScriptEncoder,
     connection: Option<ScriptConnection>,
+    /// The audit stream cannot be written, and that has been logged.
+    audit_fails: bool,
 }
 
 struct ScriptConnection {
@@ -23,8 +30,19 @@ struct ScriptConnection {
 }
 
 impl RedisStore {
-    pub(crate) fn new(client: RedisClient, settings: PublisherSettings, names: Names) -> Self {
-        Self { client, encoder: ScriptEncoder { names, settings }, connection: None }
+    pub(crate) fn new(
+        client: RedisClient,
+        settings: PublisherSettings,
+        names: Names,
+        key: Option<MacKey>,
+    ) -> Self {
+        let seal = LogSeal::new(key);
+        Self {
+            client,
+            encoder: ScriptEncoder { names, settings, seal },
+            connection: None,
+            audit_fails: false,
+        }
     }
 
     fn pipeline(&self, hashes: &ScriptHashes, requests: &[StoreRequest]) -> Pipeline {
@@ -50,6 +68,50 @@ impl RedisStore {
         let answers = answers.map_err(StoreError::Answer)?;
         self.connection = Some(ScriptConnection { connection, hashes });
         Ok(answers)
+    }
+}
+
+impl RedisStore {
+    /// The response to a request; what no owner has written is set aside first.
+    async fn respond(
+        &mut self,
+        request: &StoreRequest,
+        answer: ScriptAnswer,
+    ) -> Result<StoreResponse, StoreError> {
+        let StoreRequest { account, epoch, served, .. } = *request;
+        let aside = |last, operation| StoreRequest { account, epoch, served, last, operation };
+        match answer {
+            ScriptAnswer::Response(response) => Ok(response),
+            ScriptAnswer::Unaudited(response) => {
+                if !mem::replace(&mut self.audit_fails, true) {
+                    warn!("the audit stream cannot be written; answers are stored without it");
+                }
+                Ok(response)
+            }
+            ScriptAnswer::Foreign(response, entries) => {
+                let last = match &response {
+                    StoreResponse::Claimed(head) => head.last,
+                    _ => request.last,
+                };
+                self.send(&[aside(last, StoreOperation::Quarantine(entries))]).await?;
+                Ok(response)
+            }
+            ScriptAnswer::ForgedEpoch { epoch: forged, code } => {
+                warn!(account.id = %account, %epoch, "a head has an epoch of no owner; repairing it");
+                let repair = StoreOperation::RepairHead { epoch: forged, code };
+                self.send(&[aside(request.last, repair)]).await?;
+                let answer = self.send(slice::from_ref(request)).await?.pop();
+                let answer = answer.unwrap_or(Value::Nil);
+                match read_answer(account, answer, &self.encoder.seal)? {
+                    ScriptAnswer::Response(response)
+                    | ScriptAnswer::Unaudited(response)
+                    | ScriptAnswer::Foreign(response, _) => Ok(response),
+                    ScriptAnswer::ForgedEpoch { .. } => {
+                        Ok(StoreResponse::Refused("its head has a forged epoch".to_owned()))
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -81,22 +143,26 @@ impl LogStore for RedisStore {
             return Ok(Vec::new());
         }
         let answers = self.send(requests).await?;
-        let accounts = requests.iter().map(|request| request.account);
-        accounts.zip(answers).map(|(account, answer)| response(account, answer)).collect()
+        let mut responses = Vec::with_capacity(requests.len());
+        for (request, answer) in requests.iter().zip(answers) {
+            let answer = read_answer(request.account, answer, &self.encoder.seal)?;
+            responses.push(self.respond(request, answer).await?);
+        }
+        Ok(responses)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use contracts::{AccountId, CommandId, Epoch, EventId};
+    use contracts::{AccountId, CommandId, Epoch, EventId, LedgerKey};
     use deadpool_redis::redis::Client;
     use futures_util::StreamExt;
     use log_port::{Admission, CommandFingerprint, HeadField, Intent};
     use test_servers::redis::RedisServer;
 
     use super::*;
-    use crate::store::{AdmissionRequest, DispatchToken, EventBatch, EventEntry, StoreOperation};
+    use crate::store::{AdmissionRequest, DispatchToken, EventBatch, EventEntry};
     use crate::stored::StoredEvent;
 
     fn id(n: u64) -> EventId {
@@ -123,6 +189,7 @@ mod tests {
             },
             at: i64::try_from(n).unwrap(),
             completion: None,
+            audit: None,
         };
         EventBatch::new(numbers.map(entry).collect())
     }
@@ -131,11 +198,15 @@ mod tests {
         request(batch.entries[0].event.prev, StoreOperation::Append(batch))
     }
 
+    fn key() -> MacKey {
+        MacKey::derive("0123456789abcdef", "tdfleet log")
+    }
+
     async fn store(server: &RedisServer) -> RedisStore {
         let settings =
             PublisherSettings { uri: server.uri().into(), ..PublisherSettings::default() };
         let client = RedisClient::new(&settings.uri, settings.timeout()).unwrap();
-        let mut store = RedisStore::new(client, settings, Names::default());
+        let mut store = RedisStore::new(client, settings, Names::default(), Some(key()));
         store.connect().await.unwrap();
         store
     }
@@ -223,7 +294,7 @@ mod tests {
 
     fn admission(id: &str, intent: Intent) -> AdmissionRequest {
         let admission = Admission {
-            command: CommandId::new(id).unwrap(),
+            command: LedgerKey { caller: None, command: CommandId::new(id).unwrap() },
             fingerprint: CommandFingerprint(1),
             intent,
         };

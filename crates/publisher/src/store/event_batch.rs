@@ -24,6 +24,8 @@ pub(crate) struct EventEntry {
     /// `occurred_at`, as Unix time in milliseconds.
     pub at: i64,
     pub completion: Option<CommandCompletion>,
+    /// The entry of the audit stream, if it answers a command.
+    pub audit: Option<Box<str>>,
 }
 
 impl EventBatch {

@@ -1,12 +1,12 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use contracts::{AccountId, Epoch, EventId};
+use contracts::{AccountId, AuditEntry, Epoch, EventId};
 
 use crate::store::{EventBatch, EventEntry, StoreOperation, StoreRequest};
 use crate::stored::StoredEvent;
 use crate::writer::batch_call::BatchCall;
-use crate::writer::task::WriterTask;
+use crate::writer::task::{AppendTask, WriterTask};
 use crate::writer::task_batch::TaskBatch;
 
 /// Numbers and encodes the events of one round trip, all accounts in one buffer.
@@ -47,6 +47,13 @@ impl BatchEncoder {
     }
 }
 
+/// The JSON of an answer's entry in the audit stream.
+fn audit_entry(append: &AppendTask, id: EventId) -> Option<Box<str>> {
+    let digest = append.completion.as_ref().map(|one| one.fingerprint.to_string());
+    let entry = AuditEntry::of(&append.event, id, digest)?;
+    serde_json::to_string(&entry).ok().map(String::into_boxed_str)
+}
+
 /// `n` counts by one within an epoch, from 1. An id that no worker wrote may have a newer epoch than
 /// any owner, which then goes on.
 fn following(largest: Option<EventId>, epoch: Epoch) -> EventId {
@@ -68,6 +75,7 @@ impl DraftBatch {
                 event: StoredEvent { account, id, prev, json: buffer.slice(span) },
                 at: append.event.meta.occurred_at.as_millisecond(),
                 completion: append.completion.clone(),
+                audit: audit_entry(append, id),
             })
         });
         let events = EventBatch { drop_before, ..EventBatch::new(entries.collect()) };

@@ -13,6 +13,7 @@ struct MetricCells {
     stored: AtomicU64,
     unheard: AtomicU64,
     restored: AtomicU64,
+    foreign: AtomicU64,
 }
 
 impl WriterMetrics {
@@ -33,6 +34,10 @@ impl WriterMetrics {
         self.0.restored.fetch_add(events as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_foreign(&self, entries: usize) {
+        self.0.foreign.fetch_add(entries as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.0.queued.load(Ordering::Relaxed)
     }
@@ -47,5 +52,9 @@ impl WriterMetrics {
 
     pub(crate) fn restored(&self) -> u64 {
         self.0.restored.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn foreign(&self) -> u64 {
+        self.0.foreign.load(Ordering::Relaxed)
     }
 }

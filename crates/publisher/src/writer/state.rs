@@ -183,6 +183,7 @@ impl WriterState {
         match response {
             StoreResponse::Claimed(head) => {
                 state.set_accepted(account);
+                self.metrics.add_foreign(head.foreign);
                 state.apply_claim(&request, tasks, *head);
             }
             StoreResponse::Stored { unheard } => self.apply_stored(request, tasks, unheard),

@@ -4,7 +4,7 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::{CommandId, Event};
+use contracts::{Event, LedgerKey};
 use log_port::{
     AdmissionVerdict, CommandCompletion, HeadField, LogHead, NotStored, OnPending, OnStored,
     OwnerToken, PendingCommand, PendingPosition,
@@ -26,7 +26,7 @@ pub(crate) enum WriterTask {
     Claim(oneshot::Sender<Result<LogHead, NotStored>>),
     Append(AppendTask),
     Admit(AdmitTask),
-    UndoDispatch(CommandId),
+    UndoDispatch(LedgerKey),
     PushPending(PushTask),
     RemovePending(PendingPosition),
     SetHead(HeadField),

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod foreign_keys;
+mod forged;
 mod ledger;
 mod memory_loss;
 mod outages;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use contracts::{AccountId, EventId, Names};
 use log_port::{CommandCompletion, LogPort, NotStored};
 use publisher::{AccountWriter, EventLog, FollowedItem, Follower, StoredEvent};
-use runtime::{CancellationToken, Stage};
+use runtime::{CancellationToken, MacKey, Stage};
 use settings::PublisherSettings;
 use test_servers::redis::{Persistence, RedisServer};
 use testkit::log_rules::steps::{self, SOON, owner};
@@ -47,7 +47,7 @@ impl LogFixture {
     pub(crate) fn open(&self) -> EventLog {
         let settings = self.settings.clone();
         if self.server.is_some() {
-            EventLog::redis(&self.stage, settings, Names::default()).unwrap()
+            EventLog::redis(&self.stage, settings, Names::default(), Some(mac_key())).unwrap()
         } else {
             EventLog::in_process(&self.stage, settings)
         }
@@ -70,6 +70,11 @@ impl LogFixture {
     fn into_port(self) -> (Arc<dyn LogPort>, Self) {
         (Arc::new(self.open()), self)
     }
+}
+
+/// The key of every worker.
+fn mac_key() -> MacKey {
+    MacKey::derive("0123456789abcdef", "tdfleet log")
 }
 
 /// A connected log on a private Redis, and a client of that Redis.

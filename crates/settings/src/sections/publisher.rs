@@ -23,6 +23,9 @@ pub struct PublisherSettings {
     pub idle_expiry_s: u64,
     /// Has no effect any more: an account that no worker runs has no keys. Default: 3600.
     pub unknown_expiry_s: u64,
+    /// Approximate number of answered commands in the audit stream, which `tdfleet audit` prints: who,
+    /// account, command, id, outcome. 0 to 10000000; 0 keeps none. Default: 100000 (about 30 MB).
+    pub audit_entries: u64,
     /// Timeout of each Redis request, in milliseconds: 100 to 600000. Default: 5000.
     pub timeout_ms: u64,
 }
@@ -35,6 +38,7 @@ impl Default for PublisherSettings {
             max_age_s: 30 * 24 * 3600,
             idle_expiry_s: 30 * 24 * 3600,
             unknown_expiry_s: 3600,
+            audit_entries: 100_000,
             timeout_ms: 5_000,
         }
     }
@@ -57,6 +61,7 @@ impl PublisherSettings {
             ("publisher.max_age_s", self.max_age_s, 60..=31_536_000),
             ("publisher.idle_expiry_s", self.idle_expiry_s, 60..=31_536_000),
             ("publisher.unknown_expiry_s", self.unknown_expiry_s, 60..=31_536_000),
+            ("publisher.audit_entries", self.audit_entries, 0..=10_000_000),
             ("publisher.timeout_ms", self.timeout_ms, 100..=600_000),
         ];
         for (name, value, range) in ranges {

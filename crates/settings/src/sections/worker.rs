@@ -27,6 +27,9 @@ pub struct WorkerSettings {
     /// TDLib methods that the command `call_tdlib` may call, such as `getMe, getChats`.
     /// Default: none.
     pub call_tdlib_methods: NameSet,
+    /// Whether runs of five or more digits in messages of chat 777000, in which Telegram sends login
+    /// codes, are shown in events and results. Default: false.
+    pub show_service_codes: bool,
 }
 
 impl Default for WorkerSettings {
@@ -38,6 +41,7 @@ impl Default for WorkerSettings {
             spool_mb: 64,
             grace_s: 60,
             call_tdlib_methods: NameSet::default(),
+            show_service_codes: false,
         }
     }
 }

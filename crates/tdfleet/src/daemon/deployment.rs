@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use broker::{Bus, CommandClient};
+use broker::{Bus, BusIdentity, CommandClient};
 use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
@@ -17,6 +17,7 @@ use tdlib::Tdlib;
 
 use super::adapters::{BusReplySender, DeliveryAdapter};
 use super::preflight::Preflight;
+use crate::installation::MacKeys;
 
 /// All parts of a worker, connected and running. It owns no shard yet.
 pub(crate) struct Deployment {
@@ -45,21 +46,16 @@ impl Deployment {
             })
             .map_err(SettingFaults::from)?;
         let preflight = Preflight::run(settings)?;
-        let (names, shard_count) = (preflight.names.clone(), preflight.shard_count);
+        let (names, MacKeys { bus, log }) = (preflight.names.clone(), preflight.keys.clone());
+        let identity = BusIdentity { names: names.clone(), count: preflight.shard_count, key: bus };
         let stages = WorkerStages::new();
         let ownership =
             Ownership::start_leases(&stages.output, lease_config(settings, &preflight))?;
-        let log = EventLog::redis(&stages.output, settings.publisher.clone(), names.clone())?;
+        let log = EventLog::redis(&stages.output, settings.publisher.clone(), names, Some(log))?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
-        let bus = Bus::start(
-            intake,
-            &settings.broker,
-            &settings.limits,
-            names,
-            shard_count,
-            parts.handler(),
-        )?;
+        let bus =
+            Bus::start(intake, &settings.broker, &settings.limits, identity, parts.handler())?;
         Ok(parts.connect(bus, settings))
     }
 
@@ -70,7 +66,9 @@ impl Deployment {
     ///
     /// The same as [`Self::on_servers`].
     pub(crate) fn embedded(settings: &Settings) -> anyhow::Result<(Self, CommandClient)> {
-        let preflight = Preflight::run(settings)?;
+        let mut preflight = Preflight::run(settings)?;
+        // Callers are users of RabbitMQ.
+        preflight.config.callers.clear();
         let shard_count = preflight.shard_count;
         let stages = WorkerStages::new();
         let data_dir = &settings.worker.data_dir;

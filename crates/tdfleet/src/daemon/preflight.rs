@@ -11,13 +11,15 @@ use runtime::Signals;
 use settings::{SettingFault, SettingFaults, Settings, TdlibSettings};
 use tdlib::{GuardError, Library, LibraryFile};
 
+use crate::installation::{self, MacKeys};
 use crate::process::OpenFileLimit;
-use crate::{installation, store};
+use crate::store;
 
 /// What a worker is made from.
 pub(super) struct Preflight {
     pub(super) names: Names,
     pub(super) shard_count: ShardCount,
+    pub(super) keys: MacKeys,
     pub(super) config: WorkerConfig,
     pub(super) library: Library,
     pub(super) signals: Signals,
@@ -33,6 +35,7 @@ impl Preflight {
     pub(super) fn run(settings: &Settings) -> anyhow::Result<Self> {
         let shard_count = installation::shard_count(settings)?;
         let mut config = worker_config(settings, shard_count)?;
+        let keys = installation::mac_keys(settings).context("telegram.master_key is required")?;
         raise_open_files(&config)?;
         store::access::make_private(&config.data_dir)
             .map_err(|error| fault("worker.data_dir", &error))?;
@@ -40,7 +43,8 @@ impl Preflight {
         config.proxy_guard = guard_proxy(settings, &library);
         store::key_check::verify_or_create(&config.data_dir, &config.credentials.master_key)?;
         let signals = Signals::listen().context("cannot listen for signals")?;
-        Ok(Self { names: installation::names(settings), shard_count, config, library, signals })
+        let names = installation::names(settings);
+        Ok(Self { names, shard_count, keys, config, library, signals })
     }
 }
 
@@ -86,6 +90,8 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
         late_timeout: tdlib.late_timeout(),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        show_service_codes: worker.show_service_codes,
+        callers: settings.callers.clone(),
         pacing: settings.pacing.clone(),
         deadline: limits.deadline(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),

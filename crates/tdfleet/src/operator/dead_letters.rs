@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use broker::{DeadLetter, DeadLetterSelector, DeadLetters};
+use broker::{DeadLetter, DeadLetterSelector, DeadLetters, RedriveCount};
 use serde::Serialize;
 use settings::Settings;
 
@@ -11,7 +11,9 @@ use crate::cli::{
     DeadLetterSelection, DeadLettersCommand, ListDeadLettersArgs, ShowDeadLetterArgs,
 };
 use crate::installation;
-use crate::output::{optional_cell, print_json, print_line, print_table};
+use crate::output::{
+    optional_cell, print_json, print_line, print_progress, print_table, printable, yes_no_cell,
+};
 
 /// Most letters shown for one id; a command usually has one.
 const MAX_SHOWN: usize = 100;
@@ -21,13 +23,14 @@ pub(crate) async fn run(
     command: DeadLettersCommand,
 ) -> anyhow::Result<ExitCode> {
     let names = installation::names(&settings);
-    let letters = DeadLetters::connect(&settings.broker, names).await?;
+    let key = installation::mac_keys(&settings).map(|keys| keys.bus);
+    let letters = DeadLetters::connect(&settings.broker, names, key).await?;
     match command {
         DeadLettersCommand::List(args) => list(&letters, &args).await,
         DeadLettersCommand::Show(args) => show(&letters, args).await,
         DeadLettersCommand::Redrive(selection) => {
             let selector = selector(&selection);
-            report_count(&selector, letters.redrive(&selector).await?, "republished")
+            report_redriven(&selector, letters.redrive(&selector).await?)
         }
         DeadLettersCommand::Purge(selection) => {
             let selector = selector(&selection);
@@ -45,16 +48,39 @@ struct DeadLetterRow {
     reason: Option<String>,
     since: Option<String>,
     bytes: usize,
+    signed: Option<bool>,
+    body_removed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
 
 impl DeadLetterRow {
     fn new(letter: DeadLetter, body: Option<&[u8]>) -> Self {
-        let DeadLetter { position, id, command_id, routing_key, reason, since, bytes } = letter;
+        let DeadLetter {
+            position,
+            id,
+            command_id,
+            routing_key,
+            reason,
+            since,
+            bytes,
+            signed,
+            body_removed,
+        } = letter;
         let since = since.map(|since| since.to_string());
         let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
-        Self { position, id, command_id, routing_key, reason, since, bytes, body }
+        Self {
+            position,
+            id,
+            command_id,
+            routing_key,
+            reason,
+            since,
+            bytes,
+            signed,
+            body_removed,
+            body,
+        }
     }
 }
 
@@ -73,12 +99,14 @@ async fn list(letters: &DeadLetters, args: &ListDeadLettersArgs) -> anyhow::Resu
                 optional_cell(row.since.as_ref()),
                 optional_cell(row.routing_key.as_ref()),
                 optional_cell(row.command_id.as_ref()),
-                row.bytes.to_string(),
+                bytes_cell(row),
+                optional_cell(row.signed.map(yes_no_cell)),
                 optional_cell(row.reason.as_ref()),
             ]
         })
         .collect();
-    print_table(["LETTER", "SINCE", "ROUTING KEY", "COMMAND ID", "BYTES", "REASON"], &cells)?;
+    let header = ["LETTER", "SINCE", "ROUTING KEY", "COMMAND ID", "BYTES", "SIGNED", "REASON"];
+    print_table(header, &cells)?;
     let shown = rows.len() as u64;
     if shown < total {
         print_line(format!("({shown} of {total} shown; use --limit for more)"))?;
@@ -100,6 +128,7 @@ async fn show(letters: &DeadLetters, args: ShowDeadLetterArgs) -> anyhow::Result
         return Ok(ExitCode::SUCCESS);
     }
     for row in rows {
+        let bytes = bytes_cell(&row);
         let lines = [
             ("letter", optional_cell(row.id)),
             ("command id", optional_cell(row.command_id)),
@@ -107,16 +136,22 @@ async fn show(letters: &DeadLetters, args: ShowDeadLetterArgs) -> anyhow::Result
             ("reason", optional_cell(row.reason)),
             ("since", optional_cell(row.since)),
             ("position", row.position.to_string()),
-            ("bytes", row.bytes.to_string()),
+            ("bytes", bytes),
+            ("signed", optional_cell(row.signed.map(yes_no_cell))),
         ];
         for (name, value) in lines {
-            print_line(format!("{name:12} {value}"))?;
+            print_line(format!("{name:12} {}", printable(&value)))?;
         }
         if let Some(body) = row.body {
-            print_line(format!("{:12} {body}", "body"))?;
+            print_line(format!("{:12} {}", "body", printable(&body)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The body's length, or that it is gone.
+fn bytes_cell(row: &DeadLetterRow) -> String {
+    if row.body_removed { "removed".to_owned() } else { row.bytes.to_string() }
 }
 
 /// The command line has either an id or `--all`.
@@ -130,4 +165,17 @@ fn report_count(selector: &DeadLetterSelector, count: u64, done: &str) -> anyhow
     }
     print_line(format!("{count} {done}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn report_redriven(selector: &DeadLetterSelector, count: RedriveCount) -> anyhow::Result<ExitCode> {
+    let RedriveCount { republished, left } = count;
+    if let (DeadLetterSelector::Id(id), 0, 1..) = (selector, republished, left) {
+        bail!("the dead letter with the id {id} has no body any more");
+    }
+    if left > 0 {
+        print_progress(&format!(
+            "{left} left: without a body, or not written by a worker; redrive the latter by their ids"
+        ));
+    }
+    report_count(selector, republished, "republished")
 }

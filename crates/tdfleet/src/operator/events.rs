@@ -31,7 +31,7 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stage = Stage::new("events", &CancellationToken::new());
     let names = installation::names(&settings);
-    let log = EventLog::redis(&stage, settings.publisher, names)?;
+    let log = EventLog::redis(&stage, settings.publisher, names, None)?;
     let mut events = log.follow(accounts.into_iter().map(|account| (account, start)));
     let mut closed = pin!(output_closed());
     let mut left = args.limit.unwrap_or(u64::MAX);

@@ -1,12 +1,13 @@
 //! Admissions, dispatches and completions of commands.
 
 use contracts::Flow;
-use log_port::{AdmissionVerdict, LogPort};
+use log_port::{Admission, AdmissionVerdict, CommandCompletion, LogPort};
 use tokio::time::timeout;
 
 use super::steps::{
     AGAIN, ONCE, REFUSE, SOON, account, admission, admit, admit_each, answer, claim_head,
-    claim_log, command, command_ids, completion, event, id, owner, pending, position, push,
+    claim_log, command, command_ids, command_of, completion, event, id, owner, pending, position,
+    push,
 };
 
 pub(crate) async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPort) {
@@ -54,6 +55,29 @@ pub(crate) async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) 
     for intent in [ONCE, AGAIN, REFUSE] {
         assert_eq!(other(intent).await, AdmissionVerdict::Conflict);
     }
+}
+
+pub(crate) async fn an_id_of_another_caller_is_another_command(log: &dyn LogPort) {
+    use AdmissionVerdict::{Conflict, Done, Proceed};
+    let writer = claim_log(log, owner(account(1), 7)).await;
+    let of = |caller, fingerprint| Admission {
+        command: command_of(caller, "a"),
+        ..admission("a", fingerprint, ONCE)
+    };
+    let completed =
+        |caller| CommandCompletion { command: command_of(caller, "a"), ..completion("a", None) };
+    assert_eq!(writer.admit(of("shop", 1)).await, Ok(Proceed));
+    // Neither another caller nor an anonymous one meets it, or spoils it.
+    assert_eq!(writer.admit(of("bank", 2)).await, Ok(Proceed));
+    assert_eq!(writer.admit(admission("a", 3, ONCE)).await, Ok(Proceed));
+    let shop = answer(&*writer, 0, completed("shop")).await.unwrap();
+    writer.undo_dispatch(command_of("bank", "a"));
+    assert_eq!(writer.admit(of("bank", 4)).await, Ok(Proceed));
+    assert_eq!(writer.admit(of("shop", 1)).await, Ok(Done(Some(shop))));
+    assert_eq!(writer.admit(of("shop", 2)).await, Ok(Conflict));
+    let next = claim_log(log, owner(account(1), 8)).await;
+    assert!(matches!(next.admit(of("shop", 1)).await, Ok(Done(_))));
+    assert_eq!(next.admit(of("bank", 4)).await, Ok(AdmissionVerdict::Dispatched));
 }
 
 pub(crate) async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {

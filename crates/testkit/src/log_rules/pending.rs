@@ -1,6 +1,6 @@
 //! The pending lists.
 
-use contracts::{Flow, Properties};
+use contracts::{CallerName, Flow, Properties};
 use log_port::{LogPort, PendingCommand};
 
 use super::steps::{
@@ -12,15 +12,17 @@ pub(crate) async fn a_claim_returns_the_pending_commands_as_they_were_pushed(log
     let properties = Properties::default();
     let bare = PendingCommand { properties, ..pending("a", position(Flow::Lo, "7-1")) };
     push(&*writer, vec![bare]).await.unwrap();
-    let more =
-        vec![pending("b", position(Flow::Hi, "7-2")), pending("c", position(Flow::Lo, "7-3"))];
+    let mut of_shop = pending("b", position(Flow::Hi, "7-2"));
+    of_shop.properties.caller = CallerName::new("shop");
+    let more = vec![of_shop, pending("c", position(Flow::Lo, "7-3"))];
     push(&*writer, more).await.unwrap();
     let head = claim_head(log, owner(account(1), 8)).await;
     assert_eq!(command_ids(&head), ["b", "a", "c"]);
     let [b, a, _] = &head.pending[..] else { panic!("three commands") };
     assert_eq!((a.position, b.position), (position(Flow::Lo, "7-1"), position(Flow::Hi, "7-2")));
     assert_eq!((&a.body[..], &*b.routing_key), (&b"body of a"[..], "key of b"));
-    let Properties { message_id, correlation_id, reply_to, traceparent } = &b.properties;
+    let Properties { message_id, correlation_id, reply_to, traceparent, caller } = &b.properties;
+    assert_eq!(caller.as_ref().map(CallerName::as_str), Some("shop"));
     let properties = [message_id, correlation_id, reply_to, traceparent];
     let expected = ["message of b", "correlation of b", "reply of b", "trace of b"];
     assert_eq!(properties.map(|value| value.as_deref().unwrap()), expected);

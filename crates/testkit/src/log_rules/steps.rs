@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, Body, CommandId, Epoch, Event, EventId, EventMeta, Flow, Properties};
+use contracts::{
+    AccountId, Body, CallerName, CommandId, Epoch, Event, EventId, EventMeta, Flow, LedgerKey,
+    Properties,
+};
 use log_port::{
     AccountLog, Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, Intent,
     LogHead, LogPort, NotStored, OwnerToken, PendingCommand, PendingPosition,
@@ -72,7 +75,7 @@ pub async fn claim_head(log: &dyn LogPort, token: OwnerToken) -> LogHead {
 }
 
 /// Claims an account, to write its log.
-pub(crate) async fn claim_log(log: &dyn LogPort, token: OwnerToken) -> Arc<dyn AccountLog> {
+pub async fn claim_log(log: &dyn LogPort, token: OwnerToken) -> Arc<dyn AccountLog> {
     claim(log, token).await.0
 }
 
@@ -130,9 +133,14 @@ pub async fn all<T>(mut outcomes: mpsc::UnboundedReceiver<T>) -> Vec<T> {
     all
 }
 
-/// A command's id.
-pub fn command(id: &str) -> CommandId {
-    CommandId::new(id).unwrap()
+/// The key of a command that is nobody's.
+pub fn command(id: &str) -> LedgerKey {
+    LedgerKey { caller: None, command: CommandId::new(id).unwrap() }
+}
+
+/// The key of a caller's command.
+pub fn command_of(caller: &str, id: &str) -> LedgerKey {
+    LedgerKey { caller: CallerName::new(caller), ..command(id) }
 }
 
 /// A question to the ledger.
@@ -178,7 +186,7 @@ pub fn pending(id: &str, position: PendingPosition) -> PendingCommand {
     let some = |name: &str| Some(format!("{name} of {id}"));
     PendingCommand {
         position,
-        command: command(id),
+        command: command(id).command,
         body: Bytes::from(format!("body of {id}")),
         routing_key: format!("key of {id}"),
         properties: Properties {
@@ -186,6 +194,7 @@ pub fn pending(id: &str, position: PendingPosition) -> PendingCommand {
             correlation_id: some("correlation"),
             reply_to: some("reply"),
             traceparent: some("trace"),
+            caller: None,
         },
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use contracts::{AccountId, CommandId, Epoch, Flow, Properties};
+use contracts::{AccountId, CommandId, Epoch, Flow, LedgerKey, Properties};
 use log_port::{HeadField, LogHead, PendingCommand};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -265,6 +265,7 @@ fn account_id(account: i64) -> AccountId {
     AccountId::new(account).unwrap()
 }
 
-fn ledger_key(account: i64, command: &str) -> (AccountId, CommandId) {
-    (account_id(account), CommandId::new(command).unwrap())
+fn ledger_key(account: i64, command: &str) -> (AccountId, LedgerKey) {
+    let command = CommandId::new(command).unwrap();
+    (account_id(account), LedgerKey { caller: None, command })
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use contracts::CommandId;
+use contracts::LedgerKey;
 use log_port::HeadField;
 
 use crate::store::{AdmissionRequest, DispatchToken, StoreOperation};
@@ -10,7 +10,7 @@ use crate::store::{AdmissionRequest, DispatchToken, StoreOperation};
 #[derive(Default)]
 pub(in crate::writer) struct DispatchRecord {
     /// Commands that are dispatched, and neither done nor undone.
-    dispatched: HashMap<CommandId, AdmissionRequest>,
+    dispatched: HashMap<LedgerKey, AdmissionRequest>,
     opened: bool,
     logged_in: Option<bool>,
 }
@@ -25,12 +25,12 @@ impl DispatchRecord {
     }
 
     /// The token of the last dispatch of a command that is in flight.
-    pub(in crate::writer) fn token(&self, command: &CommandId) -> Option<DispatchToken> {
+    pub(in crate::writer) fn token(&self, command: &LedgerKey) -> Option<DispatchToken> {
         self.dispatched.get(command).map(|request| request.token)
     }
 
     /// The command is done, or its dispatch undone.
-    pub(in crate::writer) fn remove(&mut self, command: &CommandId) {
+    pub(in crate::writer) fn remove(&mut self, command: &LedgerKey) {
         self.dispatched.remove(command);
     }
 

@@ -54,7 +54,7 @@ mod tests {
     fn event(account: AccountId, n: u64, bytes: usize) -> EventEntry {
         let id = EventId { epoch: Epoch(7), n };
         let event = StoredEvent { account, id, prev: None, json: Bytes::from(vec![b' '; bytes]) };
-        EventEntry { event, at: 0, completion: None }
+        EventEntry { event, at: 0, completion: None, audit: None }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn command_meta() -> Value {
         "properties": {
             "correlation_id": {"type": ["string", "null"], "description": "Echoed in the answer; AMQP's correlation_id."},
             "trace_id": {"type": ["string", "null"], "description": "Echoed in the answer; the trace id of the header traceparent."},
-            "deadline": {"type": ["string", "null"], "format": "date-time", "description": "The command is not run after this time. One hour after the delivery unless given."},
+            "deadline": {"type": ["string", "null"], "format": "date-time", "description": "The command is not run after this time. One hour after the delivery unless given, and at most two minutes after it if a field is a secret."},
             "expected_owner_epoch": {"type": ["integer", "null"], "minimum": 0, "description": "Refuses the command unless this is the owner's epoch."},
         },
     })
@@ -172,6 +172,7 @@ fn event_meta() -> Value {
             "command_id": {"type": "string"},
             "correlation_id": {"type": "string"},
             "trace_id": {"type": "string"},
+            "requested_by": {"type": "string", "description": "The AMQP user who sent the command, if its message has a user_id."},
             "occurred_at": {"type": "string", "format": "date-time"},
             "schema_version": {"const": contracts::SCHEMA_VERSION},
         },

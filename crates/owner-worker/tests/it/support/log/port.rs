@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, Event, Properties};
+use contracts::{AccountId, Epoch, Event, LedgerKey, Properties};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log_port::{
@@ -103,7 +103,7 @@ impl AccountLog for MemoryAccountLog {
         .boxed()
     }
 
-    fn undo_dispatch(&self, command: CommandId) {
+    fn undo_dispatch(&self, command: LedgerKey) {
         if !self.log.is_crashed() {
             self.write(|state| state.undo_dispatch(self.token, command)).ok();
         }

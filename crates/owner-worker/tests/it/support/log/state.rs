@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Epoch, Event, EventId, Flow, Properties};
+use contracts::{AccountId, Epoch, Event, EventId, Flow, LedgerKey, Properties};
 use log_port::{
     Admission, AdmissionVerdict, CommandCompletion, CommandFingerprint, HeadField, Intent, LogHead,
     MAX_DISPATCHES, NotStored, OwnerToken, PendingCommand, PendingPosition,
@@ -20,7 +20,7 @@ pub(super) struct LogState {
     pub(super) newest: Option<Epoch>,
     pub(super) heads: HashMap<AccountId, LogHead>,
     pub(super) head_fields: HashMap<AccountId, Vec<HeadField>>,
-    pub(super) ledger: HashMap<(AccountId, CommandId), LedgerEntry>,
+    pub(super) ledger: HashMap<(AccountId, LedgerKey), LedgerEntry>,
     pub(super) pending: HashMap<(AccountId, Flow), PendingList>,
     pub(super) replies: Vec<(Properties, Value)>,
     /// The notifications that are held back, if they are.
@@ -131,7 +131,7 @@ impl LogState {
     }
 
     /// Undoes the last dispatch, if it is the owner's and not undone already.
-    pub(super) fn undo_dispatch(&mut self, owner: OwnerToken, command: CommandId) {
+    pub(super) fn undo_dispatch(&mut self, owner: OwnerToken, command: LedgerKey) {
         let key = (owner.account, command);
         if let Some(LedgerEntry::Dispatched { count, last, .. }) = self.ledger.get_mut(&key)
             && last.take_if(|last| *last == owner.epoch).is_some()
@@ -145,7 +145,7 @@ impl LogState {
 
     /// Appends a command to its pending list, unless it is done or was in the list before.
     pub(super) fn push_pending(&mut self, account: AccountId, command: PendingCommand) {
-        let entry = self.ledger.get(&(account, command.command.clone()));
+        let entry = self.ledger.get(&(account, command.key()));
         let done = matches!(entry, Some(LedgerEntry::Done { .. }));
         let list = self.pending.entry((account, command.position.flow)).or_default();
         if !done && list.last < Some(command.position.id) {
