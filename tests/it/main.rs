@@ -17,10 +17,12 @@ mod command;
 mod commands;
 mod dead_letters;
 mod examples;
+mod fences;
 mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
 mod outages;
+mod permissions;
 mod processes;
 mod refusals;
 mod shutdown;

@@ -28,7 +28,7 @@ mod pending_replies;
 mod settlement;
 mod shard_filter;
 
-pub use amqp::{DeadLetter, DeadLetterSelector, DeadLetters, Inspection, inspect};
+pub use amqp::{BrokerReport, DeadLetter, DeadLetterSelector, DeadLetters, Inspection, inspect};
 pub use bus::Bus;
 pub use command_client::CommandClient;
 pub use command_request::CommandRequest;

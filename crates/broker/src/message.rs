@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use contracts::Properties;
+use contracts::{ErrorInfo, Properties};
 use runtime::Clock;
 
 /// A message on the bus: the parts that are kept when it is published again.
@@ -25,6 +25,7 @@ impl Message {
     pub(crate) fn unroutable_event(&self, error: &str) -> Bytes {
         let key = self.key.parse().ok();
         let now = Clock::system().now();
+        let error = (error, &ErrorInfo::invalid_request());
         contracts::unroutable_event(&self.body, &self.properties, key.as_ref(), error, now)
     }
 }

@@ -61,6 +61,21 @@ impl Names {
         format!("{}.dead-letters", self.namespace)
     }
 
+    /// Queue that `tdfleet doctor` declares for a moment, followed by its process id: `tdfleet.doctor`.
+    pub fn doctor_queue(&self) -> String {
+        format!("{}.doctor", self.namespace)
+    }
+
+    /// Redis hash that `tdfleet doctor` writes for a moment: `tdfleet:{doctor}:head`.
+    pub fn doctor_key(&self) -> String {
+        format!("{}:{{doctor}}:head", self.namespace)
+    }
+
+    /// Redis channel that `tdfleet doctor` publishes to: `tdfleet:{doctor}:live`.
+    pub fn doctor_channel(&self) -> String {
+        format!("{}:{{doctor}}:live", self.namespace)
+    }
+
     /// Redis stream of one account's events: `tdfleet:{1}:log`. The braces put all keys of an
     /// account into one slot of a Redis Cluster.
     pub fn log_key(&self, account: AccountId) -> String {

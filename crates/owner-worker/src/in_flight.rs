@@ -1,14 +1,16 @@
 //! In-flight commands by id. A duplicate joins the first delivery and gets the same outcome.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey};
+use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey, unroutable_event};
 use jiff::Timestamp;
 use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
+use crate::failure::Failure;
 use crate::ports::{CommandOutcome, OnOutcome, ReplySender};
 
 /// A message as it was delivered.
@@ -186,6 +188,18 @@ impl InFlightTable {
         }
     }
 
+    /// Takes the callbacks of all commands whose messages are not acknowledged yet, with the outcome
+    /// that nothing can be stored for the account.
+    pub(crate) fn take_not_owned(&self, why: &impl Display) -> Vec<(OnOutcome, CommandOutcome)> {
+        let mut callbacks = Vec::new();
+        for entry in self.lock().values_mut() {
+            let outcome = entry.message.not_owned(why);
+            let waiting = entry.first.take().into_iter().chain(mem::take(&mut entry.joined));
+            callbacks.extend(waiting.map(|callback| (callback, outcome.clone())));
+        }
+        callbacks
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CommandKey, InFlightEntry>> {
         runtime::lock(&self.entries)
     }
@@ -247,6 +261,16 @@ impl InFlightGuard {
         }
     }
 
+    /// Calls everyone who waits: nothing can be stored for the account.
+    pub(crate) fn resolve_not_owned(self, why: &impl Display) {
+        let entries = self.table.lock();
+        let outcome = entries.get(&self.key).map(|entry| entry.message.not_owned(why));
+        drop(entries);
+        if let Some(outcome) = outcome {
+            self.resolve(outcome);
+        }
+    }
+
     /// Calls everyone who waits. If the message is acknowledged already, the answer is sent as its
     /// reply.
     pub(crate) fn resolve(mut self, outcome: CommandOutcome) {
@@ -283,6 +307,14 @@ impl Drop for InFlightGuard {
 }
 
 impl RawMessage {
+    /// The outcome that nothing can be stored for the message's account.
+    pub(crate) fn not_owned(&self, why: &impl Display) -> CommandOutcome {
+        let Failure { error, info } = Failure::not_owned(why);
+        let (key, failure) = (self.key.as_ref(), (&*error, &*info));
+        let event = unroutable_event(&self.body, &self.properties, key, failure, self.received_at);
+        CommandOutcome::NotOwned { reason: error.into_owned(), event: Some(event) }
+    }
+
     fn to_pending(&self, position: PendingPosition, command: CommandId) -> PendingCommand {
         PendingCommand {
             position,

@@ -1,20 +1,31 @@
 use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use contracts::{AccountId, Command, Epoch, Flow, Shard};
-use futures_util::future::{join_all, try_join_all};
-use log_port::{AccountLog, NotStored, OwnerToken};
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use log_port::{AccountLog, ClaimResult, NotStored, OwnerToken};
 use runtime::{CancellationToken, Clock, OnFailure, Stage};
 use tdlib::Tdlib;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::debug;
 
-use crate::account::{Account, AccountHandle};
+use crate::account::{AccountSlot, AccountSupervisor, NotServed};
 use crate::config::WorkerConfig;
 use crate::in_flight::{InFlightTable, RawMessage, Registration};
 use crate::job::{Rejection, Work};
 use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
 use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest};
 use crate::worker_context::WorkerContext;
+
+/// How long a shard waits for claims that do not end although the log is up: something is wrong with
+/// those accounts alone.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the accounts of the shards that this process owns.
 pub struct Worker {
@@ -25,7 +36,7 @@ pub struct Worker {
 
 struct OwnedShard {
     epoch: Epoch,
-    accounts: BTreeMap<AccountId, AccountHandle>,
+    accounts: BTreeMap<AccountId, Arc<AccountSlot>>,
     /// Commands of accounts that no worker serves, until they are rejected.
     unserved: Arc<InFlightTable>,
     /// Cancelled when the shard is dropped.
@@ -50,9 +61,12 @@ impl Worker {
     /// previous owner closed the shard cleanly; if not, each account's first event is `resync`. A
     /// shard that is open already is closed first, with no grace.
     ///
+    /// An account that another epoch has is left out, and claimed again from time to time; likewise one
+    /// whose keys the log cannot use, once all others are claimed.
+    ///
     /// # Errors
     ///
-    /// A newer owner has claimed one of the accounts, or the log is shut down: nothing is opened.
+    /// The log is shut down: nothing is opened.
     pub async fn open_shard(
         &self,
         shard: Shard,
@@ -63,15 +77,14 @@ impl Worker {
         let config = &self.shared.config;
         let accounts = config.accounts.iter().copied();
         let accounts = accounts.filter(|account| config.shard_count.shard_of(*account) == shard);
-        let claims = accounts.map(|account| {
-            let token = OwnerToken { account, epoch, served: true };
-            async move { Ok((account, self.shared.log.claim(token).await?)) }
-        });
-        let claims = try_join_all(claims).await?;
-        let accounts = claims.into_iter().map(|(account, (log, head))| {
-            let (task, handle) = Account::new(log, head, clean, Arc::clone(&self.shared));
-            self.stage.spawn("account", OnFailure::Log, task.run());
-            (account, handle)
+        let tokens = accounts.map(|account| OwnerToken { account, epoch, served: true });
+        let claims = self.claim_all(tokens.collect()).await?;
+        let accounts = claims.into_iter().map(|(token, claim)| {
+            let shared = Arc::clone(&self.shared);
+            let (supervisor, claimed) = AccountSupervisor::new(shared, token, claim, clean);
+            let slot = supervisor.slot();
+            self.stage.spawn("account", OnFailure::Log, supervisor.run(claimed));
+            (token.account, slot)
         });
         let owned = OwnedShard {
             epoch,
@@ -83,6 +96,34 @@ impl Worker {
         Ok(())
     }
 
+    /// Claims accounts together. Those that still wait when the log has been up for
+    /// [`CLAIM_PATIENCE`] have no result.
+    async fn claim_all(
+        &self,
+        tokens: Vec<OwnerToken>,
+    ) -> Result<Vec<(OwnerToken, Option<ClaimResult>)>, NotStored> {
+        let mut claims: Vec<_> = tokens.into_iter().map(|token| (token, None)).collect();
+        let mut waiting: FuturesUnordered<_> = claims
+            .iter()
+            .enumerate()
+            .map(|(at, (token, _))| self.shared.log.claim(*token).map(move |claim| (at, claim)))
+            .collect();
+        let mut patience = pin!(up_for(self.shared.log.up(), CLAIM_PATIENCE));
+        loop {
+            tokio::select! {
+                biased;
+                claimed = waiting.next() => match claimed {
+                    Some((_, Err(NotStored::Closed))) => return Err(NotStored::Closed),
+                    Some((at, claim)) => claims[at].1 = Some(claim),
+                    None => break,
+                },
+                () = &mut patience => break,
+            }
+        }
+        drop(waiting);
+        Ok(claims)
+    }
+
     /// Closes a shard's accounts: running commands may finish within `grace`, queued ones are left
     /// to redelivery, and TDLib has closed every database when this returns.
     ///
@@ -92,11 +133,18 @@ impl Worker {
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
             let shards = runtime::read_lock(&self.shards);
-            let handles = shards.get(&shard).map(|owned| owned.accounts.values());
-            handles.into_iter().flatten().map(|handle| handle.close(grace)).collect()
+            let slots = shards.get(&shard).map(|owned| owned.accounts.values());
+            slots.into_iter().flatten().map(|slot| slot.close(grace)).collect()
         };
         join_all(closed).await;
         runtime::write_lock(&self.shards).remove(&shard);
+    }
+
+    /// How many accounts it runs now: those of its shards, without those whose log another epoch has.
+    pub fn account_count(&self) -> usize {
+        let shards = runtime::read_lock(&self.shards);
+        let slots = shards.values().flat_map(|owned| owned.accounts.values());
+        slots.filter(|slot| slot.handle().is_ok()).count()
     }
 
     /// Checks a message and queues it for its account. Never blocks.
@@ -120,8 +168,12 @@ impl Worker {
         };
         let shard = self.shared.config.shard_count.shard_of(account);
         let log = self.with_shard(shard, |owned| owned.log(account, &self.shared));
-        let Some(log) = log else {
-            return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+        let log = match log {
+            Some(Ok(log)) => log,
+            Some(Err(why)) => return on_outcome(message.not_owned(&why)),
+            None => {
+                return debug!(%account, %shard, "a command for a shard that is not owned here");
+            }
         };
         let delivery = DeliveryContext { log, flow, redelivered, expired, id: None };
         let checked = CheckedCommand::check(parsed, &message, delivery, &self.shared);
@@ -135,8 +187,12 @@ impl Worker {
         message: RawMessage,
         on_outcome: OnOutcome,
     ) {
-        let handle = owned.accounts.get(&checked.account());
-        let in_flight = handle.map_or(&owned.unserved, |handle| &handle.in_flight);
+        let handle = match owned.accounts.get(&checked.account()).map(|slot| slot.handle()) {
+            Some(Err(why)) => return on_outcome(message.not_owned(&why)),
+            Some(Ok(handle)) => Some(handle),
+            None => None,
+        };
+        let in_flight = handle.as_ref().map_or(&owned.unserved, |handle| &handle.in_flight);
         let (key, fingerprint) = (checked.key(), checked.fingerprint());
         let work = match in_flight.register(key, fingerprint, message, Some(on_outcome)) {
             Registration::New(guard) => checked.into_work(guard),
@@ -170,10 +226,14 @@ impl Worker {
 
 impl OwnedShard {
     /// The log of an account of this shard.
-    fn log(&self, account: AccountId, shared: &WorkerContext) -> Arc<dyn AccountLog> {
+    fn log(
+        &self,
+        account: AccountId,
+        shared: &WorkerContext,
+    ) -> Result<Arc<dyn AccountLog>, NotServed> {
         match self.accounts.get(&account) {
-            Some(handle) => Arc::clone(&handle.log),
-            None => shared.log.unserved(account, self.epoch),
+            Some(slot) => Ok(Arc::clone(&slot.handle()?.log)),
+            None => Ok(shared.log.unserved(account, self.epoch)),
         }
     }
 }
@@ -181,5 +241,17 @@ impl OwnedShard {
 impl Drop for OwnedShard {
     fn drop(&mut self) {
         self.given_up.cancel();
+        // Accounts that are still open close with their handles.
+        self.accounts.values().for_each(|slot| drop(slot.close(Duration::ZERO)));
     }
+}
+
+/// Waits until the log has been up for this long without a break.
+async fn up_for(mut up: watch::Receiver<bool>, long: Duration) {
+    while up.wait_for(|up| *up).await.is_ok() {
+        if timeout(long, up.wait_for(|up| !*up)).await.is_err() {
+            return;
+        }
+    }
+    pending().await
 }

@@ -34,7 +34,7 @@ mod stored;
 mod writer;
 
 pub use account_writer::AccountWriter;
-pub use checks::{CheckError, RedisFacts};
+pub use checks::{CheckError, RedisFacts, read_epochs};
 pub use error::{InvalidUri, ReadError};
 pub use event_log::{EventLog, LogCounters};
 pub use follow::{FollowedItem, Follower, StartPosition};

@@ -94,7 +94,8 @@ pub(crate) fn check_uri(settings: &BrokerSettings) -> Result<(), Error> {
     uri(settings).map(drop)
 }
 
-fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
+/// The URI with the connection's parameters.
+pub(crate) fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
     let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
     uri.query.heartbeat = Some(heartbeat);

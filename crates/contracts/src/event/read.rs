@@ -60,6 +60,7 @@ mod tests {
 
     use super::*;
     use crate::command::Properties;
+    use crate::error::ErrorInfo;
     use crate::event::{Body, Event, EventMeta, unroutable_event};
     use crate::ids::Epoch;
 
@@ -83,7 +84,8 @@ mod tests {
 
     #[test]
     fn an_answer_outside_the_log_has_no_position() {
-        let json = unroutable_event(b"?", &Properties::default(), None, "no", Timestamp::MIN);
+        let error = ("no", &ErrorInfo::invalid_request());
+        let json = unroutable_event(b"?", &Properties::default(), None, error, Timestamp::MIN);
         let expected = EventEnvelope { account: None, id: None, prev: None, failed: true };
         assert_eq!(EventEnvelope::read(&json), Some(expected));
     }

@@ -9,13 +9,14 @@ use crate::error::ErrorInfo;
 use crate::event::SCHEMA_VERSION;
 use crate::route::RoutingKey;
 
-/// The error event that answers a message for which no owner can be found. It has no event id,
-/// because it is in nobody's log; what could not be read of the message is `null`.
+/// The error event that answers a message for which no owner can be found: the error's text, and
+/// the same for programs. It has no event id, because it is in nobody's log; what could not be read of
+/// the message is `null`.
 pub fn unroutable_event(
     body: &[u8],
     properties: &Properties,
     key: Option<&RoutingKey>,
-    error: &str,
+    (error, info): (&str, &ErrorInfo),
     occurred_at: Timestamp,
 ) -> Bytes {
     let (name, account, id) = match Command::read(body, properties, key) {
@@ -29,7 +30,7 @@ pub fn unroutable_event(
             "userbot_id": account,
             "type": format!("{}_error", name.as_deref().unwrap_or("command")),
             "error": error,
-            "error_info": ErrorInfo::invalid_request(),
+            "error_info": info,
             "_meta": {
                 "command_id": id,
                 "correlation_id": properties.correlation_id,
@@ -50,7 +51,8 @@ mod tests {
     fn event(body: &[u8]) -> Value {
         let properties =
             Properties { correlation_id: Some("k".to_owned()), ..Properties::default() };
-        let json = unroutable_event(body, &properties, None, "no", Timestamp::UNIX_EPOCH);
+        let error = ("no", &ErrorInfo::invalid_request());
+        let json = unroutable_event(body, &properties, None, error, Timestamp::UNIX_EPOCH);
         serde_json::from_slice(&json).unwrap()
     }
 

@@ -17,18 +17,27 @@ pub(crate) struct DeliveryAdapter {
 impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
+        let shard = key.as_ref().map(|key| key.shard);
+        if shard.is_some_and(|shard| !self.guard.holds(shard)) {
             return ticket.refuse();
         }
+        let guard = self.guard.clone();
         let request = WorkerRequest { body, key, properties, redelivered, expired };
         let done = move |outcome| {
-            ticket.settle(match outcome {
+            let settlement = match outcome {
                 CommandOutcome::Answered(event) => Settlement::Answered { event },
                 CommandOutcome::AnsweredBefore | CommandOutcome::Pending => Settlement::Kept,
                 CommandOutcome::DeadLetter { reason, event } => {
                     Settlement::DeadLetter { reason, event }
                 }
-            });
+                CommandOutcome::NotOwned { reason, event } => {
+                    if shard.is_some_and(|shard| !guard.holds(shard)) {
+                        return ticket.refuse();
+                    }
+                    Settlement::DeadLetter { reason, event }
+                }
+            };
+            ticket.settle(settlement);
         };
         self.worker.submit(request, Box::new(done));
     }

@@ -1,6 +1,6 @@
 //! What a log in memory stores, and the ledger's rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ pub(super) struct LogState {
     pub(super) ledger: HashMap<(AccountId, CommandId), LedgerEntry>,
     pub(super) pending: HashMap<(AccountId, Flow), PendingList>,
     pub(super) replies: Vec<(Properties, Value)>,
-    pub(super) fenced: bool,
+    /// Accounts that a newer epoch has.
+    pub(super) fenced: HashSet<AccountId>,
     /// The notifications that are held back, if they are.
     pub(super) held: Option<Vec<StoredCallback>>,
 }
@@ -60,15 +61,17 @@ impl LogState {
         head
     }
 
+    pub(super) fn check_fence(&self, account: AccountId) -> Result<(), NotStored> {
+        if self.fenced.contains(&account) { Err(FENCED) } else { Ok(()) }
+    }
+
     pub(super) fn append(
         &mut self,
         owner: OwnerToken,
         event: &Event,
         completion: Option<CommandCompletion>,
     ) -> Result<Bytes, NotStored> {
-        if self.fenced {
-            return Err(FENCED);
-        }
+        self.check_fence(owner.account)?;
         let head = self.heads.entry(event.account).or_default();
         let previous = head.last;
         let same_epoch = previous.filter(|last| last.epoch == owner.epoch);
@@ -93,9 +96,7 @@ impl LogState {
         account: AccountId,
         admission: Admission,
     ) -> Result<AdmissionVerdict, NotStored> {
-        if self.fenced {
-            return Err(FENCED);
-        }
+        self.check_fence(account)?;
         let Admission { command, fingerprint, intent } = admission;
         let key = (account, command);
         let Some(entry) = self.ledger.get_mut(&key) else {
