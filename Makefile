@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: schemas drift examples help advisories compat tdlib demo test check fmt tidy clippy doc deny bench figures chaos mutants release clean toolchain tools servers
+.PHONY: schemas drift examples help advisories compat tdlib demo test check fmt tidy clippy doc deny bench figures fuzz chaos mutants release clean toolchain tools servers
 
 target := $(or $(CARGO_TARGET_DIR),target)
 # Cargo subcommands that scripts/install-tool installs.
@@ -92,6 +92,11 @@ figures: toolchain tdlib servers ## Measure throughput and latency on real parts
 	cargo bench --locked -p tdfleet --all-features --bench figures --no-run
 	TDFLEET_TDLIB_LIBRARY=$(library) scripts/isolated cargo bench --offline --locked -p tdfleet --all-features --bench figures
 	cargo xtask figures
+
+# A debug build, as below. FUZZ_SECONDS is for each target; FUZZ_SEED continues where an earlier run ended.
+fuzz: toolchain tools ## Fuzz every reader of outside input, each for FUZZ_SECONDS (default 60)
+	TDFLEET_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) TDFLEET_FUZZ_SEED=$(or $(FUZZ_SEED),1) \
+		cargo nextest run --profile fuzz $(tested) -E 'binary(fuzz) | test(/(^|::)fuzz::/)'
 
 # A debug build, so that an overflow or a failed assertion aborts the process.
 chaos: toolchain tdlib servers ## Inject faults into a fleet under load, and prove that nothing is lost (CHAOS='--seed 7')

@@ -16,13 +16,17 @@ use std::time::Duration;
 
 use suite::{ChaosOptions, FaultKind};
 
-const HELP: &str = "chaos [--seed N] [--seeds N] [--minutes N] [--accounts N] [--workers N] \
+const HELP: &str = "chaos [--hostile] [--seed N] [--seeds N] [--minutes N] [--accounts N] [--workers N] \
                     [--rate COMMANDS_PER_SECOND] [--faults NAME,NAME,…]";
 /// Faults per seed; the next seed continues with those that follow.
 const FAULTS: usize = 6;
 /// Short, so that a take-over takes only seconds.
 const LEASE_S: u64 = 4;
 const CALM: Duration = Duration::from_secs(6);
+/// How long floods last, and the time before them for comparison.
+const OBSERVATION: Duration = Duration::from_secs(15);
+/// The same for the attacks of `--hostile`.
+const ATTACK: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,15 +54,29 @@ struct CommandLine {
     workers: usize,
     rate: f64,
     faults: Option<Vec<FaultKind>>,
+    observation: Duration,
 }
 
 impl CommandLine {
     fn read(arguments: &[String]) -> Result<Self, String> {
         let seed = runtime::Clock::system().unix_seconds();
-        let mut read =
-            Self { seed, seeds: 1, minutes: 3, accounts: 200, workers: 3, rate: 1.5, faults: None };
+        let mut read = Self {
+            seed,
+            seeds: 1,
+            minutes: 3,
+            accounts: 200,
+            workers: 3,
+            rate: 1.5,
+            faults: None,
+            observation: OBSERVATION,
+        };
         let mut arguments = arguments.iter().filter(|argument| *argument != "--bench");
         while let Some(name) = arguments.next() {
+            if name == "--hostile" {
+                (read.accounts, read.workers, read.rate) = (21, 2, 4.0);
+                (read.faults, read.observation) = (Some(vec![FaultKind::Hostile]), ATTACK);
+                continue;
+            }
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
             match name.as_str() {
                 "--seed" => read.seed = parse(name, value)?,
@@ -106,6 +124,7 @@ impl CommandLine {
             lease_s: LEASE_S,
             rate: self.rate,
             calm: CALM,
+            observation: self.observation,
             longest: Duration::from_mins(self.minutes),
             faults,
         }

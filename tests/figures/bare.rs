@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use broker::{Bus, Delivery, DeliveryHandler, Settlement};
 use bytes::Bytes;
@@ -55,10 +54,13 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         data_dir: settings.worker.data_dir.clone(),
         accounts: accounts.map(|id| AccountId::new(i64::try_from(id).unwrap()).unwrap()).collect(),
         shard_count,
+        proxy_guard: Ok(()),
         credentials: settings.telegram.credentials().unwrap(),
         telegram: settings.telegram.clone(),
-        timeout: Duration::from_secs(settings.tdlib.timeout_s),
+        timeout: settings.tdlib.timeout(),
+        late_timeout: settings.tdlib.late_timeout(),
         opening: settings.worker.opening.into(),
+        pacing: settings.pacing.clone(),
         spool: settings.worker.spool(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }

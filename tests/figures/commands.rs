@@ -19,7 +19,14 @@ pub(crate) async fn measure() -> Table {
     let world = World::start(ACCOUNTS).await;
     let allow = ("TDFLEET__WORKER__CALL_TDLIB_METHODS", "testSquareInt");
     let quiet = ("TDFLEET__LOG__FILTER", "warn");
-    let worker = world.tdfleet(&["worker"], &[allow, quiet]);
+    // The account is to be the bottleneck, not its pace.
+    let unpaced = [
+        ("TDFLEET__PACING__READS_PER_MINUTE", "600000"),
+        ("TDFLEET__PACING__READS_BURST", "100000"),
+        ("TDFLEET__PACING__READS_IN_FLIGHT", "10000"),
+    ];
+    let environment = [[allow, quiet].as_slice(), &unpaced].concat();
+    let worker = world.tdfleet(&["worker"], &environment);
     let mut backend = world.backend_when_declared().await;
     for account in 1..=ACCOUNTS {
         backend.listen(account).await;

@@ -34,6 +34,7 @@ async fn a_small_fleet_loses_and_doubles_nothing_whatever_breaks() {
         longest: Duration::from_mins(1),
         faults: FaultKind::ALL.into_iter().filter(|kind| chosen.contains(kind)).collect(),
         calm: Duration::from_secs(2),
+        observation: Duration::from_secs(4),
     };
     let verdict = suite::run(options).await;
     let violations = verdict.violations;

@@ -49,6 +49,7 @@ async fn a_login_is_reported_step_by_step_without_its_secrets() {
     assert_eq!(unready["payload"]["error"], "account is not ready: wait_code");
     assert_eq!(unready["payload"]["error_info"]["code"], "not_ready");
     backend.call(1, "send_code", json!({"code": world.sandbox.code(1)})).await;
+    backend.logged(1, 1, |event| event["payload"]["type"] == "authorized").await;
 
     let log = backend.log(1).await;
     let kinds: Vec<_> =

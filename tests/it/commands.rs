@@ -17,17 +17,12 @@ mod sessions;
 mod silence;
 mod websites;
 
-use std::time::Duration;
-
 use lapin::BasicProperties;
 use sandbox::AccountHandle;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::support::{Backend, Worker, World, routing_key};
-
-/// Longest wait for anything that TDLib does; it may be silent for [`TDLIB_TIMEOUT_S`].
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::support::{Backend, PATIENCE, Worker, World, routing_key};
 
 /// How long TDLib may be silent, in seconds: the shortest that the settings allow.
 const TDLIB_TIMEOUT_S: &str = "70";
@@ -176,24 +171,22 @@ impl Scene {
 
     /// Waits for `number` events of a type in account 1's log; their payloads.
     async fn payloads(&mut self, kind: &str, number: usize) -> Vec<Value> {
-        let search = async {
-            loop {
-                let log = self.mine.log(1).await.into_iter().map(|(_, event)| event);
-                let events = log.filter(|event| event["payload"]["type"] == kind);
-                let payloads: Vec<_> = events.map(|event| event["payload"].clone()).collect();
-                if payloads.len() >= number {
-                    return payloads;
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, search).await.expect("the event arrives")
+        let of_kind = |event: &Value| event["payload"]["type"] == kind;
+        let events = self.mine.logged(1, number, of_kind).await.into_iter();
+        events.map(|mut event| event["payload"].take()).collect()
     }
 
     /// The result of the next live event of a type in the other session; skips all others.
     async fn next_in_other(&mut self, kind: &str) -> Value {
         let event = self.other.live_event(|event| event["payload"]["type"] == kind).await;
         event["payload"]["result"].clone()
+    }
+
+    /// Waits until the other session is lost. Skips all earlier states: that it is ready may be
+    /// reported after the answer that says so.
+    async fn lost_in_other(&mut self) {
+        let lost = |event: &Value| event["payload"]["result"]["state"] == "session_lost";
+        self.other.live_event(lost).await;
     }
 
     /// How often account 1 has called a method of Telegram's API, from all sessions.

@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep, timeout};
 
-use crate::support::{Backend, World, routing_key};
+use crate::support::{Backend, PATIENCE, World, routing_key};
 
 /// Waits for this many dead letters, and returns them.
 pub(crate) async fn wait_for_letters(world: &World, number: usize) -> Vec<Value> {
@@ -20,7 +20,7 @@ pub(crate) async fn wait_for_letters(world: &World, number: usize) -> Vec<Value>
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(30), listed).await.expect("the dead letters")
+    timeout(PATIENCE, listed).await.expect("the dead letters")
 }
 
 /// Publishes a dead letter such as an earlier worker left: a command that can run now.

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use deadpool_redis::redis;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,10 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::{Backend, World};
-
-/// Longest wait for anything a client does.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::{Backend, PATIENCE, World};
 
 /// An example client: a program, or an interpreter with a script.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
-use crate::support::{Worker, World, routing_key};
+use crate::support::{PATIENCE, Worker, World, routing_key};
 
-/// Shards move without delay.
+/// Shards move without delay, and no lease is lost on a busy machine.
 const FAST_MOVES: [(&str, &str); 3] = [
-    ("TDFLEET__OWNERSHIP__LEASE_S", "6"),
+    ("TDFLEET__OWNERSHIP__LEASE_S", "20"),
     ("TDFLEET__OWNERSHIP__JOIN_DELAY_S", "0"),
     ("TDFLEET__OWNERSHIP__DWELL_S", "0"),
 ];
@@ -42,7 +42,7 @@ async fn wait_until_shared(world: &World, workers: &[&str]) -> Vec<Value> {
             sleep(Duration::from_millis(200)).await;
         }
     };
-    timeout(Duration::from_mins(1), shared).await.expect("the workers share the shards")
+    timeout(PATIENCE, shared).await.expect("the workers share the shards")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +105,7 @@ async fn shards_are_listed_and_moved() {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(30), seen).await.expect("a third worker");
+    timeout(PATIENCE, seen).await.expect("a third worker");
     let (code, error) = refused("elsewhere").await;
     assert!(code == Some(1) && error.contains("another store"), "{error}");
 
@@ -123,7 +123,8 @@ async fn the_doctor_reports_what_is_wrong() {
     let (code, text) = world.output(&["doctor"]).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains("nothing is declared yet") && text.contains("libtdjson 1.8.61"),
+        text.contains("nothing is declared yet")
+            && text.contains("libtdjson 1.8.61 loads, and is kept to the proxy"),
         "{text}"
     );
 
@@ -140,8 +141,7 @@ async fn the_doctor_reports_what_is_wrong() {
             sleep(Duration::from_millis(200)).await;
         }
     };
-    let (code, text) =
-        timeout(Duration::from_secs(30), sound).await.expect("a healthy installation");
+    let (code, text) = timeout(PATIENCE, sound).await.expect("a healthy installation");
     assert!(code == Some(0) && !text.contains("WRONG"), "{text}");
 
     let wrong = [("TDFLEET__SHARD_COUNT", "8"), ("TDFLEET__TDLIB__LIBRARY", "/nowhere")];

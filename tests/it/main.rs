@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, reads as one story, and passes `json!` by value"
 )]
 
+mod account_states;
 mod chaos;
 mod cli;
 mod command;
@@ -21,7 +22,9 @@ mod fences;
 mod fleet;
 #[path = "../support/installation.rs"]
 mod installation;
+mod openings;
 mod outages;
+mod pacing;
 mod permissions;
 mod processes;
 mod refusals;

@@ -8,13 +8,13 @@ use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::fleet::shard_of;
-use crate::support::{Worker, World};
+use crate::support::{PATIENCE, Worker, World};
 
-const PATIENCE: Duration = Duration::from_mins(1);
-
+/// The lease is long enough for a busy machine, where a heartbeat may take seconds; a frozen process
+/// is killed when it is over.
 const SETTINGS: [(&str, &str); 4] = [
     ("TDFLEET__OWNERSHIP__NAME", "w"),
-    ("TDFLEET__OWNERSHIP__LEASE_S", "6"),
+    ("TDFLEET__OWNERSHIP__LEASE_S", "20"),
     ("TDFLEET__OWNERSHIP__JOIN_DELAY_S", "0"),
     ("TDFLEET__OWNERSHIP__DWELL_S", "0"),
 ];

@@ -7,7 +7,7 @@ use lapin::BasicProperties;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::{World, routing_key};
+use crate::support::{PATIENCE, World, routing_key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_message_gets_one_answer_and_does_no_harm() {
@@ -135,12 +135,12 @@ async fn garbage_is_answered_and_kept_as_a_dead_letter_with_its_reason() {
     let event = backend.answer("send_code").await;
     let error = "command is not valid JSON at line 1 column 42";
     assert_eq!(event["payload"]["error"], error, "{event}");
-    let reply = timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+    let reply = timeout(PATIENCE, replies.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&reply.data).unwrap(), event);
 
     // Neither the routing key nor the body of this one names an account.
     backend.publish("nowhere", b"?", properties()).await;
-    let reply = timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+    let reply = timeout(PATIENCE, replies.next()).await.unwrap().unwrap().unwrap();
     let reply: Value = serde_json::from_slice(&reply.data).unwrap();
     assert!(reply["payload"]["error"].is_string(), "{reply}");
 
@@ -153,7 +153,7 @@ async fn garbage_is_answered_and_kept_as_a_dead_letter_with_its_reason() {
             }
         }
     };
-    timeout(Duration::from_secs(30), all).await.expect("two dead letters");
+    timeout(PATIENCE, all).await.expect("two dead letters");
     let garbled = kept.iter().find(|(_, kept)| kept == body).expect("the garbled command");
     let reason = |properties: &BasicProperties| {
         let headers = properties.headers().as_ref().expect("headers");
@@ -182,8 +182,7 @@ async fn a_command_with_a_wrong_routing_key_is_forwarded_and_answered() {
         let event = backend.answer("get_active_sessions").await;
         assert!(event["payload"]["result"].is_object(), "{event}");
         assert_eq!(event["payload"]["_meta"]["command_id"], id);
-        let reply =
-            timeout(Duration::from_secs(30), replies.next()).await.unwrap().unwrap().unwrap();
+        let reply = timeout(PATIENCE, replies.next()).await.unwrap().unwrap().unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&reply.data).unwrap(), event);
     }
 }

@@ -106,27 +106,15 @@ async fn sigkill_loses_no_command() {
     }
     assert_eq!(worker.ended().await.signal(), Some(9));
     let _next = world.worker();
-    let all = async {
-        loop {
-            let log: Vec<_> = backend.log(1).await.into_iter().map(|(_, event)| event).collect();
-            let ids: BTreeSet<_> = log
-                .iter()
-                .filter_map(|event| event["payload"]["_meta"]["command_id"].as_str())
-                .filter(|id| id.starts_with("cmd-"))
-                .map(str::to_owned)
-                .collect();
-            if ids.len() == COMMANDS {
-                return log;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    let of_command = |event: &Value| {
+        let id = event["payload"]["_meta"]["command_id"].as_str();
+        id.is_some_and(|id| id.starts_with("cmd-"))
     };
-    let log = tokio::time::timeout(Duration::from_mins(1), all).await;
-    let log = log.expect("every command is answered");
-    let ids: Vec<_> =
-        log.iter().map(|event| event["payload"]["_meta"]["event_id"].clone()).collect();
-    let unique: BTreeSet<_> = ids.iter().map(Value::to_string).collect();
-    assert_eq!(ids.len(), unique.len(), "event ids are unique");
+    let answers = backend.logged(1, COMMANDS, of_command).await;
+    assert_eq!(answered_ids(&answers).len(), COMMANDS);
+    let log = backend.log(1).await;
+    let ids = log.iter().map(|(_, event)| event["payload"]["_meta"]["event_id"].to_string());
+    assert_eq!(ids.collect::<BTreeSet<_>>().len(), log.len(), "event ids are unique");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,16 +12,17 @@ use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind,
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::PATIENCE;
 use super::contract::Contract;
 use super::world::SHARDS;
 
-/// Longest wait for an event.
-const PATIENCE: Duration = Duration::from_mins(1);
-
 /// An entry of a stream: its id, and its fields with their values.
 type Entry = (String, Vec<(String, Vec<u8>)>);
+
+/// An account's log, oldest first: stream ids with their events.
+pub(crate) type Log = Vec<(String, Value)>;
 
 /// A minimal backend service: an AMQP channel and a Redis connection.
 pub(crate) struct Backend {
@@ -115,8 +116,8 @@ impl Backend {
         timeout(PATIENCE, search).await.expect("the event arrives")
     }
 
-    /// The account's log, oldest first: stream ids with their events.
-    pub(crate) async fn log(&mut self, account: u32) -> Vec<(String, Value)> {
+    /// The account's log.
+    pub(crate) async fn log(&mut self, account: u32) -> Log {
         let key = format!("tdfleet:{{{account}}}:log");
         let mut range = redis::cmd("XRANGE");
         range.arg(key).arg("-").arg("+");
@@ -133,23 +134,31 @@ impl Backend {
         entries.into_iter().map(|(id, fields)| (id, event(fields))).collect()
     }
 
-    /// Waits until the account's log holds at least `number` answers to commands; all of them.
-    pub(crate) async fn answers(&mut self, account: u32, number: usize) -> Vec<Value> {
+    /// Waits until the account's log holds at least `number` events for which `wanted` is true; all
+    /// of them. An event that a command causes may come before or after its answer.
+    pub(crate) async fn logged(
+        &mut self,
+        account: u32,
+        number: usize,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Vec<Value> {
         let search = async {
             loop {
-                let log = self.log(account).await;
-                let answers: Vec<Value> = log
-                    .into_iter()
-                    .map(|(_, event)| event)
-                    .filter(|event| event["payload"]["_meta"]["command_id"].is_string())
-                    .collect();
-                if answers.len() >= number {
-                    return answers;
+                let log = self.log(account).await.into_iter().map(|(_, event)| event);
+                let found: Vec<Value> = log.filter(|event| wanted(event)).collect();
+                if found.len() >= number {
+                    return found;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(PATIENCE, search).await.expect("the answers arrive")
+        timeout(PATIENCE, search).await.expect("the events arrive")
+    }
+
+    /// Waits until the account's log holds at least `number` answers to commands; all of them.
+    pub(crate) async fn answers(&mut self, account: u32, number: usize) -> Vec<Value> {
+        let answers = |event: &Value| event["payload"]["_meta"]["command_id"].is_string();
+        self.logged(account, number, answers).await
     }
 
     /// Whether the commands' exchange exists. If not, RabbitMQ closes the channel.

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::Backend;
+use super::{Backend, PATIENCE};
 use crate::installation::{WorkerSettings, free_shards, require_isolated_network, tdlib_library};
 
 /// Servers, sandbox and data directory of one test. All of them are private and end with it.
@@ -130,6 +130,11 @@ impl World {
             .environment(&[("LOG__FILTER", "info,tdfleet=debug,owner_worker=debug,broker=debug")])
     }
 
+    /// An account's directory.
+    pub(crate) fn directory(&self, account: u32) -> PathBuf {
+        self.dir.path().join("data/accounts").join(account.to_string())
+    }
+
     /// Connects a backend service, which uses nothing but AMQP and Redis.
     pub(crate) async fn backend(&self) -> Backend {
         Backend::connect(&self.rabbit.uri(), &self.redis.uri()).await
@@ -185,9 +190,6 @@ pub(crate) struct Worker {
     pub(crate) child: Child,
     log: PathBuf,
 }
-
-/// Longest wait for anything a process does.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Worker {
     pub(crate) fn terminate(&self) {

@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sandbox", &["contracts"]),
     ("testkit", &["contracts", "log-port", "runtime", "tdlib"]),
     ("test-servers", &[]),
+    ("fuzzing", &[]),
     ("example-client", &[]),
     ("xtask", &[]),
 ];
@@ -38,7 +39,8 @@ const CRATES: &[(&str, &[&str])] = &[
 const OPTIONAL: &[(&str, &str)] = &[("tdfleet", "sandbox")];
 
 /// What tests may import in addition to their crate's imports.
-const FOR_TESTS: &[&str] = &["contracts", "log-port", "sandbox", "test-servers", "testkit"];
+const FOR_TESTS: &[&str] =
+    &["contracts", "fuzzing", "log-port", "sandbox", "test-servers", "testkit"];
 
 /// What only one crate's tests may import in addition.
 const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
@@ -47,6 +49,7 @@ const FOR_TESTS_OF: &[(&str, &str)] = &[("sandbox", "tdlib")];
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("lapin", &["broker", "example-client"]),
     ("deadpool-redis", &["publisher", "ownership"]),
+    ("libc", &["tdlib"]),
     ("libloading", &["tdlib"]),
     ("tdlib-rs", &["tdlib", "owner-worker"]),
     ("grammers-tl-types", &["sandbox"]),

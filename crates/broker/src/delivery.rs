@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use crate::message::Message;
 use crate::settlement::{Disposition, SettleRequest, Settlement};
 
-/// Processes deliveries; the binary implements it.
+/// Processes deliveries; the binary implements it (`DeliveryAdapter` in tdfleet's
+/// `daemon/adapters.rs`).
 pub trait DeliveryHandler: Send + Sync + 'static {
     /// Accepts one delivery. It is called in the order of the queue and must not block: whatever
     /// takes time happens elsewhere and ends in [`DeliveryTicket::settle`].
@@ -81,7 +82,8 @@ struct UnsettledDelivery {
 }
 
 impl DeliveryTicket {
-    /// Settles the delivery. Never blocks; publishing and acknowledging happen in the background.
+    /// Settles the delivery. Never blocks; publishing and acknowledging happen in the background, on
+    /// RabbitMQ in `amqp/settle.rs`.
     ///
     /// Does nothing if the delivery's channel has ended in the meantime: RabbitMQ redelivers the
     /// message by itself.

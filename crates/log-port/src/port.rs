@@ -30,7 +30,8 @@ pub trait LogPort: Send + Sync + 'static {
     fn up(&self) -> watch::Receiver<bool>;
 }
 
-/// The right to write one account's log, ledger and pending lists under one epoch.
+/// The right to write one account's log, ledger and pending lists under one epoch. The binary's is
+/// `publisher::AccountWriter`.
 ///
 /// Requests are executed in the order of the calls, and none of them once a newer owner has claimed
 /// the account. Every call queues its request and returns; the future of [`AccountLog::admit`] waits

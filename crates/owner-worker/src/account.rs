@@ -10,6 +10,7 @@ mod handle;
 mod lane;
 mod login;
 mod outbox;
+mod pacing;
 mod pending;
 mod queue;
 mod run_command;
@@ -27,14 +28,15 @@ use log_port::{AccountLog, LogHead};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::commands::AccountContext;
+use crate::commands::{Access, AccountContext};
 use crate::failure::Failure;
 use crate::in_flight::InFlightTable;
-use crate::job::{QueuedCommand, Rejection, Work};
+use crate::job::{Rejection, Work};
 use crate::worker_context::WorkerContext;
 use client::AccountClient;
 use closing::Closing;
 use handle::{AccountMailbox, AccountMessage};
+use pacing::Pacing;
 use pending::PendingLists;
 use queue::CommandQueue;
 use run_command::run_command;
@@ -51,6 +53,9 @@ pub(crate) struct Account {
     context: Arc<AccountContext>,
     log_up: watch::Receiver<bool>,
     queue: CommandQueue,
+    pacing: Pacing,
+    /// When the next command of a paced lane may leave.
+    paced_until: Option<Instant>,
     client: AccountClient,
     closing: Option<Closing>,
     tasks: AccountTasks,
@@ -85,6 +90,8 @@ impl Account {
         let mut account = Self {
             log_up: shared.log.up(),
             queue: CommandQueue::new(pending),
+            pacing: Pacing::new(&shared.config.pacing),
+            paced_until: None,
             client,
             shared,
             context,
@@ -105,7 +112,7 @@ impl Account {
             // Updates that have arrived come before commands: an account that has just become ready
             // is ready for the next command.
             if self.client.has_updates() && self.client.receive_updates().await {
-                self.client.handle_updates();
+                self.client.handle_updates(&self.tasks);
             }
             self.start_commands();
             self.client.pump_outbox(&self.tasks);
@@ -116,7 +123,7 @@ impl Account {
                 WakeReason::Message(Some(message)) => self.on_message(message),
                 WakeReason::Message(None) => self.close(Duration::ZERO),
                 WakeReason::Task(result) => self.on_task_result(result),
-                WakeReason::Updates => self.client.handle_updates(),
+                WakeReason::Updates => self.client.handle_updates(&self.tasks),
                 WakeReason::ClientClosed => self.client.on_closed(),
                 WakeReason::LogUp => self.on_log_up(),
                 WakeReason::Timer => self.on_timer(),
@@ -141,7 +148,7 @@ impl Account {
 
     fn next_timer(&self) -> Instant {
         let finish_by = self.closing.as_ref().and_then(Closing::finish_by);
-        let timers = [self.queue.next_sweep(), finish_by];
+        let timers = [self.queue.next_sweep(), finish_by, self.paced_until];
         let far = Instant::now() + Duration::from_hours(1);
         timers.into_iter().flatten().min().unwrap_or(far)
     }
@@ -162,8 +169,9 @@ impl Account {
 
     /// Starts the commands that may run now, lane by lane.
     fn start_commands(&mut self) {
+        self.paced_until = None;
         for flow in Flow::ALL {
-            while let Some(step) = self.queue.front(flow).map(|command| self.next_step(command)) {
+            while let Some(step) = self.next_step(flow) {
                 match step {
                     NextStep::Run => self.start_command(flow),
                     NextStep::Wait => break,
@@ -173,6 +181,7 @@ impl Account {
                         }
                     }
                     NextStep::Reopen => {
+                        self.queue.mark_reopened(flow);
                         self.client.open(&self.tasks);
                         break;
                     }
@@ -181,13 +190,32 @@ impl Account {
         }
     }
 
-    fn next_step(&self, command: &QueuedCommand) -> NextStep {
+    /// What to do with the next command of a flow, if there is one that may run beside what is
+    /// running.
+    fn next_step(&mut self, flow: Flow) -> Option<NextStep> {
+        let command = self.queue.front(flow)?;
         let login = self.client.login();
         if login.state().is_transitional() || self.closing.is_some() || !*self.log_up.borrow() {
-            return NextStep::Wait;
+            return Some(NextStep::Wait);
         }
         let is_open = self.client.tdlib().is_some();
-        next_step(command, login, is_open, self.shared.clock.now())
+        let step = next_step(command, login, is_open, self.shared.clock.now());
+        let (NextStep::Run, Some(traffic)) = (&step, command.prepared.traffic()) else {
+            return Some(step);
+        };
+        let is_read = command.entry.lane == Access::Read;
+        if is_read && !self.pacing.has_room(self.queue.reads_in_flight()) {
+            return Some(NextStep::Wait);
+        }
+        let now = Instant::now();
+        Some(match (self.pacing.admit(traffic, now), flow) {
+            (Ok(()), _) => step,
+            (Err(until), Flow::Hi) => NextStep::Reject(Failure::paced(until.duration_since(now))),
+            (Err(until), Flow::Lo) => {
+                self.paced_until = Some(until);
+                NextStep::Wait
+            }
+        })
     }
 
     fn start_command(&mut self, flow: Flow) {
@@ -211,6 +239,9 @@ impl Account {
             TaskResult::Opened(result) => self.client.on_opened(result, &self.tasks),
             TaskResult::ParametersSet(result) => {
                 self.client.on_parameters_set(result, &self.tasks);
+            }
+            TaskResult::OpeningOverdue(client) => {
+                self.client.on_opening_overdue(client, &self.tasks);
             }
             TaskResult::CommandEnded(flow, access) => self.queue.end(flow, access),
             TaskResult::ChunkStored(stored) => self.client.on_chunk_stored(stored),

@@ -1,7 +1,7 @@
 //! The table of the commands, and how to find one.
 //!
 //! Each area has a file, which opens with its table. A command is one struct (its arguments) with one
-//! `impl` of `Command` (`commands/command.rs`): name, access, idempotence, and how it runs. Its row in
+//! `impl` of `AccountCommand` (`commands/command.rs`): name, access, idempotence, and how it runs. Its row in
 //! the table is its only registration.
 
 mod args;
@@ -19,7 +19,7 @@ mod sessions;
 mod websites;
 
 pub use catalog::{CommandDescription, catalog};
-pub(crate) use command::{Access, CommandEntry, Needs, PreparedCommand};
+pub(crate) use command::{Access, CommandEntry, Needs, PreparedCommand, Traffic, TrafficClass};
 pub(crate) use context::{AccountContext, Context};
 
 /// The tables of all areas, in the order of the reference.

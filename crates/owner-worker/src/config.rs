@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::{AccountId, ShardCount};
-use settings::{TelegramCredentials, TelegramSettings};
+use settings::{PacingSettings, TelegramCredentials, TelegramSettings};
+use tdlib::GuardError;
 
 /// Configuration of a [`Worker`](crate::Worker).
 #[derive(Clone, Debug)]
@@ -16,14 +17,20 @@ pub struct WorkerConfig {
     pub shard_count: ShardCount,
     /// How the accounts present themselves to Telegram.
     pub telegram: TelegramSettings,
+    /// Whether TDLib is kept to the proxy; if it is not, no account opens. `Ok` without a proxy.
+    pub proxy_guard: Result<(), GuardError>,
     /// The application's id and hash, and the master key of the databases.
     pub credentials: TelegramCredentials,
     /// Time limit of one TDLib call; longer than the minute for which TDLib may stay silent.
     pub timeout: Duration,
+    /// How long the next write of a lane waits for one that TDLib has not answered in time.
+    pub late_timeout: Duration,
     /// How many accounts may be opening at the same time; the same limit applies to closing.
     pub opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub spool: u64,
+    /// How fast the commands of one account leave for Telegram.
+    pub pacing: PacingSettings,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
 }

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::time::Duration;
 
 use contracts::{ErrorCode, ErrorInfo, ErrorSource};
 use serde_json::{Map, Value};
@@ -41,6 +42,15 @@ impl Failure {
     pub(crate) fn busy() -> Self {
         let error = "too many commands wait for this account";
         Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true)
+    }
+
+    /// The account's commands are paced; `wait` is how long another one must wait.
+    pub(crate) fn paced(wait: Duration) -> Self {
+        let error = "the account sends too much to Telegram";
+        let mut failure = Self::new(error, ErrorCode::Busy, ErrorSource::Ownership, true);
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        failure.info.retry_after = u32::try_from(seconds).ok();
+        failure
     }
 
     pub(crate) fn poison() -> Self {

@@ -21,6 +21,8 @@ pub(crate) struct QueuedCommand {
     pub(crate) answer: PendingAnswer,
     pub(crate) flow: Flow,
     pub(crate) redelivered: bool,
+    /// Whether the account was opened again for it: it is not opened once more.
+    pub(crate) reopened: bool,
 }
 
 /// A command that is answered with a failure, without being run.

@@ -8,7 +8,7 @@
 //! (`normalize/<domain>.rs`). The answer is appended to the [`AccountLog`](log_port::AccountLog);
 //! once it is stored, the caller of `submit` gets its [`CommandOutcome`].
 //!
-//! An update takes the other direction: `account/updates.rs` → `updates.rs` → `account/outbox.rs` →
+//! An update takes the other direction: `account/client.rs` → `updates.rs` → `account/outbox.rs` →
 //! the log.
 //!
 //! Invariants: each submitted request gets exactly one outcome, or is dropped without having been
@@ -37,14 +37,14 @@ pub use commands::{CommandDescription, catalog};
 pub use config::WorkerConfig;
 pub use ports::{CommandOutcome, OnOutcome, ReplySender, WorkerPorts};
 pub use request::WorkerRequest;
-pub use updates::{UpdateClass, class_of, event_of};
+pub use updates::event_of;
 pub use worker::Worker;
 
 /// The events that are not answers and differ from TDLib's own objects: type, description, and JSON
 /// Schema of the `result`.
 pub fn event_schemas() -> impl Iterator<Item = (&'static str, &'static str, schemars::Schema)> {
     let updates = updates::update_schemas();
-    let updates = updates
-        .map(|(name, schema)| (name, "TDLib's update of that name, in the wire's form.", schema));
+    let updates =
+        updates.map(|(name, schema)| (name, "TDLib's update of that name, reshaped.", schema));
     account::event_schemas().into_iter().chain(updates)
 }

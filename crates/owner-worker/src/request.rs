@@ -134,7 +134,8 @@ impl CheckedCommand {
         let answer = PendingAnswer { target, deadline, guard };
         match decision {
             Decision::Run(entry, prepared) => {
-                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered })
+                let reopened = false;
+                Work::Run(QueuedCommand { entry, prepared, answer, flow, redelivered, reopened })
             }
             Decision::Reject(failure) => Work::Reject(Rejection { answer, failure }),
         }

@@ -7,7 +7,7 @@ use contracts::{AccountId, Body, Event, EventMeta};
 use jiff::Timestamp;
 use schemars::Schema;
 use tdlib::Update;
-use tdlib::types::UserPrivacySettingRules;
+use tdlib::answers::PrivacyRules;
 
 use crate::normalize::privacy::{PrivacySetting, PrivacyValue};
 use crate::normalize::updates::{PRIVACY_RULES, privacy_rules, reshape, schemas};
@@ -17,7 +17,7 @@ pub(crate) use initial_reads::InitialReads;
 
 /// What happens to an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpdateClass {
+pub(crate) enum UpdateClass {
     /// Goes into the log; never dropped.
     Durable,
     /// Soon stale (typing, online status); dropped while the log is down or far behind.
@@ -72,7 +72,7 @@ const TRANSIENT: &[&str] =
     &["updateChatAction", "updateChatOnlineMemberCount", "updateFile", "updateUserStatus"];
 
 /// The class of a TDLib update by its type; an unknown type is durable.
-pub fn class_of(kind: &str) -> UpdateClass {
+pub(crate) fn class_of(kind: &str) -> UpdateClass {
     if INTERNAL.contains(&kind) {
         UpdateClass::Internal
     } else if TRANSIENT.contains(&kind) {
@@ -96,7 +96,7 @@ pub fn event_of(account: AccountId, update: Update, at: Timestamp) -> Event {
 pub(crate) fn privacy_event(
     account: AccountId,
     setting: PrivacySetting,
-    rules: UserPrivacySettingRules,
+    rules: PrivacyRules,
     at: Timestamp,
 ) -> Event {
     let result = serde_json::to_string(&PrivacyValue::rules(setting, rules)).unwrap_or_default();

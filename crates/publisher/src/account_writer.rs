@@ -17,7 +17,7 @@ use crate::writer::{AdmitTask, AppendTask, PushTask, WriterQueue, WriterTask};
 const PUSHED_AT_ONCE: usize = 512;
 
 /// The right to write one account's log: what a claim returns. See [`AccountLog`] for what each
-/// request means.
+/// request means. Each becomes a `WriterTask`, which the writer (`writer.rs`) executes.
 ///
 /// The queue is unbounded: callers that append much watch [`EventLog::connected`] and
 /// [`LogCounters::queued`].

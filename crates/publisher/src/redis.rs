@@ -3,6 +3,8 @@
 mod client;
 mod decode;
 mod encode;
+#[cfg(test)]
+mod fuzz;
 mod reader;
 mod script;
 mod store;

@@ -62,7 +62,7 @@ impl Sandbox {
     }
 
     /// The number of default accounts.
-    pub fn accounts(&self) -> u32 {
+    pub(crate) fn accounts(&self) -> u32 {
         self.accounts
     }
 
@@ -294,7 +294,7 @@ impl Sandbox {
     }
 
     /// The number of open connections.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.core.connections.count()
     }
 }

@@ -17,6 +17,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LogSettings, OwnershipSettings, ProxySettings, PublisherSettings, QueueType,
-    Settings, TdlibSettings, TelegramCredentials, TelegramSettings, WorkerSettings,
+    BrokerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
+    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
+    WorkerSettings,
 };

@@ -3,6 +3,7 @@
 mod broker;
 mod log;
 mod ownership;
+mod pacing;
 mod publisher;
 mod tdlib;
 mod telegram;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 pub use broker::{BrokerSettings, QueueType};
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
+pub use pacing::PacingSettings;
 pub use publisher::PublisherSettings;
 pub use tdlib::TdlibSettings;
 pub use telegram::{ProxySettings, TelegramCredentials, TelegramSettings};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub ownership: OwnershipSettings,
     /// `[worker]`
     pub worker: WorkerSettings,
+    /// `[pacing]`
+    pub pacing: PacingSettings,
     /// `[telegram]`
     pub telegram: TelegramSettings,
     /// `[tdlib]`
@@ -56,6 +60,7 @@ impl Default for Settings {
             publisher: PublisherSettings::default(),
             ownership: OwnershipSettings::default(),
             worker: WorkerSettings::default(),
+            pacing: PacingSettings::default(),
             telegram: TelegramSettings::default(),
             tdlib: TdlibSettings::default(),
         }
@@ -76,6 +81,7 @@ impl Settings {
         self.publisher.check(faults);
         self.ownership.check(faults);
         self.worker.check(faults);
+        self.pacing.check(faults);
         self.telegram.check(faults);
         self.tdlib.check(faults);
     }

@@ -8,7 +8,7 @@ mod adapters;
 pub(crate) mod command_lines;
 pub(crate) mod deployment;
 pub(crate) mod embedded;
-mod preflight;
+pub(crate) mod preflight;
 mod shard_manager;
 pub(crate) mod supervisor;
 

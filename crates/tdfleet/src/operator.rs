@@ -1,4 +1,4 @@
-//! The operator's commands: they look at a fleet and change what it should do, from outside it.
+//! The operator's commands: they inspect and control a fleet from the outside.
 
 pub(crate) mod check_config;
 pub(crate) mod dead_letters;

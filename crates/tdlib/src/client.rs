@@ -126,7 +126,7 @@ impl Client {
 
     /// Sends a request by method name, for methods without a type here, and waits for its answer.
     ///
-    /// `params` is an object; keys that begin with `@` are refused.
+    /// `params` is an object that [`crate::RawParams`] finds no fault in.
     pub async fn raw(
         &self,
         method: &str,

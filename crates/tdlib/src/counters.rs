@@ -9,6 +9,8 @@ pub struct ReaderCounters {
     pub answers: u64,
     /// Answers that nobody was waiting for any more.
     pub late: u64,
+    /// Answers without a request's number: TDLib could not parse the request.
+    pub unmatched: u64,
     /// Objects for a client that is closed or unknown.
     pub unroutable: u64,
     /// Input that is not a TDLib object.
@@ -23,6 +25,7 @@ pub(crate) struct AtomicCounters {
     pub(crate) updates: AtomicU64,
     pub(crate) answers: AtomicU64,
     pub(crate) late: AtomicU64,
+    pub(crate) unmatched: AtomicU64,
     pub(crate) unroutable: AtomicU64,
     pub(crate) not_understood: AtomicU64,
     pub(crate) reshaped: AtomicU64,
@@ -35,6 +38,7 @@ impl AtomicCounters {
             updates: read(&self.updates),
             answers: read(&self.answers),
             late: read(&self.late),
+            unmatched: read(&self.unmatched),
             unroutable: read(&self.unroutable),
             not_understood: read(&self.not_understood),
             reshaped: read(&self.reshaped),

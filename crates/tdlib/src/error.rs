@@ -40,7 +40,7 @@ pub enum LoadError {
 
 /// An error that TDLib answered a request with.
 ///
-/// `Debug` shows the message redacted (see [`redact`]), since it may quote the request.
+/// `Debug` shows the message redacted, since it may quote the request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TdError {
     /// TDLib's code: mostly 400 (bad request), 401, 404, 406 (not to be displayed), 420, 429, 500.
@@ -65,6 +65,12 @@ impl TdError {
         Some(Self { code, message, retry_after })
     }
 
+    /// The message without what it may quote of the request: text in double quotes, and runs of five
+    /// digits or more.
+    pub fn redacted(&self) -> String {
+        redact(&self.message)
+    }
+
     /// Whether it only means that the client was closed before Telegram answered.
     /// Source: TDLib 1.8.61, `Global::request_aborted_error`.
     pub(crate) fn is_abort(&self) -> bool {
@@ -76,7 +82,7 @@ impl fmt::Debug for TdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TdError")
             .field("code", &self.code)
-            .field("message", &redact(&self.message))
+            .field("message", &self.redacted())
             .field("retry_after", &self.retry_after)
             .finish()
     }

@@ -6,19 +6,22 @@
 //!
 //! Invariants: `td_receive` runs on one thread only, which never blocks on a client; no object is
 //! dropped because its type is unknown, and no input from TDLib causes a panic; every request has a
-//! deadline; all `unsafe` code of the workspace is in `library.rs`. tdlib-rs provides the types of
-//! answers and nothing else: its `Update` enum takes minutes to compile and must not be used.
+//! deadline; all `unsafe` code of the workspace is in `library.rs` and `guard`. No object is read more strictly
+//! than TDLib writes it ([`answers`]). tdlib-rs provides types and nothing else: its `Update` enum
+//! takes minutes to compile and must not be used.
 
 mod client;
 mod counters;
 mod crash_record;
 mod error;
+mod guard;
 mod library;
 mod log;
 mod log_remark;
 mod object;
 mod pending_call;
 mod pending_requests;
+mod raw_params;
 mod reader;
 mod redact;
 mod request;
@@ -26,16 +29,19 @@ mod route_table;
 mod tdjson;
 mod version;
 
+pub mod answers;
 pub mod methods;
 
 pub use client::{Client, Tdlib, UpdateReceiver};
 pub use counters::ReaderCounters;
 pub use error::{CallError, LoadError, TdError};
+pub use guard::{GuardError, ProxyGuard};
 pub use library::Library;
 pub use log_remark::HiddenWaits;
 pub use methods::Method;
 pub use object::Update;
 pub use pending_call::PendingCall;
+pub use raw_params::{ParamsFault, RawParams};
 pub use redact::redact;
 pub use runtime::CancellationToken;
 pub use tdjson::{LogCallback, Tdjson, check_version};

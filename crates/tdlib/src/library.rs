@@ -1,4 +1,4 @@
-//! The only `unsafe` code of the workspace: libtdjson's C functions.
+//! libtdjson's C functions.
 #![expect(unsafe_code, reason = "libtdjson is called through its C interface")]
 
 use std::ffi::{CStr, CString, c_char, c_double, c_int};
@@ -9,6 +9,7 @@ use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use crate::error::LoadError;
+use crate::guard::{GuardError, ProxyGuard};
 use crate::tdjson::{LogCallback, Tdjson, check_version};
 use crate::{crash_record, log};
 
@@ -54,6 +55,16 @@ impl Library {
             log_level.min(log::MAX_LEVEL)
         ));
         Ok(library)
+    }
+
+    /// Keeps TDLib to proxies: from now on all clients of this process can reach only what the
+    /// returned guard is told to [allow](ProxyGuard::allow).
+    ///
+    /// # Errors
+    ///
+    /// It is not certain that the library's network calls are guarded.
+    pub fn guard(&self) -> Result<ProxyGuard, GuardError> {
+        ProxyGuard::bind(self.create_client_id as *const ())
     }
 
     fn open(path: &Path) -> Result<Self, LoadError> {

@@ -1,8 +1,8 @@
 //! TDLib's methods as types: one small struct each, named as in TDLib 1.8.61's `td_api.tl`.
 //!
 //! A struct holds exactly the method's fields. Those that carry secrets (phone numbers, codes,
-//! passwords, keys) have no `Debug`. Answers are tdlib-rs's types, or a narrower type defined here
-//! where theirs would pull in all of `MessageContent` (see [`Chat`]).
+//! passwords, keys) have no `Debug`. Answers are of the types in [`answers`](crate::answers), or of
+//! tdlib-rs's where those have no objects in them.
 
 mod account;
 mod contacts;
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use account::{Close, GetApplicationConfig, GetOption, LogOut, SetOption, TestSquareInt};
 pub use contacts::{
-    CanSendMessageToUser, Chat, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetMe, GetUser,
-    SetCloseFriends, SetMessageSenderBlockList,
+    CanSendMessageToUser, GetBlockedMessageSenders, GetChat, GetCloseFriends, GetContacts, GetMe,
+    GetUser, SetCloseFriends, SetMessageSenderBlockList,
 };
 pub use login::{
     AddProxy, CheckAuthenticationCode, CheckAuthenticationPassword, GetAuthorizationState,

@@ -133,6 +133,9 @@ fn split_number(text: &str) -> (&str, &str) {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};

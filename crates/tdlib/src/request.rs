@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
 use std::ffi::CString;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::CallError;
+use crate::raw_params::{ParamsFault, RawParams};
 
 /// Encodes a request in one pass: type and number first, then the fields of the method.
 ///
@@ -32,20 +32,21 @@ where
     CString::new(request).map_err(|_| CallError::Encode { reason: "it holds a NUL byte" })
 }
 
-/// Checks a request whose method and fields come from a caller.
-///
-/// Keys that begin with `@` are refused: a second `@type` would call another method, a
-/// second `@extra` would take another request's answer.
+/// Checks a request whose method and fields come from a caller; see [`RawParams`].
 pub(crate) fn check_raw(method: &str, params: &RawValue) -> Result<(), CallError> {
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(CallError::Encode { reason: "its method is not a TDLib name" });
     }
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(params.get())
-        .map_err(|_| CallError::Encode { reason: "its parameters are not an object" })?;
-    if fields.keys().any(|key| key.starts_with('@')) {
-        return Err(CallError::Encode { reason: "a parameter's name begins with @" });
-    }
-    Ok(())
+    RawParams::inspect(params).map(drop).map_err(|fault| CallError::Encode {
+        reason: match fault {
+            ParamsFault::NotAnObject => "its parameters are not an object",
+            ParamsFault::ReservedName(_) => "a parameter's name begins with @",
+            ParamsFault::TooDeep => "its parameters are nested too deeply",
+            ParamsFault::TypeNotString | ParamsFault::Unreadable => {
+                "its parameters hold what TDLib cannot read"
+            }
+        },
+    })
 }
 
 #[cfg(test)]

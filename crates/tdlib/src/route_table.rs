@@ -99,6 +99,15 @@ impl RouteTable {
             return false;
         };
         let Some(extra) = extra else {
+            if !object.kind().starts_with("update") {
+                increment(&self.counters.unmatched);
+                let kind = object.kind();
+                warn!(
+                    client.id = client_id,
+                    kind, "tdlib sent an answer that belongs to no request"
+                );
+                return true;
+            }
             // The receiver is dropped while the account closes; its last updates are not needed.
             let _dropped = route.updates.send(object);
             increment(&self.counters.updates);

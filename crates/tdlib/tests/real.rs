@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tdlib::answers::TdVariant;
 use tdlib::methods::{Close, GetAuthorizationState, GetMe, GetOption, TestSquareInt};
 use tdlib::{
     CallError, CancellationToken, Library, LoadError, ReaderCounters, Tdjson, Tdlib,
@@ -70,8 +71,8 @@ async fn a_client_lives_from_its_first_request_to_closed() {
     assert_eq!(client.call(TestSquareInt { x: 12 }, LONG).await.unwrap().value, 144);
     until(&mut updates, "authorizationStateWaitTdlibParameters").await;
     let state = client.call(GetAuthorizationState, LONG).await.unwrap();
-    assert_eq!(state, enums::AuthorizationState::WaitTdlibParameters);
-    let enums::OptionValue::String(version) =
+    assert_eq!(state.name, "authorizationStateWaitTdlibParameters");
+    let TdVariant::Known(enums::OptionValue::String(version)) =
         client.call(GetOption { name: "version" }, LONG).await.unwrap()
     else {
         panic!("the version is no string");
@@ -102,6 +103,26 @@ async fn its_refusals_are_returned_as_errors() {
     assert_eq!(answer.get(), "{\"@type\":\"ok\"}");
     client.call(Close, LONG).await.unwrap();
     until(&mut updates, "authorizationStateClosed").await;
+}
+
+#[tokio::test]
+async fn a_request_that_tdlib_cannot_parse_is_answered_without_its_number() {
+    let (library, tdlib) = &*TDLIB;
+    let (client, mut updates) = tdlib.client();
+    let params = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let fields = params.strip_prefix('{').unwrap();
+    let request = format!("{{\"@type\":\"testCallEmpty\",\"@extra\":1,{fields}\0");
+    library.send(client.id(), CStr::from_bytes_until_nul(request.as_bytes()).unwrap());
+    // Answers keep their order.
+    client.call(TestSquareInt { x: 12 }, LONG).await.unwrap();
+    assert_eq!(tdlib.counters().unmatched, 1);
+    let params = RawValue::from_string(params).unwrap();
+    let refused = client.raw("testCallEmpty", &params, LONG).await;
+    assert!(matches!(refused, Err(CallError::Encode { .. })), "{refused:?}");
+    client.call(Close, LONG).await.unwrap();
+    let mut all = Vec::new();
+    while updates.recv_many(&mut all, 100).await > 0 {}
+    assert!(all.iter().all(|update| update.kind().starts_with("update")), "{all:?}");
 }
 
 #[tokio::test]

@@ -1,19 +1,23 @@
 //! A private RabbitMQ.
 
+pub mod shared;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::ports;
-use crate::process::{ServerProcess, temporary_directory};
+use crate::process::{ServerProcess, clean_up_after, temporary_directory};
+use crate::test_run::TestRun;
 
 /// Directory of the scripts in Debian's package; those in the `PATH` switch to another user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
@@ -34,6 +38,8 @@ pub struct RabbitServer {
     epmd: u16,
     node: ServerProcess,
     mapper: ServerProcess,
+    /// The test run that it ends with, if it outlives this process.
+    run: Option<TestRun>,
     /// Last, so that it is removed after the processes have been killed.
     dir: TempDir,
 }
@@ -64,6 +70,7 @@ impl RabbitServer {
             dir: temporary_directory(),
             node: ServerProcess::new("RabbitMQ"),
             mapper: ServerProcess::new("epmd"),
+            run: None,
         };
         server
             .write_files()
@@ -147,10 +154,11 @@ impl RabbitServer {
     /// As [`Self::start`].
     pub fn restart(&mut self) {
         self.kill9();
-        if !self.mapper.is_started() {
-            self.start_mapper();
-        }
+        let mapper = self.mapper.id().unwrap_or_else(|| self.start_mapper());
         let mut command = self.node_command();
+        if self.run.is_some() {
+            command.process_group(mapper.as_raw_nonzero().get());
+        }
         self.node.start(&mut command, REMEDY);
         let (port, dir) = (self.port, self.dir.path().to_owned());
         self.node.wait_until(|| answers(port), READY_WITHIN, || read_log(&dir));
@@ -203,16 +211,24 @@ impl RabbitServer {
     }
 
     /// Starts `epmd`, Erlang's port mapper. One started by the node would outlive it.
-    fn start_mapper(&mut self) {
+    fn start_mapper(&mut self) -> Pid {
         let epmd = self.epmd;
         let mut command = Command::new("epmd");
         command
             .args(["-port", &epmd.to_string(), "-address", "127.0.0.1"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.mapper.start(&mut command, REMEDY);
+        if self.run.is_some() {
+            // Leads the group that the node joins.
+            command.process_group(0);
+        }
+        let mapper = self.mapper.start(&mut command, REMEDY);
+        if let Some(run) = &self.run {
+            clean_up_after(run.owner, mapper, &[self.dir.path(), &run.directory]);
+        }
         let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, epmd)).is_ok();
         self.mapper.wait_until(listens, READY_WITHIN, String::new);
+        mapper
     }
 
     fn node_command(&self) -> Command {

@@ -2,5 +2,7 @@
 
 pub mod log_rules;
 mod scripted;
+mod td_api;
 
 pub use scripted::{Reply, Request, Scripted};
+pub use td_api::{TdApi, TdDefinition};

@@ -3,7 +3,9 @@ mod reply;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::CStr;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::panic::panic_any;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,14 +17,15 @@ use tokio::time::timeout;
 pub use reply::{Reply, Request};
 
 /// Timeout of [`Scripted::seen`].
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
 /// A scripted libtdjson for [`tdlib::Tdlib::start`]: the test defines its answers.
 ///
-/// A method without a scripted answer is answered with an error that names it; `close` leads to
-/// `authorizationStateClosed`, as in TDLib. All objects have the exact form of TDLib's output.
+/// A method without a scripted answer is answered with an error that names it. As in TDLib, `close`
+/// leads to `authorizationStateClosed`, and `setTdlibParameters` creates `td.binlog`. All objects have
+/// the exact form of TDLib's output.
 ///
 /// Its answers pass through the reader, an OS thread: with tokio's paused time a deadline passes
 /// before they arrive, so use real time.
@@ -150,7 +153,7 @@ impl Scripted {
     ///
     /// # Panics
     ///
-    /// No request arrives within ten seconds.
+    /// No request arrives within thirty seconds.
     pub async fn seen(&self, method: &str) -> Request {
         let mut count = self.requests.subscribe();
         let next = async {
@@ -188,6 +191,9 @@ impl ScriptState {
             Some(handler) => handler(&request),
             None => Reply::error(400, &format!("the test has no answer for {}", request.method)),
         };
+        if request.method == "setTdlibParameters" {
+            create_database(&request);
+        }
         if reply.held {
             self.held.push((request.clone(), reply));
         } else {
@@ -267,6 +273,16 @@ impl Tdjson for Scripted {
 
     fn set_log_message_callback(&self, _max_level: i32, callback: LogCallback) {
         self.lock().log = Some(callback);
+    }
+}
+
+/// Creates the file that holds TDLib's session. Its directory exists if the test needs the file.
+fn create_database(request: &Request) {
+    let directory = request.fields["database_directory"].as_str().map(Path::new);
+    if let Some(directory) = directory.filter(|directory| directory.is_dir())
+        && let Err(error) = File::create(directory.join("td.binlog"))
+    {
+        panic!("no database in {}: {error}", directory.display());
     }
 }
 

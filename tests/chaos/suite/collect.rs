@@ -37,11 +37,14 @@ pub(crate) async fn collect(run: &ChaosRun) -> Evidence {
             pending: pending(&mut redis, account).await.expect("Redis answers"),
             messages,
             destroyed,
+            attacked: lock(&run.attacked).contains(&account),
         };
         accounts.insert(account, evidence);
     }
     let duplicates = run.fleet.sandbox.duplicates();
-    Evidence { accounts, queues, duplicates, wipes: lock(&run.wipes).clone() }
+    let uploads = run.fleet.sandbox.count_calls(None, Some("upload.saveFilePart"));
+    let (wipes, ended) = (lock(&run.wipes).clone(), lock(&run.ended).clone());
+    Evidence { accounts, queues, duplicates, wipes, ended, uploads }
 }
 
 /// The effects of the sandbox's calls, by account.

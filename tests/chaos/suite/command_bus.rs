@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind,
@@ -76,6 +78,13 @@ impl CommandBus {
             }
             sleep(RETRY).await;
         }
+    }
+
+    /// Declares a queue.
+    pub(crate) async fn declare(&self, queue: &str) {
+        let link = self.link().await.expect("RabbitMQ answers");
+        let options = QueueDeclareOptions::default();
+        link.channels[0].queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
     }
 
     async fn link(&self) -> Option<Arc<BusConnection>> {

@@ -137,6 +137,8 @@ pub(crate) struct AccountEvidence {
     pub(crate) messages: Vec<(String, Ms)>,
     /// Its database was destroyed: commands may fail, but still have to be answered.
     pub(crate) destroyed: bool,
+    /// A hostile producer could publish for it: it may have answers and effects of others.
+    pub(crate) attacked: bool,
 }
 
 /// Everything that the checker looks at.
@@ -149,4 +151,8 @@ pub(crate) struct Evidence {
     pub(crate) duplicates: Vec<Option<u32>>,
     /// When Redis lost its data: when it went down and when it was back.
     pub(crate) wipes: Vec<(Ms, Ms)>,
+    /// Processes that ended although nothing but messages harmed them.
+    pub(crate) ended: Vec<String>,
+    /// Files of the host that were sent to Telegram.
+    pub(crate) uploads: usize,
 }

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::evidence::{Ms, now};
 use super::fleet::{rabbit_address, redis_address};
 use super::random::SeededRandom;
-use super::{ChaosRun, load, lock};
+use super::{ChaosRun, hostile, load, lock};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(crate) enum FaultKind {
     FillSpool,
     Floods,
     RollingRestart,
+    Hostile,
 }
 
 impl FaultKind {
@@ -68,7 +69,13 @@ impl FaultKind {
             Self::FillSpool => "fill-spool",
             Self::Floods => "floods",
             Self::RollingRestart => "rolling-restart",
+            Self::Hostile => "hostile",
         }
+    }
+
+    /// Whether the other accounts' answers are measured, before it and during it.
+    pub(crate) fn is_observed(self) -> bool {
+        matches!(self, Self::Floods | Self::Hostile)
     }
 }
 
@@ -85,8 +92,6 @@ pub(crate) struct InjectedFault {
 
 /// Longest wait for a process to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long floods are observed, and the time before them for comparison.
-const FLOOD: Duration = Duration::from_secs(15);
 
 /// Injects a fault, waits, and repairs it.
 pub(crate) async fn inject(
@@ -117,9 +122,10 @@ pub(crate) async fn inject(
         FaultKind::FillSpool => accounts = fill_spool(run, random).await,
         FaultKind::Floods => accounts = floods(run, random).await,
         FaultKind::RollingRestart => rolling_restart(run).await,
+        FaultKind::Hostile => accounts.extend(hostile_producer(run, random).await),
     }
-    let from = if kind == FaultKind::Floods {
-        begun + u64::try_from(FLOOD.as_millis()).unwrap_or(0)
+    let from = if kind.is_observed() {
+        begun + u64::try_from(run.options.observation.as_millis()).unwrap_or(0)
     } else {
         begun
     };
@@ -256,7 +262,7 @@ async fn fill_spool(run: &ChaosRun, random: &mut SeededRandom) -> Vec<u32> {
 /// A tenth of the accounts get a flood wait.
 async fn floods(run: &ChaosRun, random: &mut SeededRandom) -> Vec<u32> {
     // The time before the floods, for comparison.
-    sleep(FLOOD).await;
+    sleep(run.options.observation).await;
     let tenth = healthy(run, random, run.options.accounts.div_ceil(10));
     run.timeline.note(format!("floods for {tenth:?}"));
     for account in &tenth {
@@ -264,8 +270,19 @@ async fn floods(run: &ChaosRun, random: &mut SeededRandom) -> Vec<u32> {
         let flood = Fault::flood_wait(seconds).account(*account).times(1);
         run.fleet.sandbox.inject(flood.method("account.updateProfile"));
     }
-    sleep(FLOOD).await;
+    sleep(run.options.observation).await;
     tenth
+}
+
+/// A producer that is limited to one account sends all that could harm the fleet.
+async fn hostile_producer(run: &ChaosRun, random: &mut SeededRandom) -> Option<u32> {
+    // The time before the attacks, for comparison.
+    sleep(run.options.observation).await;
+    let account = healthy(run, random, 1).pop()?;
+    lock(&run.attacked).insert(account);
+    run.timeline.note(format!("a hostile producer that may publish for account {account}"));
+    hostile::attack(run, account, run.options.observation).await;
+    Some(account)
 }
 
 /// Shuts down and restarts the workers, one after the other.

@@ -38,8 +38,8 @@ pub(crate) fn print(
             _ => {}
         }
     }
-    let flooded = marks.iter().find(|mark| mark.kind == FaultKind::Floods)?;
-    neighbours(run, evidence, flooded)
+    let observed = marks.iter().filter(|mark| mark.kind.is_observed());
+    observed.map(|mark| neighbours(run, evidence, mark)).fold(None, Option::or)
 }
 
 fn print_throughput(run: &ChaosRun) {
@@ -88,29 +88,34 @@ fn handed_over(evidence: &Evidence, mark: &InjectedFault) -> Vec<Ms> {
     shards.into_values().flat_map(gaps).collect()
 }
 
-/// Compares the 99th percentile of accounts without a flood wait, before and during the floods.
+/// Compares the 99th percentile of the other accounts, before and during floods or attacks.
 fn neighbours(run: &ChaosRun, evidence: &Evidence, mark: &InjectedFault) -> Option<String> {
     let lasted = mark.to - mark.from;
     let before = p99(run, evidence, mark, mark.from - lasted..mark.from);
     let during = p99(run, evidence, mark, mark.from..mark.to);
     let (Some(before), Some(during)) = (before, during) else {
-        say("figure: too few answers to compare the neighbours of the flooded");
+        say("figure: no answers to compare the neighbours by");
         return None;
     };
+    let ((before, few), (during, _), name) = (before, during, mark.kind.name());
     say(&format!(
-        "figure: p99 of the neighbours {before:.0} ms before the floods, {during:.0} ms during"
+        "figure: p99 of the neighbours {before:.0} ms before {name}, {during:.0} ms during"
     ));
+    if few {
+        return None;
+    }
     (MAX_SLOWDOWN * before.max(NOISE_FLOOR) < during).then(|| {
-        format!("the neighbours' p99 went from {before:.0} ms to {during:.0} ms during the floods")
+        format!("the neighbours' p99 went from {before:.0} ms to {during:.0} ms during {name}")
     })
 }
 
+/// The 99th percentile in milliseconds, and whether it is of too few answers to be judged.
 fn p99(
     run: &ChaosRun,
     evidence: &Evidence,
     mark: &InjectedFault,
     within: std::ops::Range<Ms>,
-) -> Option<f64> {
+) -> Option<(f64, bool)> {
     let mut took = Vec::new();
     for (_, one) in evidence.accounts.iter().filter(|(one, _)| !mark.accounts.contains(one)) {
         for command in &one.published {
@@ -121,8 +126,8 @@ fn p99(
         }
     }
     took.sort_unstable();
-    let at = took.len() * 99 / 100;
-    (MIN_SAMPLES <= took.len()).then(|| seconds(took[at]) * 1000.0)
+    let slowest = took.get(took.len() * 99 / 100)?;
+    Some((seconds(*slowest) * 1000.0, took.len() < MIN_SAMPLES))
 }
 
 fn print_spread(what: &str, mut times: Vec<Ms>) {

@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use super::ChaosOptions;
+use super::evidence::{Ms, now};
 use super::timeline::Timeline;
 use crate::installation::{WorkerSettings, free_shards, require_isolated_network, tdlib_library};
 
@@ -51,6 +52,8 @@ pub(crate) struct TestFleet {
     path: PathBuf,
     accounts: u32,
     lease_s: u64,
+    /// When and how each process ended.
+    endings: Mutex<Vec<(Ms, String)>>,
     pub(crate) rabbit_uri: String,
     pub(crate) redis_uri: String,
 }
@@ -109,6 +112,7 @@ impl TestFleet {
             path,
             accounts,
             lease_s: options.lease_s,
+            endings: Mutex::default(),
         }
     }
 
@@ -130,6 +134,19 @@ impl TestFleet {
         self.path.join(format!("data/accounts/{account}"))
     }
 
+    /// The processes that have ended since then.
+    pub(crate) fn endings_since(&self, from: Ms) -> Vec<String> {
+        let endings = lock(&self.endings);
+        endings.iter().filter(|(at, _)| from <= *at).map(|(_, ending)| ending.clone()).collect()
+    }
+
+    /// Writes a file of the host's that no account may send.
+    pub(crate) fn write_private_file(&self) -> PathBuf {
+        let path = self.path.join("private.txt");
+        std::fs::write(&path, "hush").unwrap();
+        path
+    }
+
     /// Keeps the run's files, and returns their directory.
     pub(crate) fn keep_files(&self) -> PathBuf {
         lock(&self.dir).take().map_or_else(|| self.path.clone(), TempDir::keep)
@@ -149,7 +166,9 @@ impl TestFleet {
             *lock(&slot.pid) = pid;
             let status = child.wait().await.unwrap();
             *lock(&slot.pid) = None;
-            self.timeline.note(format!("{} ended: {status}", slot.name));
+            let ending = format!("{} ended: {status}", slot.name);
+            self.timeline.note(&ending);
+            lock(&self.endings).push((now(), ending));
             assert_ne!(status.code(), Some(INVALID_SETTINGS), "the settings are rejected");
             let delay = std::mem::replace(&mut *lock(&slot.restart_delay), RESTART_DELAY);
             sleep(delay).await;
@@ -191,7 +210,7 @@ impl TestFleet {
             ("OWNERSHIP__LEASE_S", &self.lease_s.to_string()),
             ("OWNERSHIP__JOIN_DELAY_S", "1"),
             ("OWNERSHIP__DWELL_S", "2"),
-            ("WORKER__CALL_TDLIB_METHODS", "setBio, addLogMessage"),
+            ("WORKER__CALL_TDLIB_METHODS", "setBio, addLogMessage, sendMessage"),
             ("LOG__FILTER", "info"),
         ])
     }

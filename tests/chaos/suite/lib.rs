@@ -10,6 +10,7 @@ mod faults;
 mod figures;
 mod fleet;
 mod follower;
+mod hostile;
 mod load;
 mod random;
 mod timeline;
@@ -48,6 +49,8 @@ pub(crate) struct ChaosOptions {
     pub(crate) faults: Vec<FaultKind>,
     /// Time without faults, before the first one and after the last.
     pub(crate) calm: Duration,
+    /// How long floods and attacks last, and the time before them for comparison.
+    pub(crate) observation: Duration,
 }
 
 /// The result of a run.
@@ -88,6 +91,10 @@ pub(crate) struct ChaosRun {
     /// Accounts whose database was destroyed.
     destroyed: Mutex<HashSet<u32>>,
     wipes: Mutex<Vec<(Ms, Ms)>>,
+    /// Accounts that a hostile producer may publish for.
+    attacked: Mutex<HashSet<u32>>,
+    /// Processes that ended although nothing but messages harmed them.
+    ended: Mutex<Vec<String>>,
 }
 
 /// Runs a fleet through the faults, and checks the promises.
@@ -109,6 +116,8 @@ pub(crate) async fn run(options: ChaosOptions) -> Verdict {
         messages: Mutex::default(),
         destroyed: Mutex::default(),
         wipes: Mutex::default(),
+        attacked: Mutex::default(),
+        ended: Mutex::default(),
     });
     let mut background = run.start_background().await;
     if let Err(failed) = run.log_in().await {
@@ -195,7 +204,7 @@ impl ChaosRun {
             }
             let mark = faults::inject(self, kind, &mut random).await;
             let healed = Instant::now();
-            let waiting = if kind == FaultKind::Floods { mark.accounts.as_slice() } else { &[] };
+            let waiting = if kind.is_observed() { mark.accounts.as_slice() } else { &[] };
             let recovered = timeout(RECOVERY, self.wait_for_answers_except(waiting)).await.is_ok();
             let (took, name) = (healed.elapsed(), kind.name());
             if recovered {
@@ -205,6 +214,9 @@ impl ChaosRun {
                 self.timeline
                     .note(format!("accounts that still do not answer after {name}: {silent:?}"));
                 self.timeline.note(collect::queues(self));
+            }
+            if kind == FaultKind::Hostile {
+                lock(&self.ended).extend(self.fleet.endings_since(mark.from));
             }
             marks.push(mark);
         }

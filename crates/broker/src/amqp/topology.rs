@@ -16,7 +16,8 @@ use crate::error::Error;
 ///
 /// The shard queues must not have a delivery limit: it also counts messages that were prefetched and
 /// never touched. RabbitMQ 3.10 sets none by default; 4.0 and later limit quorum queues to 20
-/// unless a policy sets `delivery-limit: -1` (3.10 refuses an argument of -1).
+/// unless a policy sets `delivery-limit: -1`. An argument of -1 is no way out: it means no limit
+/// from 4.0 on, but 3.10 then delivers a message only once.
 #[derive(Clone)]
 pub(crate) struct Topology {
     pub(crate) names: Names,

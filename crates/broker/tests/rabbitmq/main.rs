@@ -10,5 +10,4 @@ mod misrouted;
 mod operator;
 mod outage;
 mod replies;
-mod shared_server;
 mod support;

@@ -1,6 +1,7 @@
 //! What the tests of the bus share: an installation with workers and callers.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, Stage};
 use settings::{BrokerSettings, ExposeSecret, QueueType};
+use test_servers::rabbitmq::shared;
 use tokio::sync::mpsc;
 
 use crate::amqp_client::AmqpClient;
-use crate::shared_server;
 
 /// Longest wait for anything that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +75,8 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// On the server that all tests of a run share.
     pub(crate) fn shared(queue_type: QueueType) -> Self {
-        Self::new(&shared_server::uri(), queue_type)
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
+        Self::new(&shared::uri(&directory), queue_type)
     }
 
     pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {

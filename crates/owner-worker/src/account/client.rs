@@ -4,12 +4,15 @@ use std::sync::Arc;
 use log_port::LogHead;
 use runtime::CancellationToken;
 use tdlib::{CallError, Client, Update};
+use tokio::time::sleep;
 use tracing::error;
 
 use super::events::ResyncReason;
 use super::login::Login;
 use super::outbox::Outbox;
-use super::storage::{OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState};
+use super::storage::{
+    OPEN_TIMEOUT, OpenAccount, OpenError, OpenTask, OpenedAccount, RecordedState,
+};
 use super::tasks::{AccountTasks, TaskResult};
 use crate::account_state::AccountState;
 use crate::commands::AccountContext;
@@ -93,7 +96,7 @@ impl AccountClient {
             Ok(OpenedAccount { guard, account, spool }) => {
                 self.outbox.use_spool(spool);
                 self.login.on_directory_opened(guard, account.redis_lost_state());
-                self.context.initial_reads.reset();
+                self.context.reset();
                 tasks.add(account.set_parameters(&self.shared), TaskResult::ParametersSet);
                 self.state = ClientState::Open(account);
             }
@@ -112,12 +115,33 @@ impl AccountClient {
         result: Result<(), CallError>,
         tasks: &AccountTasks,
     ) {
-        if let Err(error) = result {
-            let account = self.context.log.token().account;
-            error!(account.id = %account, error = ?error, "TDLib cannot open the account");
-            self.set_state(AccountState::Failed, Some(&error.to_string()));
-            self.close(tasks);
+        match result {
+            Ok(()) => {
+                let Some(client) = self.tdlib().map(Client::id) else { return };
+                tasks.add(sleep(OPEN_TIMEOUT), move |()| TaskResult::OpeningOverdue(client));
+            }
+            Err(CallError::Td(error)) => {
+                self.fail(&format!("TDLib refuses it: {}", error.redacted()), tasks);
+            }
+            Err(error) => self.fail(&error.to_string(), tasks),
         }
+    }
+
+    /// It is too late for a TDLib client to report its first authorization state.
+    pub(super) fn on_opening_overdue(&mut self, client: i32, tasks: &AccountTasks) {
+        let is_opening = self.tdlib().is_some_and(|tdlib| tdlib.id() == client)
+            && self.login.state() == AccountState::Starting;
+        if is_opening {
+            self.fail("TDLib does not report the account's state", tasks);
+        }
+    }
+
+    /// TDLib has the account, but cannot open it.
+    fn fail(&mut self, reason: &str, tasks: &AccountTasks) {
+        let account = self.context.log.token().account;
+        error!(account.id = %account, reason, "TDLib cannot open the account");
+        self.set_state(AccountState::Failed, Some(reason));
+        self.close(tasks);
     }
 
     /// Whether updates have arrived that are not received yet.
@@ -138,12 +162,15 @@ impl AccountClient {
 
     /// Handles the received updates: authorization states go to the login, all others are published
     /// by their class.
-    pub(super) fn handle_updates(&mut self) {
+    pub(super) fn handle_updates(&mut self, tasks: &AccountTasks) {
         let (account, at) = (self.context.log.token().account, self.shared.clock.now());
+        let lost_session = self.state.open().and_then(|open| open.client.lost_authorization());
+        let mut is_known = true;
         for update in self.updates.drain(..) {
             match class_of(update.kind()) {
                 _ if update.kind() == "updateAuthorizationState" => {
-                    self.login.on_authorization(update.json(), &mut self.outbox);
+                    let json = update.json();
+                    is_known &= self.login.on_authorization(json, lost_session, &mut self.outbox);
                 }
                 UpdateClass::Internal => {}
                 // Before the login there is nothing to publish.
@@ -158,6 +185,9 @@ impl AccountClient {
                     }
                 }
             }
+        }
+        if !is_known {
+            self.close(tasks);
         }
     }
 

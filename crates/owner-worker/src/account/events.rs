@@ -14,18 +14,18 @@ pub(super) struct StateChangedEvent<'a> {
     pub(super) state: AccountState,
     /// What it was doing before.
     pub(super) previous: AccountState,
-    /// Why, if known.
+    /// Why, if known: Telegram's error, such as `SESSION_REVOKED`, or a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
 }
 
 /// The result of `code_required`; the phone number is left out.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 pub(super) struct CodeRequiredEvent<'a> {
-    /// How the code was sent: TDLib's `authenticationCodeType…` object.
+    /// How the code was sent: TDLib's `authenticationCodeType…` object, or null if TDLib does not say.
     #[serde(borrow)]
-    #[schemars(with = "Map<String, Value>")]
-    r#type: &'a RawValue,
+    #[schemars(with = "Option<Map<String, Value>>")]
+    r#type: Option<&'a RawValue>,
     /// How the next code would be sent, or null.
     #[serde(borrow)]
     #[schemars(with = "Option<Map<String, Value>>")]

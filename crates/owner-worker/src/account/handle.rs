@@ -44,7 +44,8 @@ impl AccountHandle {
         (handle, AccountMailbox { receiver, _ended: ending })
     }
 
-    /// Sends work to the account. An account that is closing drops it, which means redelivery.
+    /// Sends work to the account (`Account::on_message`). An account that is closing drops it, which
+    /// means redelivery.
     pub(crate) fn submit(&self, work: Work) {
         drop(self.sender.send(AccountMessage::Work(work)));
     }

@@ -38,6 +38,13 @@ impl Lane {
         free.then_some(command)
     }
 
+    /// Records that the account is opened again for the first command that waits.
+    pub(super) fn mark_reopened(&mut self) {
+        if let Some(command) = self.waiting.front_mut() {
+            command.reopened = true;
+        }
+    }
+
     /// Removes the first command that waits; it does not count as running.
     pub(super) fn pop(&mut self) -> Option<QueuedCommand> {
         self.waiting.pop_front()
@@ -57,6 +64,11 @@ impl Lane {
             Access::Read => self.reads = self.reads.saturating_sub(1),
             Access::Write => self.writing = false,
         }
+    }
+
+    /// How many reads run.
+    pub(super) fn reads_in_flight(&self) -> usize {
+        self.reads
     }
 
     /// Whether nothing waits and nothing runs.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use log_port::HeadField;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tdlib::enums::AuthorizationState;
+use tdlib::answers::ObjectType;
 use tracing::{error, info, warn};
 
 use super::events::{AuthorizedEvent, CodeRequiredEvent, StateChangedEvent};
@@ -17,6 +17,8 @@ use crate::commands::AccountContext;
 pub(super) struct Login {
     context: Arc<AccountContext>,
     state: AccountState,
+    /// Why it is in that state, if known.
+    reason: Option<String>,
     recorded: RecordedState,
     redis_lost_state: bool,
     /// Held while the state is `starting`.
@@ -27,7 +29,7 @@ impl Login {
     /// `recorded` is what Redis remembered when this owner claimed the account.
     pub(super) fn new(context: Arc<AccountContext>, recorded: RecordedState) -> Self {
         let state = AccountState::Cold;
-        Self { context, state, recorded, redis_lost_state: false, opening: None }
+        Self { context, state, reason: None, recorded, redis_lost_state: false, opening: None }
     }
 
     pub(super) fn state(&self) -> AccountState {
@@ -52,8 +54,20 @@ impl Login {
         self.recorded.opened = Some(self.context.log.token().epoch);
     }
 
-    /// Follows an `updateAuthorizationState`.
-    pub(super) fn on_authorization(&mut self, json: &str, outbox: &mut Outbox) {
+    /// Why the account is in its state, if known.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Follows an `updateAuthorizationState`. `lost_session` is why Telegram has ended the session,
+    /// if it has. Returns whether the state is one that the account can be in; otherwise it has
+    /// failed, and its TDLib client is to be closed.
+    pub(super) fn on_authorization(
+        &mut self,
+        json: &str,
+        lost_session: Option<&str>,
+        outbox: &mut Outbox,
+    ) -> bool {
         #[derive(Deserialize)]
         struct UpdateAuthorizationState<'a> {
             #[serde(borrow)]
@@ -62,16 +76,22 @@ impl Login {
 
         let raw = serde_json::from_str(json)
             .map(|UpdateAuthorizationState { authorization_state }| authorization_state);
-        let Ok((raw, authorization)) = raw.and_then(|raw| {
-            serde_json::from_str::<AuthorizationState>(raw.get()).map(|state| (raw, state))
-        }) else {
+        let raw = raw.unwrap_or(RawValue::NULL);
+        let kind = serde_json::from_str::<ObjectType>(raw.get()).unwrap_or_default().name;
+        let Some(state) = AccountState::of(&kind) else {
             let account = self.context.log.token().account;
-            error!(account.id = %account, "unknown authorization state");
-            let reason = Some("unknown authorization state");
-            return self.set_state(AccountState::Failed, reason, outbox);
+            error!(account.id = %account, kind, "unknown authorization state");
+            let reason = Some("TDLib is in a state that this version does not know");
+            self.set_state(AccountState::Failed, reason, outbox);
+            return false;
         };
         let previous = self.state;
-        self.follow(AccountState::of(&authorization), outbox);
+        let is_fresh_login = state.is_logging_in() && previous == AccountState::Starting;
+        if is_fresh_login && self.recorded.logged_in && lost_session.is_none() {
+            self.fail_without_login(outbox);
+            return false;
+        }
+        self.follow(state, lost_session, outbox);
         match self.state {
             AccountState::WaitCode => publish_code_required(raw, outbox),
             AccountState::Ready if previous.is_logging_in() => {
@@ -79,28 +99,43 @@ impl Login {
             }
             _ => {}
         }
+        true
     }
 
-    fn follow(&mut self, state: AccountState, outbox: &mut Outbox) {
-        match (state, self.state) {
-            // A lost session and a failure last until someone acts on them.
-            (
-                AccountState::Closing | AccountState::Cold,
-                AccountState::SessionLost | AccountState::Failed,
-            ) => {}
-            (AccountState::Cold, _) if !self.is_closing() => {
+    /// The account was logged in, but TDLib has opened its database and found no login, although
+    /// Telegram has not ended the session: the database is damaged.
+    fn fail_without_login(&mut self, outbox: &mut Outbox) {
+        let account = self.context.log.token().account;
+        error!(account.id = %account, "the account's login is missing from its database");
+        let reason = format!(
+            "the account was logged in, but its database in accounts/{account}/db has no login any \
+             more, probably because it was damaged: restore its directory"
+        );
+        self.set_state(AccountState::Failed, Some(&reason), outbox);
+    }
+
+    fn follow(&mut self, state: AccountState, lost_session: Option<&str>, outbox: &mut Outbox) {
+        match state {
+            // A latched state lasts until someone acts on it. What TDLib had reported before a failure
+            // may arrive after it.
+            _ if self.state == AccountState::Failed => {}
+            AccountState::Closing | AccountState::Cold if self.state.is_latched() => {}
+            AccountState::Cold if !self.is_closing() => {
                 let reason = Some("TDLib closed the account by itself");
                 self.set_state(AccountState::Failed, reason, outbox);
             }
-            (state, _) => self.set_state(state, None, outbox),
+            AccountState::SessionLost => {
+                let reason = lost_session.or(Some("the session has ended"));
+                self.set_state(AccountState::of_lost_session(lost_session), reason, outbox);
+            }
+            state => self.set_state(state, None, outbox),
         }
     }
 
     /// The TDLib client is closed, and the directory about to be unlocked.
     pub(super) fn on_client_closed(&mut self, outbox: &mut Outbox) {
         self.opening = None;
-        let expected = matches!(self.state, AccountState::SessionLost | AccountState::Failed);
-        if !expected && !self.is_closing() {
+        if !self.state.is_latched() && !self.is_closing() {
             let account = self.context.log.token().account;
             warn!(account.id = %account, "TDLib client closed unexpectedly");
             let reason = Some("TDLib client closed unexpectedly");
@@ -126,6 +161,7 @@ impl Login {
         if previous == state {
             return;
         }
+        self.reason = reason.map(str::to_owned);
         let account = self.context.log.token().account;
         info!(account.id = %account, state = state.as_str(), previous = previous.as_str(), "account state");
         outbox.publish_result("account_state", &StateChangedEvent { state, previous, reason });
@@ -136,7 +172,7 @@ impl Login {
     fn record_login(&mut self) {
         let logged_in = match self.state {
             AccountState::Ready => true,
-            AccountState::SessionLost => false,
+            AccountState::SessionLost | AccountState::Banned => false,
             state if state.is_logging_in() => false,
             _ => return,
         };
@@ -156,9 +192,10 @@ fn publish_code_required(raw: &RawValue, outbox: &mut Outbox) {
     #[derive(Deserialize)]
     struct WaitCode<'a> {
         #[serde(borrow)]
-        code_info: CodeRequiredEvent<'a>,
+        code_info: Option<CodeRequiredEvent<'a>>,
     }
 
-    let Ok(WaitCode { code_info }) = serde_json::from_str(raw.get()) else { return };
+    let state: Option<WaitCode<'_>> = serde_json::from_str(raw.get()).ok();
+    let code_info = state.and_then(|state| state.code_info).unwrap_or_default();
     outbox.publish_result("code_required", &code_info);
 }

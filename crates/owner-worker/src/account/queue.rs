@@ -89,6 +89,11 @@ impl CommandQueue {
         self.lanes[index(flow)].front()
     }
 
+    /// Records that the account is opened again for the next command of a flow.
+    pub(super) fn mark_reopened(&mut self, flow: Flow) {
+        self.lane(flow).mark_reopened();
+    }
+
     /// Removes the next command of a flow without running it.
     pub(super) fn pop(&mut self, flow: Flow) -> Option<QueuedCommand> {
         self.lane(flow).pop()
@@ -137,6 +142,11 @@ impl CommandQueue {
     /// Whether nothing waits and nothing runs.
     fn is_empty(&self) -> bool {
         self.lanes.iter().all(Lane::is_empty)
+    }
+
+    /// How many reads run, in both flows.
+    pub(super) fn reads_in_flight(&self) -> usize {
+        self.lanes.iter().map(Lane::reads_in_flight).sum()
     }
 
     /// Whether nothing runs.

@@ -23,8 +23,12 @@ pub(super) async fn run_command(
     let QueuedCommand { entry, prepared, answer, .. } = command;
     let ctx = Context::new(client, Arc::clone(&shared), context, answer.deadline);
     let intent = Intent::Run { idempotent: entry.idempotent };
-    let admitted = ctx.unless_cut_short(answer.admit(&shared, intent)).await;
-    let Some(answer) = admitted.flatten() else { return };
+    let (log, id) = (Arc::clone(&answer.target.log), answer.guard.command().clone());
+    let Some(admitted) = ctx.unless_cut_short(answer.admit(&shared, intent)).await else {
+        // The admission is withdrawn, whatever its verdict: the command is not sent.
+        return log.undo_dispatch(id);
+    };
+    let Some(answer) = admitted else { return };
     if ctx.is_given_up() {
         return answer.undo_dispatch();
     }

@@ -34,15 +34,22 @@ pub(super) fn next_step(
     let fits = match command.entry.needs {
         Needs::Ready => state == AccountState::Ready,
         Needs::Code => state == AccountState::WaitCode,
-        Needs::LoginStart if state == AccountState::SessionLost => {
-            // As long as there is a client, TDLib is still wiping the database.
-            return if is_open { NextStep::Wait } else { NextStep::Reopen };
-        }
+        // As long as there is a client, TDLib is still closing or wiping the database.
+        Needs::LoginStart if state.is_latched() && is_open => return NextStep::Wait,
+        Needs::LoginStart if state.is_latched() && !command.reopened => return NextStep::Reopen,
         Needs::LoginStart => state.is_logging_in() || state == AccountState::Ready,
     };
-    if fits && is_open {
-        return NextStep::Run;
-    }
+    if fits && is_open { NextStep::Run } else { NextStep::Reject(not_ready(login)) }
+}
+
+/// The same command can succeed later only if a login is under way.
+fn not_ready(login: &Login) -> Failure {
+    let state = login.state();
     let error = format!("account is not ready: {}", state.as_str());
-    NextStep::Reject(Failure::new(error, ErrorCode::NotReady, ErrorSource::Ownership, true))
+    let retriable = state.is_logging_in();
+    let failure = Failure::new(error, ErrorCode::NotReady, ErrorSource::Ownership, retriable);
+    match login.reason() {
+        Some(reason) => failure.with_detail("reason", reason.into()),
+        None => failure,
+    }
 }

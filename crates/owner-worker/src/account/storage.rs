@@ -7,6 +7,6 @@ mod opening;
 mod spool;
 
 pub(super) use directory::RecordedState;
-pub(super) use open_account::OpenAccount;
+pub(super) use open_account::{OPEN_TIMEOUT, OpenAccount};
 pub(super) use opening::{OpenError, OpenTask, OpenedAccount, OpeningGuard};
 pub(super) use spool::Spool;

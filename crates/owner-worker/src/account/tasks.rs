@@ -16,6 +16,8 @@ pub(super) struct AccountTasks(FuturesUnordered<BoxFuture<'static, TaskResult>>)
 pub(super) enum TaskResult {
     Opened(Result<OpenedAccount, OpenError>),
     ParametersSet(Result<(), CallError>),
+    /// The time is up in which this TDLib client should have reported an authorization state.
+    OpeningOverdue(i32),
     CommandEnded(Flow, Access),
     CommandRejected,
     /// Whether the log has stored a chunk of the spool.

@@ -4,9 +4,10 @@ use futures_util::future::join_all;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tdlib::answers::{SenderPage, TdVariant};
 use tdlib::enums::{BlockList, MessageSender};
 use tdlib::methods::{GetBlockedMessageSenders, GetChat, GetUser, SetMessageSenderBlockList};
-use tdlib::types::{MessageSenderUser, MessageSenders};
+use tdlib::types::MessageSenderUser;
 
 use super::args::{ArgumentType, BoolOr, IntegerOr, UserId, arguments, type_name};
 use super::command::{Access, AccountCommand, CommandEntry};
@@ -94,8 +95,8 @@ struct BlockedUser {
     is_blocked: bool,
     /// The list the user is on now; null when unblocked.
     block_list: Option<BlockListName>,
-    /// Whether the block list shows it; null when that cannot be told: TDLib says that it is done
-    /// before Telegram has done it, and only the first 100 of the list are looked at.
+    /// Whether the block list shows it; null if that is unknown: TDLib reports success before
+    /// Telegram has done it, and only the first 100 entries of the list are read.
     confirmed: Option<bool>,
 }
 
@@ -108,6 +109,8 @@ async fn block(
     let UserId(user_id) = user;
     let sender_id = MessageSender::User(MessageSenderUser { user_id });
     ctx.lock_resource(Resource::BlockList).await?;
+    // Whom TDLib does not know even then, it refuses by itself.
+    ctx.find_users(&[user_id]).await?;
     let block_list = list.map(BlockListName::tdlib);
     ctx.change(SetMessageSenderBlockList { sender_id: sender_id.clone(), block_list }).await?;
     let block_list = list.unwrap_or(BlockListName::Main).tdlib();
@@ -116,8 +119,8 @@ async fn block(
     Ok(BlockedUser { user_id, is_blocked: list.is_some(), block_list: list, confirmed })
 }
 
-fn confirmation(page: &MessageSenders, sender: &MessageSender, wanted: bool) -> Option<bool> {
-    if page.senders.contains(sender) {
+fn confirmation(page: &SenderPage, sender: &MessageSender, wanted: bool) -> Option<bool> {
+    if page.senders.iter().any(|listed| listed.known() == Some(sender)) {
         return Some(wanted);
     }
     (page.total_count <= PAGE).then_some(!wanted)
@@ -185,7 +188,7 @@ arguments! {
         block_list: BlockListName,
         /// How many to skip.
         offset: IntegerOr<0, 0, { i64::MAX }>,
-        /// How many to give; more than 100 are read as 100.
+        /// How many to return; more than 100 count as 100.
         limit: IntegerOr<50, 1, { i64::MAX }>,
     }
 }
@@ -199,7 +202,7 @@ struct BlockedPage {
     offset: i64,
     /// How many were asked for.
     limit: i64,
-    /// How many there are in all, about.
+    /// Approximate total number.
     total_count: i32,
     /// This page.
     senders: Vec<BlockedSender>,
@@ -222,8 +225,9 @@ impl AccountCommand for GetBlockedUsers {
             offset: i32::try_from(offset).unwrap_or(i32::MAX),
             limit,
         };
-        let MessageSenders { total_count, senders } = ctx.ask(page).await?;
-        let senders = join_all(senders.into_iter().map(|sender| details(ctx, sender))).await;
+        let SenderPage { total_count, senders } = ctx.ask(page).await?;
+        let known = senders.iter().filter_map(TdVariant::known);
+        let senders = join_all(known.map(|sender| details(ctx, sender))).await;
         let next = offset.saturating_add(limit.into());
         Ok(BlockedPage {
             block_list: self.block_list,
@@ -236,8 +240,8 @@ impl AccountCommand for GetBlockedUsers {
     }
 }
 
-async fn details(ctx: &Context, sender: MessageSender) -> BlockedSender {
-    let found = match &sender {
+async fn details(ctx: &Context, sender: &MessageSender) -> BlockedSender {
+    let found = match sender {
         MessageSender::User(user) => {
             ctx.ask(GetUser { user_id: user.user_id }).await.map(|user| BlockedSender::user(&user))
         }
@@ -245,5 +249,5 @@ async fn details(ctx: &Context, sender: MessageSender) -> BlockedSender {
             ctx.ask(GetChat { chat_id: chat.chat_id }).await.map(BlockedSender::chat)
         }
     };
-    found.unwrap_or_else(|_| BlockedSender::unknown(&sender))
+    found.unwrap_or_else(|_| BlockedSender::unknown(sender))
 }

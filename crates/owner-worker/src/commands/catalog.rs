@@ -55,7 +55,7 @@ fn describe(entry: &CommandEntry) -> CommandDescription {
         idempotent: entry.idempotent,
         needs: match entry.needs {
             Needs::Ready => "ready",
-            Needs::LoginStart => "logging in, ready or session_lost",
+            Needs::LoginStart => "logging in, ready, session_lost, banned or failed",
             Needs::Code => "wait_code",
         },
         arguments: arguments(entry, properties),

@@ -23,6 +23,25 @@ pub(crate) enum Access {
     Write,
 }
 
+/// A kind of commands that Telegram limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrafficClass {
+    Reads,
+    Writes,
+    /// Messages to others.
+    Sends,
+    /// Steps of a login.
+    Logins,
+}
+
+/// What a command sends to Telegram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) class: TrafficClass,
+    /// About how many calls it makes.
+    pub(crate) calls: u32,
+}
+
 /// In which states of the account a command can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
@@ -45,11 +64,27 @@ pub(super) trait AccountCommand: CommandArguments + Send + 'static {
     const ERRORS: &'static [&'static str] = &[];
     /// The fields of an example request.
     const EXAMPLE: &'static str = "{}";
+    /// The kind of what it sends to Telegram.
+    const CLASS: TrafficClass = match (Self::NEEDS, Self::ACCESS) {
+        (Needs::LoginStart | Needs::Code, _) => TrafficClass::Logins,
+        (Needs::Ready, Access::Read) => TrafficClass::Reads,
+        (Needs::Ready, Access::Write) => TrafficClass::Writes,
+    };
     type Reply: Serialize + JsonSchema;
 
     /// The rules across fields, once each field is valid by itself.
     fn check(&self, _config: &WorkerConfig) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// What it sends to Telegram; `None` if nothing.
+    fn traffic(&self) -> Option<Traffic> {
+        Some(Traffic { class: Self::CLASS, calls: self.calls() })
+    }
+
+    /// About how many calls of Telegram's API it makes.
+    fn calls(&self) -> u32 {
+        1
     }
 
     fn run(self, ctx: &Context) -> impl Future<Output = Result<Self::Reply, CommandError>> + Send;
@@ -111,11 +146,18 @@ pub(crate) type PreparedCommand = Box<dyn RunnableCommand>;
 
 /// An [`AccountCommand`], type-erased.
 pub(crate) trait RunnableCommand: Send {
+    /// What it sends to Telegram; `None` if nothing.
+    fn traffic(&self) -> Option<Traffic>;
+
     /// Runs it to its result's JSON.
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>>;
 }
 
 impl<C: AccountCommand> RunnableCommand for C {
+    fn traffic(&self) -> Option<Traffic> {
+        AccountCommand::traffic(self)
+    }
+
     fn run(self: Box<Self>, ctx: &Context) -> BoxFuture<'_, Result<Box<str>, CommandError>> {
         async move {
             let reply = AccountCommand::run(*self, ctx).await?;

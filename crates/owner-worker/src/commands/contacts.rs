@@ -55,7 +55,7 @@ arguments! {
     /// Replaces the account's close friends, and reads them back.
     /// Source: TDLib 1.8.61, `setCloseFriends`, then `getCloseFriends`.
     struct ReplaceCloseFriends {
-        /// The whole list, of contacts alone; `[]` clears it.
+        /// The whole list, contacts only; `[]` clears it.
         user_ids: IdList<0, { usize::MAX }>,
     }
 }
@@ -71,9 +71,8 @@ impl AccountCommand for ReplaceCloseFriends {
     async fn run(self, ctx: &Context) -> Result<CloseFriends, CommandError> {
         let IdList(user_ids) = self.user_ids;
         ctx.lock_resource(Resource::CloseFriends).await?;
-        let users = join_all(user_ids.iter().map(|&user_id| ctx.known(GetUser { user_id })));
-        for (user_id, user) in user_ids.iter().zip(users.await) {
-            if !user?.is_some_and(|user| user.is_contact) {
+        for (user_id, user) in user_ids.iter().zip(ctx.find_users(&user_ids).await?) {
+            if !user.is_some_and(|user| user.is_contact) {
                 return Err(CommandError::refused(format!("user {user_id} is not a contact")));
             }
         }
@@ -83,7 +82,7 @@ impl AccountCommand for ReplaceCloseFriends {
 }
 
 arguments! {
-    /// Tells which of some users the account may write to.
+    /// Checks which of the given users the account may write to.
     /// Source: TDLib 1.8.61, `canSendMessageToUser`.
     struct CanSendMessages {
         /// The users, 1 to 100.
@@ -105,7 +104,13 @@ impl AccountCommand for CanSendMessages {
     const EXAMPLE: &'static str = r#"{"user_ids": [123456789]}"#;
     type Reply = CanSendResults;
 
+    fn calls(&self) -> u32 {
+        u32::try_from(self.user_ids.0.len()).unwrap_or(u32::MAX)
+    }
+
     async fn run(self, ctx: &Context) -> Result<CanSendResults, CommandError> {
+        // Of a contact that it has not seen, TDLib would say that there is no such user.
+        ctx.find_users(&self.user_ids.0).await?;
         // All at once: TDLib keeps three requests in flight and merges those that wait.
         let results = join_all(self.user_ids.0.into_iter().map(async |user_id| {
             match ctx.ask(CanSendMessageToUser { user_id, only_local: false }).await {

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 
 use contracts::Event;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 use jiff::Timestamp;
 use log_port::AccountLog;
 use runtime::CancellationToken;
 use serde_json::value::RawValue;
-use tdlib::methods::{GetUserPrivacySettingRules, SetUserPrivacySettingRules};
-use tdlib::types::UserPrivacySettingRules;
+use tdlib::answers::{PrivacyRules, UserFields};
+use tdlib::methods::{
+    GetContacts, GetUser, GetUserPrivacySettingRules, SetUserPrivacySettingRules,
+};
 use tdlib::{CallError, Client, Method, PendingCall};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -32,6 +34,8 @@ pub(crate) struct AccountContext {
     pub(crate) given_up: CancellationToken,
     /// Cancelled when commands that are still running are no longer waited for.
     pub(crate) cut_short: CancellationToken,
+    /// Whether TDLib has loaded the contacts since the account was opened.
+    contacts_loaded: AtomicBool,
     locks: Mutex<HashMap<Resource, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -42,8 +46,15 @@ impl AccountContext {
             initial_reads: InitialReads::default(),
             given_up: CancellationToken::new(),
             cut_short: CancellationToken::new(),
+            contacts_loaded: AtomicBool::new(false),
             locks: Mutex::default(),
         }
+    }
+
+    /// Forgets what TDLib forgets when the account is opened.
+    pub(crate) fn reset(&self) {
+        self.initial_reads.reset();
+        self.contacts_loaded.store(false, Ordering::Relaxed);
     }
 
     fn lock_of(&self, resource: Resource) -> Arc<tokio::sync::Mutex<()>> {
@@ -128,6 +139,30 @@ impl Context {
         }
     }
 
+    /// The users whom TDLib can use in requests, in the order of the ids; `None` for the others.
+    ///
+    /// TDLib knows only those that it has seen: right after a login not even the contacts. They are
+    /// loaded, once per opening, before anybody counts as unknown.
+    pub(super) async fn find_users(
+        &self,
+        ids: &[i64],
+    ) -> Result<Vec<Option<UserFields>>, CommandError> {
+        let users = self.cached_users(ids).await?;
+        let loaded = self.common.contacts_loaded.load(Ordering::Relaxed);
+        if loaded || users.iter().all(Option::is_some) {
+            return Ok(users);
+        }
+        self.ask(GetContacts).await?;
+        self.common.contacts_loaded.store(true, Ordering::Relaxed);
+        self.cached_users(ids).await
+    }
+
+    async fn cached_users(&self, ids: &[i64]) -> Result<Vec<Option<UserFields>>, CommandError> {
+        let users = ids.iter().map(|&user_id| self.known(GetUser { user_id }));
+        let users = try_join_all(users).await?;
+        Ok(users.into_iter().map(|user| user.filter(|user| user.have_access)).collect())
+    }
+
     /// Calls a method that changes something. From now on, no answer means an unknown outcome.
     pub(super) async fn change<M>(&self, method: M) -> Result<M::Answer, CommandError>
     where
@@ -152,7 +187,7 @@ impl Context {
         &self,
         setting: PrivacySetting,
         method: GetUserPrivacySettingRules,
-    ) -> Result<UserPrivacySettingRules, CommandError> {
+    ) -> Result<PrivacyRules, CommandError> {
         let first = self.common.initial_reads.begin(setting);
         let answer = self.ask(method).await;
         if first {
@@ -176,11 +211,7 @@ impl Context {
 
     /// Publishes the rules that were set, unless TDLib has sent an update; it sends none where the
     /// rules are empty and it knew of none before.
-    pub(super) fn publish_privacy_rules(
-        &self,
-        setting: PrivacySetting,
-        rules: &UserPrivacySettingRules,
-    ) {
+    pub(super) fn publish_privacy_rules(&self, setting: PrivacySetting, rules: &PrivacyRules) {
         if self.common.initial_reads.must_publish(setting, rules) {
             let now = self.shared.clock.now();
             self.publish(privacy_event(
@@ -213,12 +244,11 @@ impl Context {
     }
 
     /// Waits until TDLib has answered each change that timed out, or the account is closed: the next
-    /// command of the lane must not overtake an effect that is still under way.
+    /// command of the lane must not overtake an effect that is still under way. An answer that never
+    /// comes must not stop the lane: the wait has a limit.
     pub(crate) async fn settle_overdue(self) {
         let overdue = std::mem::take(&mut *runtime::lock(&self.overdue));
-        for overdue in overdue {
-            overdue.await;
-        }
+        join_all(overdue).await;
     }
 
     async fn effect<A: Send + 'static>(
@@ -228,7 +258,8 @@ impl Context {
         self.dispatched.store(true, Ordering::Relaxed);
         match pending.wait(self.shared.config.timeout).await {
             Err(CallError::Deadline) => {
-                let late = pending.wait_without_deadline().map(drop).boxed();
+                let limit = self.shared.config.late_timeout;
+                let late = timeout(limit, pending.wait_without_deadline()).map(drop).boxed();
                 runtime::lock(&self.overdue).push(late);
                 Err(CommandError::Deadline)
             }

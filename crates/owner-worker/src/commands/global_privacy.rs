@@ -3,6 +3,7 @@
 use futures_util::future::try_join3;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::TdVariant;
 use tdlib::enums::OptionValue;
 use tdlib::methods::{
     GetApplicationConfig, GetArchiveChatListSettings, GetNewChatPrivacySettings, GetOption,
@@ -91,7 +92,9 @@ impl NewChats {
         let Some(price) = self.price.filter(|price| *price > 0) else { return Ok(Ok(())) };
         let maximum = ctx.ask(GetOption { name: "paid_message_star_count_max" }).await?;
         Ok(match maximum {
-            OptionValue::Integer(OptionValueInteger { value }) if value < price => {
+            TdVariant::Known(OptionValue::Integer(OptionValueInteger { value }))
+                if value < price =>
+            {
                 let range = out_of_range("incoming_paid_message_star_count", 0, value);
                 Err(Failure::invalid(range))
             }
@@ -102,24 +105,24 @@ impl NewChats {
 
 async fn is_on(ctx: &Context, option: &str) -> Result<bool, CommandError> {
     let value = ctx.ask(GetOption { name: option }).await?;
-    Ok(matches!(value, OptionValue::Boolean(option) if option.value))
+    Ok(matches!(value, TdVariant::Known(OptionValue::Boolean(option)) if option.value))
 }
 
 /// The account's global privacy settings.
 #[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "TDLib's own fields")]
 struct GlobalPrivacy {
-    /// Whether new chats of users that are no contacts are archived and muted.
+    /// Whether new chats of users that are not contacts are archived and muted.
     archive_and_mute_new_chats_from_unknown_users: bool,
-    /// Whether unmuted chats stay archived when a message comes.
+    /// Whether unmuted chats stay archived when a message arrives.
     keep_unmuted_chats_archived: bool,
-    /// Whether unmuted chats of folders stay archived when a message comes.
+    /// Whether unmuted chats of folders stay archived when a message arrives.
     keep_chats_from_folders_archived: bool,
     /// Whether others see when the account has read their messages.
     show_read_date: bool,
-    /// Whether users that are no contacts may write first.
+    /// Whether users that are not contacts may write first.
     allow_new_chats_from_unknown_users: bool,
-    /// Price in Telegram Stars of each message of theirs; 0 for none.
+    /// Price in Telegram Stars of each of their messages; 0 for none.
     incoming_paid_message_star_count: i64,
 }
 
@@ -163,17 +166,17 @@ arguments! {
     /// Source: TDLib 1.8.61, `setArchiveChatListSettings`, `setReadDatePrivacySettings`,
     /// `setNewChatPrivacySettings`.
     struct SetGlobalPrivacy {
-        /// Whether new chats of users that are no contacts are archived and muted.
+        /// Whether new chats of users that are not contacts are archived and muted.
         archive_and_mute_new_chats_from_unknown_users: Option<bool>,
-        /// Whether unmuted chats stay archived when a message comes.
+        /// Whether unmuted chats stay archived when a message arrives.
         keep_unmuted_chats_archived: Option<bool>,
-        /// Whether unmuted chats of folders stay archived when a message comes.
+        /// Whether unmuted chats of folders stay archived when a message arrives.
         keep_chats_from_folders_archived: Option<bool>,
         /// Whether others see when the account has read their messages.
         show_read_date: Option<bool>,
-        /// Whether users that are no contacts may write first.
+        /// Whether users that are not contacts may write first.
         allow_new_chats_from_unknown_users: Option<bool>,
-        /// Price in Telegram Stars of each message of theirs; 0 for none.
+        /// Price in Telegram Stars of each of their messages; 0 for none.
         incoming_paid_message_star_count: Option<BoundedInteger<0, { i64::MAX }>>,
     }
 }

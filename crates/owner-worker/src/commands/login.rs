@@ -53,7 +53,7 @@ impl AccountCommand for StartLogin {
 }
 
 arguments! {
-    /// Gives the login code. Source: TDLib 1.8.61, `checkAuthenticationCode`.
+    /// Sends the login code. Source: TDLib 1.8.61, `checkAuthenticationCode`.
     struct SendCode {
         /// The digits, as Telegram sent them.
         code: SecretString,
@@ -76,5 +76,5 @@ impl AccountCommand for SendCode {
 
 async fn state(ctx: &Context) -> Result<AccountState, CommandError> {
     let state = ctx.ask(GetAuthorizationState).await?;
-    Ok(AccountState::of(&state))
+    AccountState::of(&state.name).ok_or(CommandError::Internal)
 }

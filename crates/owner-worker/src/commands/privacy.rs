@@ -171,6 +171,10 @@ impl AccountCommand for GetMany {
     const EXAMPLE: &'static str = r#"{"settings": ["show_status", "allow_calls"]}"#;
     type Reply = PrivacyValues;
 
+    fn calls(&self) -> u32 {
+        u32::try_from(self.settings.0.len()).unwrap_or(u32::MAX)
+    }
+
     async fn run(self, ctx: &Context) -> Result<PrivacyValues, CommandError> {
         let RequestedSettings(wanted) = self.settings;
         let requested = wanted.len();

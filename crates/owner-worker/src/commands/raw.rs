@@ -1,12 +1,17 @@
 //! Any method of TDLib's, by name.
 
+mod methods;
+
+use std::borrow::Cow;
+
 use contracts::{ErrorCode, ErrorSource};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tdlib::{ParamsFault, RawParams};
 
-use super::args::{ArgumentType, JsonObject, arguments};
-use super::command::{Access, AccountCommand, CommandEntry};
+use super::args::{ArgumentType, arguments};
+use super::command::{Access, AccountCommand, CommandEntry, Traffic};
 use super::context::Context;
 use super::error::CommandError;
 use crate::config::WorkerConfig;
@@ -14,17 +19,34 @@ use crate::failure::Failure;
 
 pub(super) const COMMANDS: &[CommandEntry] = &[CommandEntry::of::<CallTdlib>()];
 
-/// A method's own fields: an object without `@type` and `@extra`.
+const TOO_DEEP: &str = "is nested deeper than 32 levels";
+const TYPE_NOT_STRING: &str = "has an @type that is not a string";
+const UNREADABLE: &str = "has a string or number that TDLib can't read";
+const PATH: &str = "path is not allowed";
+
+fn not_allowed(error: impl Into<Cow<'static, str>>) -> Failure {
+    Failure::new(error, ErrorCode::NotAllowed, ErrorSource::Validation, false)
+}
+
+/// A method's own fields: an object without `@type` and `@extra`, and without local paths.
 struct MethodParams(Box<RawValue>);
 
 impl ArgumentType for MethodParams {
     const REQUIRED: bool = false;
 
     fn parse(name: &str, value: &RawValue) -> Result<Self, Failure> {
-        let object = JsonObject::read(value)
-            .ok_or_else(|| Failure::invalid(format!("{name} must be an object")))?;
-        match object.0.iter().find(|(key, _)| key.starts_with('@')) {
-            Some((key, _)) => Err(Failure::invalid(format!("unknown field: {key}"))),
+        let read = RawParams::inspect(value).map_err(|fault| match fault {
+            ParamsFault::NotAnObject => Failure::invalid(format!("{name} must be an object")),
+            ParamsFault::ReservedName(field) => {
+                let field: String = field.chars().take(64).collect();
+                Failure::invalid(format!("unknown field: {field}"))
+            }
+            ParamsFault::TooDeep => Failure::invalid(format!("{name} {TOO_DEEP}")),
+            ParamsFault::TypeNotString => Failure::invalid(format!("{name} {TYPE_NOT_STRING}")),
+            ParamsFault::Unreadable => Failure::invalid(format!("{name} {UNREADABLE}")),
+        })?;
+        match read.local_path {
+            Some(field) => Err(not_allowed(PATH).with_detail("field", field.into())),
             None => Ok(Self(value.to_owned())),
         }
     }
@@ -38,7 +60,14 @@ impl ArgumentType for MethodParams {
     }
 
     fn faults(name: &str) -> Vec<String> {
-        vec![format!("{name} must be an object"), "unknown field: @<name>".to_owned()]
+        vec![
+            format!("{name} must be an object"),
+            "unknown field: @<name>".to_owned(),
+            format!("{name} {TOO_DEEP}"),
+            format!("{name} {TYPE_NOT_STRING}"),
+            format!("{name} {UNREADABLE}"),
+            PATH.to_owned(),
+        ]
     }
 }
 
@@ -50,8 +79,10 @@ struct TdObject(#[schemars(with = "serde_json::Map<String, serde_json::Value>")]
 arguments! {
     /// Calls a method of TDLib's by name and answers with TDLib's object.
     ///
-    /// Only methods that the setting `worker.call_tdlib_methods` names. It counts as a write that is
-    /// not idempotent, and takes no turns with the commands that change the same thing.
+    /// Only methods that the setting `worker.call_tdlib_methods` names, and never those that open,
+    /// close or reconnect the account. Parameters that name a path on the worker's machine are
+    /// refused. It counts as a write that is not idempotent, and is not serialised with other
+    /// commands that change the same resource.
     struct CallTdlib {
         /// TDLib's name of the method, such as `getMe`.
         method: String,
@@ -69,12 +100,16 @@ impl AccountCommand for CallTdlib {
     type Reply = TdObject;
 
     fn check(&self, config: &WorkerConfig) -> Result<(), Failure> {
-        if config.call_tdlib_methods.contains(&self.method) {
+        let is_listed = config.call_tdlib_methods.contains(&self.method);
+        if is_listed && !methods::is_owners(&self.method) {
             return Ok(());
         }
         let method: String = self.method.chars().take(64).collect();
-        let error = format!("{method} is not allowed");
-        Err(Failure::new(error, ErrorCode::NotAllowed, ErrorSource::Validation, false))
+        Err(not_allowed(format!("{method} is not allowed")))
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        methods::traffic_of(&self.method)
     }
 
     async fn run(self, ctx: &Context) -> Result<TdObject, CommandError> {

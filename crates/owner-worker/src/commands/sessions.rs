@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::{ActiveSessions, SessionFields};
 use tdlib::methods::{
     ConfirmSession, GetActiveSessions, SetInactiveSessionTtl, TerminateAllOtherSessions,
     TerminateSession, ToggleSessionCanAcceptCalls, ToggleSessionCanAcceptSecretChats,
 };
-use tdlib::types;
 
 use super::args::{BoundedInteger, Int64, arguments};
 use super::command::{Access, AccountCommand, CommandEntry};
@@ -85,7 +85,7 @@ impl AccountCommand for TerminateOther {
         }
         ctx.change(TerminateSession { session_id }).await?;
         let after = ctx.ask(GetActiveSessions).await.ok();
-        let gone = |list: &types::Sessions| list.sessions.iter().all(|one| one.id != session_id);
+        let gone = |list: &ActiveSessions| list.sessions.iter().all(|one| one.id != session_id);
         let confirmed = after.as_ref().map(gone);
         if confirmed == Some(false) {
             return Err(CommandError::without_effect("session was not terminated"));
@@ -95,14 +95,14 @@ impl AccountCommand for TerminateOther {
 }
 
 arguments! {
-    /// Lets a session take calls or secret chats, or not.
+    /// Sets whether a session accepts calls and secret chats.
     /// Source: TDLib 1.8.61, `toggleSessionCanAcceptCalls`, `toggleSessionCanAcceptSecretChats`.
     struct SetSettings {
         /// The session; `0` is the current one.
         session_id: Int64,
-        /// Whether it takes calls. At least one of the two is required.
+        /// Whether it accepts calls. At least one of the two is required.
         can_accept_calls: Option<bool>,
-        /// Whether it takes secret chats.
+        /// Whether it accepts secret chats.
         can_accept_secret_chats: Option<bool>,
     }
 }
@@ -120,7 +120,7 @@ struct SessionSettings {
     /// Its new value, if it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     can_accept_secret_chats: Option<bool>,
-    /// Whether the list of sessions shows it; null when that cannot be told.
+    /// Whether the list of sessions shows it; null if that is unknown.
     confirmed: Option<bool>,
 }
 
@@ -144,7 +144,7 @@ impl SetSettings {
         Ok(updated)
     }
 
-    fn stands_in(&self, session: &types::Session) -> bool {
+    fn stands_in(&self, session: &SessionFields) -> bool {
         let stands = |wanted: Option<bool>, found| wanted.is_none_or(|wanted| wanted == found);
         stands(self.can_accept_calls, session.can_accept_calls)
             && stands(self.can_accept_secret_chats, session.can_accept_secret_chats)
@@ -218,8 +218,8 @@ impl AccountCommand for TerminateAllOthers {
 }
 
 arguments! {
-    /// Confirms a session that was opened without this one's knowledge, as
-    /// `updateUnconfirmedSession` told. Source: TDLib 1.8.61, `confirmSession`.
+    /// Confirms a session that `updateUnconfirmedSession` has reported.
+    /// Source: TDLib 1.8.61, `confirmSession`.
     struct ConfirmUnknown {
         /// The session.
         session_id: Int64,
@@ -249,7 +249,7 @@ impl AccountCommand for ConfirmUnknown {
 }
 
 arguments! {
-    /// Sets after how long without use Telegram ends a session.
+    /// Sets after how many days of inactivity Telegram ends a session.
     /// Source: TDLib 1.8.61, `setInactiveSessionTtl`.
     struct SetInactiveTtl {
         /// Days, 1 to 366.

@@ -2,9 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::{ChatFields, PhotoFile, TdVariant, UserFields};
 use tdlib::enums::{CanSendMessageToUserResult, MessageSender};
-use tdlib::methods::Chat;
-use tdlib::types;
 
 use super::type_name;
 
@@ -22,39 +21,28 @@ pub(crate) struct UserProfile {
     username: Option<String>,
 }
 
-impl From<&types::User> for UserProfile {
-    fn from(user: &types::User) -> Self {
-        let usernames = user.usernames.as_ref();
-        let username = usernames.and_then(|names| names.active_usernames.first().cloned());
-        Self::new(user.first_name.clone(), user.last_name.clone(), username)
-    }
-}
-
-impl UserProfile {
-    pub(crate) fn new(first_name: String, last_name: String, username: Option<String>) -> Self {
+impl From<&UserFields> for UserProfile {
+    fn from(user: &UserFields) -> Self {
+        let UserFields { first_name, last_name, .. } = user;
         let full_name = format!("{first_name} {last_name}").trim().to_owned();
-        Self { first_name, last_name, full_name, username }
+        let username = user.username().map(str::to_owned);
+        Self { first_name: first_name.clone(), last_name: last_name.clone(), full_name, username }
     }
 }
 
 /// A picture, in its small size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct AvatarFields {
-    /// TDLib's file id, true until the account is closed; null without a picture.
+    /// TDLib's file id, valid until the account is closed; null without a picture.
     avatar_file_id: Option<i32>,
-    /// The file's lasting id for this account; null without a picture.
+    /// The file's persistent id for this account; null without a picture.
     avatar_remote_file_id: Option<String>,
 }
 
 impl AvatarFields {
-    fn of(small: Option<&types::File>) -> Self {
-        Self::new(small.map(|file| (file.id, file.remote.id.clone())))
-    }
-
-    /// Of the small file's id and remote id.
-    pub(crate) fn new(small: Option<(i32, String)>) -> Self {
-        let (id, remote) = small.unzip();
-        Self { avatar_file_id: id, avatar_remote_file_id: remote.filter(|id| !id.is_empty()) }
+    pub(crate) fn of(photo: Option<&PhotoFile>) -> Self {
+        let remote_id = photo.and_then(PhotoFile::remote_id).map(str::to_owned);
+        Self { avatar_file_id: photo.map(|file| file.id), avatar_remote_file_id: remote_id }
     }
 }
 
@@ -87,7 +75,7 @@ pub(crate) enum BlockedSender {
         #[serde(flatten)]
         avatar: AvatarFields,
     },
-    /// One whose details could not be had.
+    /// One whose details could not be read.
     Unknown {
         /// The user's or chat's id.
         id: i64,
@@ -100,18 +88,13 @@ const USER: &str = "messageSenderUser";
 const CHAT: &str = "messageSenderChat";
 
 impl BlockedSender {
-    pub(crate) fn user(user: &types::User) -> Self {
-        let photo = user.profile_photo.as_ref().map(|photo| &photo.small);
-        Self::User {
-            id: user.id,
-            kind: USER,
-            profile: user.into(),
-            avatar: AvatarFields::of(photo),
-        }
+    pub(crate) fn user(user: &UserFields) -> Self {
+        let avatar = AvatarFields::of(user.photo());
+        Self::User { id: user.id, kind: USER, profile: user.into(), avatar }
     }
 
-    pub(crate) fn chat(chat: Chat) -> Self {
-        let avatar = AvatarFields::of(chat.photo.as_ref().map(|photo| &photo.small));
+    pub(crate) fn chat(chat: ChatFields) -> Self {
+        let avatar = AvatarFields::of(chat.photo());
         let (r#type, title) = (type_name(&chat.r#type), chat.title);
         Self::Chat { id: chat.id, kind: CHAT, r#type, title, avatar }
     }
@@ -130,7 +113,7 @@ impl BlockedSender {
 pub(crate) struct CloseFriend {
     /// The user's id.
     pub(crate) user_id: i64,
-    /// The user's name; null when it could not be had.
+    /// The user's name; null if it could not be read.
     pub(crate) profile: Option<UserProfile>,
 }
 
@@ -140,24 +123,27 @@ pub(crate) struct CloseFriend {
 pub(crate) struct CanSend {
     /// The user's id.
     user_id: i64,
-    /// Null when it could not be told.
+    /// Null if that is unknown.
     can_send: Option<bool>,
-    /// `ok`, `paid_messages`, `deleted_or_unknown` or `restricts_new_chats`; null when it could not
-    /// be told.
+    /// `ok`, `paid_messages`, `deleted_or_unknown` or `restricts_new_chats`; null if that is
+    /// unknown.
     reason: Option<&'static str>,
     /// Price of a message in Telegram Stars, with `paid_messages`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_paid_message_star_count: Option<i64>,
-    /// Why it could not be told.
+    /// Why it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
 impl CanSend {
-    pub(crate) fn known(user_id: i64, result: &CanSendMessageToUserResult) -> Self {
+    pub(crate) fn known(user_id: i64, result: &TdVariant<CanSendMessageToUserResult>) -> Self {
         use CanSendMessageToUserResult as Result;
 
-        let (can_send, reason, price) = match result {
+        let TdVariant::Known(known) = result else {
+            return Self::unknown(user_id, format!("unknown answer: {}", type_name(result)));
+        };
+        let (can_send, reason, price) = match known {
             Result::Ok => (true, "ok", None),
             Result::UserHasPaidMessages(paid) => {
                 (true, "paid_messages", Some(paid.outgoing_paid_message_star_count))

@@ -4,8 +4,9 @@ mod summary;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::{PrivacyRules, TdVariant};
 use tdlib::enums::{UserPrivacySetting as Td, UserPrivacySettingRule};
-use tdlib::types::{NewChatPrivacySettings, UserPrivacySettingRules};
+use tdlib::types::NewChatPrivacySettings;
 
 pub(crate) use summary::{PrivacyMode, RuleConflict, RulesSummary};
 
@@ -117,9 +118,10 @@ impl PrivacySetting {
         })
     }
 
-    /// The setting that TDLib means.
-    pub(crate) fn of(user: &Td) -> Option<Self> {
-        Self::all().find(|setting| setting.row().user.as_ref() == Some(user))
+    /// The setting with rules that has this name in TDLib.
+    pub(crate) fn of_tdlib(name: &str) -> Option<Self> {
+        let has_rules = |setting: &Self| setting.row().user.is_some();
+        Self::all().filter(has_rules).find(|setting| setting.tdlib() == name)
     }
 
     /// TDLib's name.
@@ -169,8 +171,8 @@ pub(crate) struct RulesPrivacy {
     /// TDLib's rule objects in order: the first that matches decides, and without a match it is not
     /// allowed. TDLib leaves out a final `RestrictAll`.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
-    rules: Vec<UserPrivacySettingRule>,
-    /// What the rules come to.
+    rules: Vec<TdVariant<UserPrivacySettingRule>>,
+    /// A summary of the rules.
     summary: RulesSummary,
 }
 
@@ -183,14 +185,14 @@ pub(crate) struct NewChatsPrivacy {
     setting_type: &'static str,
     /// `new_chats`.
     setting_key: &'static str,
-    /// Whether users that are no contacts may write first.
+    /// Whether users that are not contacts may write first.
     allow_new_chats_from_unknown_users: bool,
-    /// Price in Telegram Stars of each message of theirs; 0 for none.
+    /// Price in Telegram Stars of each of their messages; 0 for none.
     incoming_paid_message_star_count: i64,
 }
 
 impl PrivacyValue {
-    pub(crate) fn rules(setting: PrivacySetting, given: UserPrivacySettingRules) -> Self {
+    pub(crate) fn rules(setting: PrivacySetting, given: PrivacyRules) -> Self {
         Self::Rules(RulesPrivacy {
             setting: setting.tdlib(),
             setting_type: "user_privacy",
@@ -225,8 +227,7 @@ mod tests {
                 assert!(seen.insert(name));
             }
             if let Some(user) = setting.user() {
-                assert_eq!(PrivacySetting::of(&user), Some(setting));
-                assert_eq!(type_name(&user), setting.tdlib());
+                assert_eq!(PrivacySetting::of_tdlib(&type_name(&user)), Some(setting));
             }
         }
         assert_eq!(seen.len(), 14 * 4 + 2);

@@ -1,8 +1,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
-use tdlib::types;
+use tdlib::answers::{ActiveSessions, SessionFields};
 
-use super::{Id64, type_name};
+use super::Id64;
 
 /// Result of `get_active_sessions`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,13 +26,13 @@ pub(crate) struct SessionItem {
     id: Id64,
     /// Whether it is tdfleet's own.
     is_current: bool,
-    /// Whether the password of the two-step verification is still to be given.
+    /// Whether the password of the two-step verification is still required.
     is_password_pending: bool,
-    /// Whether it was opened without another session's knowledge; see `confirm_session`.
+    /// Whether another session still has to confirm it; see `confirm_session`.
     is_unconfirmed: bool,
-    /// Whether it takes calls.
+    /// Whether it accepts calls.
     can_accept_calls: bool,
-    /// Whether it takes secret chats.
+    /// Whether it accepts secret chats.
     can_accept_secret_chats: bool,
     /// TDLib's type name, such as `sessionTypeAndroid`.
     r#type: String,
@@ -60,8 +60,8 @@ pub(crate) struct SessionItem {
     location: String,
 }
 
-impl From<types::Sessions> for SessionList {
-    fn from(given: types::Sessions) -> Self {
+impl From<ActiveSessions> for SessionList {
+    fn from(given: ActiveSessions) -> Self {
         let sessions: Vec<_> = given.sessions.into_iter().map(SessionItem::from).collect();
         Self {
             current_session_id: sessions.iter().find(|session| session.is_current).map(|s| s.id),
@@ -76,8 +76,8 @@ impl From<types::Sessions> for SessionList {
     }
 }
 
-impl From<types::Session> for SessionItem {
-    fn from(given: types::Session) -> Self {
+impl From<SessionFields> for SessionItem {
+    fn from(given: SessionFields) -> Self {
         Self {
             id: Id64(given.id),
             is_current: given.is_current,
@@ -85,7 +85,7 @@ impl From<types::Session> for SessionItem {
             is_unconfirmed: given.is_unconfirmed,
             can_accept_calls: given.can_accept_calls,
             can_accept_secret_chats: given.can_accept_secret_chats,
-            r#type: type_name(&given.r#type),
+            r#type: given.r#type.unwrap_or_default().name,
             api_id: given.api_id,
             application_name: given.application_name,
             application_version: given.application_version,
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn ids_are_strings_and_the_current_session_stands_apart() {
-        let session = |id: i64, is_current| -> types::Session {
+        let session = |id: i64, is_current| -> SessionFields {
             let json = json!({
                 "id": id.to_string(), "is_current": is_current, "is_password_pending": false,
                 "is_unconfirmed": false, "can_accept_secret_chats": true, "can_accept_calls": true,
@@ -120,7 +120,7 @@ mod tests {
             });
             serde_json::from_value(json).unwrap()
         };
-        let given = types::Sessions {
+        let given = ActiveSessions {
             sessions: vec![session(0, true), session(i64::MAX, false)],
             inactive_session_ttl_days: 180,
         };

@@ -5,20 +5,20 @@ mod users;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tdlib::types::{self, UserPrivacySettingRules};
-use tdlib::{enums, types::UpdateUserPrivacySettingRules};
+use tdlib::answers::{ObjectType, PrivacyRules};
+use tdlib::types;
 
+use super::Id64;
 use super::json::{read, to_json};
 use super::privacy::{PrivacySetting, PrivacyValue};
-use super::{Id64, type_name};
 
 /// A privacy setting has changed; its event carries the same as `get_privacy_setting`.
 pub(crate) const PRIVACY_RULES: &str = "updateUserPrivacySettingRules";
 
-/// `updateUnconfirmedSession`: a session was opened without another one's knowledge.
+/// `updateUnconfirmedSession`: a session was opened that another one has to confirm.
 #[derive(Serialize, JsonSchema)]
 struct UnconfirmedSessionUpdate {
-    /// Null when there is none any more.
+    /// Null if none is left.
     session: Option<UnconfirmedSession>,
 }
 
@@ -64,10 +64,10 @@ struct FreezeState {
     appeal_link: String,
 }
 
-/// `updateServiceNotification`: Telegram has a word for the account's owner.
+/// `updateServiceNotification`: Telegram has a message for the account's owner.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct ServiceNotification<'a> {
-    /// Telegram's type of it.
+    /// Telegram's type of the notification.
     r#type: String,
     /// TDLib's `MessageContent`.
     #[serde(borrow)]
@@ -94,18 +94,23 @@ pub(crate) fn reshape(kind: &str, json: &str) -> Option<String> {
             to_json(&UnconfirmedSessionUpdate { session })
         }
         "updateChatBlockList" => {
-            let types::UpdateChatBlockList { chat_id, block_list } = read(json)?;
-            let block_list = block_list.as_ref().map(type_name);
-            to_json(&ChatBlockList { chat_id, block_list })
+            #[derive(Deserialize)]
+            struct RawUpdate {
+                chat_id: i64,
+                block_list: Option<ObjectType>,
+            }
+
+            let RawUpdate { chat_id, block_list } = read(json)?;
+            to_json(&ChatBlockList { chat_id, block_list: block_list.map(|list| list.name) })
         }
         "updateConnectionState" => {
             #[derive(Deserialize)]
             struct RawUpdate {
-                state: enums::ConnectionState,
+                state: Option<ObjectType>,
             }
 
             let RawUpdate { state } = read(json)?;
-            to_json(&ConnectionState { state: type_name(&state) })
+            to_json(&ConnectionState { state: state.unwrap_or_default().name })
         }
         "updateUser" => users::user(json),
         "updateUserFullInfo" => users::user_full_info(json),
@@ -116,9 +121,15 @@ pub(crate) fn reshape(kind: &str, json: &str) -> Option<String> {
 }
 
 /// Setting and rules of an [`PRIVACY_RULES`].
-pub(crate) fn privacy_rules(json: &str) -> Option<(PrivacySetting, UserPrivacySettingRules)> {
-    let UpdateUserPrivacySettingRules { setting, rules } = read(json)?;
-    Some((PrivacySetting::of(&setting)?, rules))
+pub(crate) fn privacy_rules(json: &str) -> Option<(PrivacySetting, PrivacyRules)> {
+    #[derive(Deserialize)]
+    struct RawUpdate {
+        setting: ObjectType,
+        rules: Option<PrivacyRules>,
+    }
+
+    let RawUpdate { setting, rules } = read(json)?;
+    Some((PrivacySetting::of_tdlib(&setting.name)?, rules.unwrap_or_default()))
 }
 
 /// JSON Schema of the `result` of each update that has a form of its own.

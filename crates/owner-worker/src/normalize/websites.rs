@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
-use tdlib::types;
+use tdlib::answers::WebsiteLogins;
+use tdlib::types::ConnectedWebsite;
 
 use super::Id64;
 
@@ -35,14 +36,14 @@ pub(crate) struct WebsiteItem {
     location: String,
 }
 
-impl From<types::ConnectedWebsites> for WebsiteList {
-    fn from(given: types::ConnectedWebsites) -> Self {
+impl From<WebsiteLogins> for WebsiteList {
+    fn from(given: WebsiteLogins) -> Self {
         Self { websites: given.websites.into_iter().map(WebsiteItem::from).collect() }
     }
 }
 
-impl From<types::ConnectedWebsite> for WebsiteItem {
-    fn from(given: types::ConnectedWebsite) -> Self {
+impl From<ConnectedWebsite> for WebsiteItem {
+    fn from(given: ConnectedWebsite) -> Self {
         Self {
             id: Id64(given.id),
             domain_name: given.domain_name,

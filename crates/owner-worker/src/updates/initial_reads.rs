@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use contracts::Event;
-use tdlib::types::UserPrivacySettingRules as Rules;
+use tdlib::answers::PrivacyRules as Rules;
 
 use crate::normalize::privacy::PrivacySetting;
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn rules(rules: &[Rule]) -> Rules {
-        Rules { rules: rules.to_vec() }
+        Rules::new(rules.to_vec())
     }
 
     #[test]

@@ -102,3 +102,27 @@ async fn each_user_has_a_reason_and_one_that_fails_does_not_fail_the_others() {
         world.refused("can_send_messages_to_users", &json!({"user_ids": ids}), range).await;
     }
 }
+
+#[tokio::test]
+async fn contacts_are_loaded_once_before_a_user_counts_as_unknown() {
+    let world = World::ready().await;
+    let loaded = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = std::sync::Arc::clone(&loaded);
+    world.tdlib.on("getUser", move |request| match request.fields["user_id"].as_i64() {
+        Some(id @ 1..10) if seen.load(std::sync::atomic::Ordering::Relaxed) => {
+            Reply::object(user(id))
+        }
+        _ => not_found(),
+    });
+    world.tdlib.on("getContacts", move |_| {
+        loaded.store(true, std::sync::atomic::Ordering::Relaxed);
+        users(&[5])
+    });
+    world.tdlib.answer("setCloseFriends", Reply::ok());
+    world.tdlib.answer("getCloseFriends", users(&[5]));
+    world.result("set_close_friends", &json!({"user_ids": [5]})).await;
+    assert_eq!(world.sent("getContacts").len(), 1);
+    let unknown = json!({"user_ids": [5, 99]});
+    world.refused("set_close_friends", &unknown, "user 99 is not a contact").await;
+    assert_eq!(world.sent("getContacts").len(), 1);
+}

@@ -130,6 +130,35 @@ async fn a_late_answer_holds_the_lane_and_the_resource() {
 }
 
 #[tokio::test]
+async fn a_lane_goes_on_after_an_answer_that_never_comes() {
+    let short = Duration::from_millis(50);
+    let options = Options { timeout: short, late_timeout: short, ..Options::default() };
+    let world = World::with(options).await;
+    world.tdlib.answers("setInactiveSessionTtl", vec![Reply::silent(), Reply::ok()]);
+    let (lost, next) = (world.submit(&write(1)), world.submit(&write(2)));
+    assert_eq!(lost.payload().await["error_info"]["code"], "outcome_unknown");
+    assert_eq!(next.payload().await["type"], "set_inactive_session_ttl");
+}
+
+#[tokio::test]
+async fn an_answer_without_its_request_is_no_event() {
+    let world = World::closed(&Options::default());
+    let ready = Reply::ok().then_update(authorization("authorizationStateReady"));
+    world.tdlib.answer("setTdlibParameters", ready);
+    world.open_account(1).await;
+    let client = world.tdlib.seen("setTdlibParameters").await.client_id;
+    world.log.next(1, "account_state", |result| result["state"] == "ready").await;
+    let error = json!({"@type": "error", "code": 400, "message": "Failed to parse"});
+    world.tdlib.update(client, &error);
+    world.tdlib.update(client, &json!({"@type": "ok"}));
+    let after = json!({"@type": "updateFromTheFuture", "x": 1});
+    world.tdlib.update(client, &after);
+    world.log.next(1, "updateFromTheFuture", |_| true).await;
+    let kinds: Vec<_> = world.log.events(1).iter().map(|event| event["type"].clone()).collect();
+    assert!(!kinds.contains(&json!("error")) && !kinds.contains(&json!("ok")), "{kinds:?}");
+}
+
+#[tokio::test]
 async fn commands_wait_while_the_account_is_starting() {
     let world = World::closed(&Options::default());
     world.tdlib.answer("setTdlibParameters", Reply::silent());

@@ -173,7 +173,7 @@ async fn an_account_that_another_epoch_has_costs_no_other_and_comes_back() {
     let get = request("get_active_sessions", &json!({}));
     let running = world.submit(&request("disconnect_all_websites", &json!({})));
     world.tdlib.seen("disconnectAllWebsites").await;
-    world.log.fence(1);
+    world.log.fence_account(1);
     // What runs, what comes, and what comes later.
     let first = world.submit(&get);
     for answer in [running, first, world.submit(&get)] {
@@ -206,7 +206,7 @@ async fn a_shard_opens_without_the_account_that_another_epoch_has() {
     let world = World::closed(&Options { shard_count: 1, ..Options::default() });
     let ready = Reply::ok().then_update(authorization("authorizationStateReady"));
     world.tdlib.answer("setTdlibParameters", ready);
-    world.log.fence(1);
+    world.log.fence_account(1);
     world.open().await;
     world.log.next(2, "account_state", |result| result["state"] == "ready").await;
     not_owned(world.submit(&request("get_active_sessions", &json!({})))).await;
@@ -235,7 +235,7 @@ async fn a_command_of_an_unknown_account_that_another_epoch_has_is_not_left_wait
     // Of the same shard as account 1, so that this worker owns it.
     let shard = |id| ShardCount::new(64).unwrap().shard_of(AccountId::new(id).unwrap());
     let unknown = (3..).find(|id| shard(*id) == shard(1)).unwrap();
-    world.log.fence(unknown);
+    world.log.fence_account(unknown);
     let mut get = request("get_active_sessions", &json!({}));
     get["userbot_id"] = json!(unknown);
     not_owned(world.submit(&get)).await;
@@ -248,4 +248,67 @@ async fn accounts_close_when_their_worker_is_dropped() {
     drop(world);
     tdlib.seen("close").await;
     tdlib.seen("close").await;
+}
+
+#[tokio::test]
+async fn start_opens_a_failed_account_again_once_for_each_command() {
+    let world = World::closed(&Options::default());
+    let wait_phone = authorization("authorizationStateWaitPhoneNumber");
+    let refused = Reply::error(401, "Wrong database encryption key");
+    let opened = Reply::ok().then_update(wait_phone.clone());
+    let wait_code = authorization("authorizationStateWaitCode");
+    world.tdlib.answers("setTdlibParameters", vec![refused.clone(), refused, opened]);
+    world.open_account(1).await;
+    world.log.next(1, "account_state", |result| result["state"] == "failed").await;
+    let start = json!({"phone": "+15550100"});
+    let payload = world.failure("start", &start).await;
+    assert_eq!(payload["error"], "account is not ready: failed");
+    assert_eq!(payload["error_info"]["retriable"], false);
+    let reason = &payload["error_info"]["details"]["reason"];
+    assert_eq!(reason, "tdlib refused the request with code 401");
+    assert_eq!(world.sent("setTdlibParameters").len(), 2, "it was tried once more");
+
+    let sent = Reply::ok().then_update(wait_code.clone());
+    world.tdlib.answer("setAuthenticationPhoneNumber", sent);
+    let state = |update: &serde_json::Value| Reply::object(update["authorization_state"].clone());
+    world.tdlib.answers("getAuthorizationState", vec![state(&wait_phone), state(&wait_code)]);
+    assert_eq!(world.result("start", &start).await, json!({"state": "wait_code"}));
+    assert_eq!(world.sent("setTdlibParameters").len(), 3);
+}
+
+#[tokio::test]
+async fn a_state_from_the_future_fails_the_account_and_start_leads_out() {
+    let future = authorization("authorizationStateFromTheFuture");
+    let world = World::closed(&Options::default());
+    let opened = Reply::ok().then_update(authorization("authorizationStateReady"));
+    world.tdlib.answers("setTdlibParameters", vec![Reply::ok().then_update(future), opened]);
+    world.open_account(1).await;
+    let failed = world.log.next(1, "account_state", |result| result["state"] == "failed").await;
+    assert_eq!(failed["result"]["reason"], "TDLib is in a state that this version does not know");
+    world.tdlib.seen("close").await;
+    let ready = json!({"@type": "authorizationStateReady"});
+    world.tdlib.answer("getAuthorizationState", Reply::object(ready));
+    let started = world.result("start", &json!({"phone": "+15550100"})).await;
+    assert_eq!(started, json!({"state": "ready"}));
+}
+
+#[tokio::test]
+async fn a_state_with_nulls_in_it_is_that_state() {
+    let world = World::closed(&Options::default());
+    world.tdlib.answer("setTdlibParameters", Reply::ok());
+    world.open_account(1).await;
+    let client = world.tdlib.seen("setTdlibParameters").await.client_id;
+    let states = [
+        ("authorizationStateWaitRegistration", "terms_of_service", "wait_registration"),
+        ("authorizationStateWaitEmailCode", "code_info", "wait_email"),
+        ("authorizationStateWaitCode", "code_info", "wait_code"),
+    ];
+    for (name, field, state) in states {
+        let mut update = authorization(name);
+        update["authorization_state"][field] = serde_json::Value::Null;
+        world.tdlib.update(client, &update);
+        world.log.next(1, "account_state", |result| result["state"] == state).await;
+    }
+    let code = world.log.next(1, "code_required", |_| true).await;
+    assert_eq!(code["result"], json!({"type": null, "next_type": null, "timeout": 0}));
 }

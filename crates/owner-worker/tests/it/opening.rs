@@ -279,7 +279,6 @@ async fn a_shard_that_is_opened_twice_has_one_owner() {
     let world = world(&Options::default());
     open(&world, 1, 42, true).await;
     state(&world, 1, "ready").await;
-    fs::write(directory(&world).join("db/td.binlog"), "").unwrap();
     open(&world, 1, 43, false).await;
     assert_eq!(world.sent("close").len(), 1);
     world.log.next(1, "resync", |_| true).await;

@@ -9,8 +9,8 @@ use contracts::{AccountId, Epoch, Flow, Properties, RoutingKey, ShardCount};
 use owner_worker::{CommandOutcome, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, Stage};
 use serde_json::{Value, json};
-use settings::{TelegramCredentials, TelegramSettings};
-use tdlib::Tdlib;
+use settings::{PacingSettings, ProxySettings, TelegramCredentials, TelegramSettings};
+use tdlib::{GuardError, Tdlib};
 use tempfile::TempDir;
 use testkit::{Reply, Scripted};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 pub(crate) use log::MemoryLog;
 
 /// Time limit of every wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The start time of a world's clock, in Unix milliseconds: 2026-11-18T11:06:40Z.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
@@ -32,12 +32,19 @@ pub(crate) struct Options {
     pub(crate) state: &'static str,
     /// Time limit of one TDLib call.
     pub(crate) timeout: Duration,
+    /// How long a lane waits for a late answer.
+    pub(crate) late_timeout: Duration,
+    pub(crate) pacing: PacingSettings,
     pub(crate) call_tdlib_methods: &'static [&'static str],
     pub(crate) shard_count: u16,
     /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
     /// Size limit of an account's spool, in bytes.
     pub(crate) spool: u64,
+    /// Whether the accounts have a proxy.
+    pub(crate) proxy: bool,
+    /// Whether TDLib is kept to it.
+    pub(crate) proxy_guard: Result<(), GuardError>,
     /// A new one if `None`.
     pub(crate) data_dir: Option<Arc<TempDir>>,
 }
@@ -47,10 +54,14 @@ impl Default for Options {
         Self {
             state: "authorizationStateReady",
             timeout: PATIENCE,
+            late_timeout: PATIENCE,
+            pacing: PacingSettings::fastest(),
             call_tdlib_methods: &[],
             shard_count: 64,
             opening: 8,
             spool: 1 << 20,
+            proxy: false,
+            proxy_guard: Ok(()),
             data_dir: None,
         }
     }
@@ -128,24 +139,34 @@ impl World {
     fn over(options: &Options, log: Arc<MemoryLog>, epoch: Epoch) -> Self {
         let failed = CancellationToken::new();
         let scripted = Scripted::new();
+        let nobody = json!({"@type": "users", "total_count": 0, "user_ids": []});
+        scripted.answer("getContacts", Reply::object(nobody));
         let script: Arc<Scripted> = Arc::clone(&scripted);
         let tdlib = Tdlib::start(script, failed.clone()).unwrap();
         let new = || Arc::new(tempfile::tempdir().unwrap());
         let data_dir = options.data_dir.clone().unwrap_or_else(new);
         let count = ShardCount::new(options.shard_count).unwrap();
+        let proxy = options.proxy.then(|| ProxySettings {
+            server: "192.0.2.1".to_owned(),
+            port: 443,
+            secret: "dd".repeat(17).into(),
+        });
         let config = WorkerConfig {
             data_dir: data_dir.path().to_owned(),
             accounts: [1, 2].into_iter().filter_map(AccountId::new).collect(),
             shard_count: count,
-            telegram: TelegramSettings::default(),
+            telegram: TelegramSettings { proxy, ..TelegramSettings::default() },
+            proxy_guard: options.proxy_guard.clone(),
             credentials: TelegramCredentials {
                 api_id: 1,
                 api_hash: "0".repeat(32).into(),
                 master_key: "a master key of a test".to_owned().into(),
             },
             timeout: options.timeout,
+            late_timeout: options.late_timeout,
             opening: options.opening,
             spool: options.spool,
+            pacing: options.pacing.clone(),
             call_tdlib_methods: options
                 .call_tdlib_methods
                 .iter()

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Takes a shard, if its record is still the one that the taker has seen. What moved is there then.
+-- Acquires a shard if its record is still the one that the worker has seen. If the shard was being
+-- moved, the move is finished.
 --
 -- KEYS  1 shards (hash)  2 move (string)
--- ARGV  1 shard  2 its record as it was seen; '' for none  3 its new record
+-- ARGV  1 shard  2 its record as the worker has seen it; '' for none  3 its new record
 --
--- Answers 1 when it is taken, else 0.
+-- Answers 1 if the shard was acquired, else 0.
 local shards, move = KEYS[1], KEYS[2]
 local shard, seen, record = ARGV[1], ARGV[2], ARGV[3]
 

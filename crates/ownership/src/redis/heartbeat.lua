@@ -1,24 +1,25 @@
 #!lua flags=allow-oom
--- One beat of a worker: it says that it lives, renews and frees its shards, may begin a move, and
--- is told everything.
+-- One heartbeat of a worker: it announces the worker, renews and releases its shards, may begin a
+-- move, and returns the state of the fleet.
 --
 -- KEYS  1 shards (hash)  2 workers (hash)  3 pins (hash)  4 move (string)
 -- ARGV  1 JSON:
---         by                  Redis's time in milliseconds until which this may be carried out; 0
---                             for any. A request that was on its way for longer only reads
+--         by                  deadline, in milliseconds of Redis's clock; 0 for none. A request
+--                             that arrives later only reads
 --         name, incarnation   the worker
---         record              its record; '' to say nothing
---         over                a dead namesake's record, which may be written over; '' for none
---         goodbye             true: take the record away instead
+--         record              its record; '' to leave it unchanged
+--         over                record of a dead worker with the same name, which may be overwritten;
+--                             '' for none
+--         goodbye             true: delete the record instead
 --         renew, free         lists of {shard, owner, epoch, record}
 --         move                '' or the value to set, for move_ms milliseconds, if there is none
---         forget              list of {name, record}: workers long gone
+--         forget              list of {name, record}: workers to remove
 --
--- Answers  1 whether the worker's record is its own  2 whether the move is its own
+-- Answers  1 whether the worker's record was written or deleted  2 whether its move was set
 --          3 shards that were not renewed  4 shards  5 workers  6 pins  7 the move, or ''
---          8 Redis's time in milliseconds  9 whether this came too late, and was only a look
+--          8 Redis's time in milliseconds  9 whether the request was late and only read
 --
--- The records never expire by themselves.
+-- The records never expire.
 --
 -- The beat can be repeated after any of its calls has failed, which Redis does not undo: it has then
 -- renewed and freed what it was asked to, and does so again.
@@ -32,7 +33,7 @@ if late then
   ask.record, ask.goodbye, ask.renew, ask.free, ask.forget, ask.move = '', false, {}, {}, {}, ''
 end
 
--- The record under a field; false when there is none, an empty one when it cannot be read.
+-- The record in a field; false if there is none, an empty table if it cannot be read.
 local function read(key, field)
   local text = redis.call('HGET', key, field)
   if not text then return false end
@@ -40,7 +41,7 @@ local function read(key, field)
   return good and type(record) == 'table' and record or {}
 end
 
--- `may_renew` in rules.rs is the same rule.
+-- The same rule as `may_renew` in rules.rs.
 local function may_renew(known, owner, epoch)
   if not known then return true end
   if type(known.epoch) ~= 'number' then return false end

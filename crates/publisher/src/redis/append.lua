@@ -1,5 +1,5 @@
--- The script that writes events: to the log, the live channel and the head. It also completes the
--- commands that the events answer.
+-- Writes events to the log, the live channel and the head, and completes the commands that they
+-- answer. `head.lua` precedes it; `encode.rs` calls it, and `decode.rs` reads its answers.
 --
 -- KEYS  3 live (channel)
 --       4, … for each completed command its ledger entry (string), followed by the pending list
@@ -8,7 +8,7 @@
 --       5 digest of the events
 --       6 approximate number of events to keep
 --       7 seconds after which a log without new events expires
---       8 events older than this time (ms) are dropped ('' for none)
+--       8 events older than this time (ms) are deleted ('' for none)
 --       9 number of events
 --       10, … id, JSON and time (ms) of each event
 --       … and of each completed command: its new ledger entry, how long that is kept (ms), and its
@@ -16,13 +16,13 @@
 --
 -- Answers with one of
 --   stored <unheard>    done; number of events without a live receiver
---   already             these very events were appended last: that reply was lost
+--   already             exactly these events were appended last; the reply was lost
 --   occupied <id>       the log has an entry with an id as large as this, which no worker wrote:
 --                       the events need larger ids
 local live, digest, log_expiry, drop_before = KEYS[3], ARGV[5], tonumber(ARGV[7]), tonumber(ARGV[8])
 local FIRST_EVENT = 10
 local FIRST_COMPLETION = FIRST_EVENT + 3 * tonumber(ARGV[9])
--- At most ROUNDS * CHUNK events are dropped at once, so that Redis is not blocked for long.
+-- At most ROUNDS * CHUNK events are deleted per call, so that Redis is not blocked for long.
 local CHUNK, ROUNDS = 100, 100
 
 if operation == 'restore' then
@@ -76,7 +76,7 @@ for at = FIRST_COMPLETION, #ARGV, 3 do
   key = key + 1
 end
 
--- Times are not strictly increasing: dropping stops at the first event that is not too old. An entry
+-- Times are not strictly increasing: deletion stops at the first event that is not too old. An entry
 -- without a time is no event.
 for _ = 1, drop_before and ROUNDS or 0 do
   local old = {}

@@ -9,11 +9,11 @@
 -- ARGV  1 the operation
 --       2 epoch of the caller
 --       3 seconds after which the idle keys expire
---       4 id of the account's last event, as the caller knows it ('' without any)
+--       4 id of the account's last event, as the caller knows it ('' if there is none)
 --
 -- Answers of every operation:
 --   fenced <epoch>      a newer epoch owns the account
---   gap <last>          the log ends there, not at ARGV 4
+--   gap <last>          the log ends at <last>, not at ARGV 4
 local head, log = KEYS[1], KEYS[2]
 local operation, epoch, expiry, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
@@ -50,8 +50,8 @@ local function require_commands(...)
   end
 end
 
--- A key's expiry is never shortened: a refusal for an account that no worker runs any more must not
--- delete its history.
+-- A key's expiry is never shortened: a rejection for an account that no worker runs any more must
+-- not delete its history.
 local function keep(key, seconds)
   if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
 end

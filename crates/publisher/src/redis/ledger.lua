@@ -1,7 +1,8 @@
--- The script that claims an account, and maintains its ledger, its pending lists and its head.
+-- Claims an account, and maintains its ledger, its pending lists and its head. `head.lua` precedes
+-- it; `encode.rs` calls it, and `decode.rs` reads its answers.
 --
 -- An entry of the ledger is one of
---   h <fingerprint> <count> <token>   dispatched <count> times; the token is of the last dispatch
+--   h <fingerprint> <count> <token>   dispatched <count> times; the token is the last dispatch's
 --   d <fingerprint> <event id>        done, answered by that event
 --
 -- KEYS  3, 4 pending lists (streams): cmd_hi, cmd_lo
@@ -24,8 +25,8 @@
 --
 -- Answers with one of
 --   claimed <last> <opened> <logged_in> [<entries of 3> <entries of 4>]
---   begun …             for each command: go (proceed), conflict, handed (dispatched before),
---                       poison, or {done, its event if the log still has it}
+--   begun …             for each command: go (proceed), conflict, handed (already dispatched),
+--                       poison, or {done, its event if it is still in the log}
 --   done                any other operation was applied
 if operation == 'claim' then
   redis.call('HSET', head, 'epoch', epoch, 'last', last)

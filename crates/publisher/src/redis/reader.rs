@@ -99,7 +99,7 @@ impl RedisReader {
 }
 
 /// The event in an entry; `None` if there is none with the entry's own id.
-fn stored_event(account: AccountId, (id, fields): StreamEntry) -> Option<StoredEvent> {
+pub(super) fn stored_event(account: AccountId, (id, fields): StreamEntry) -> Option<StoredEvent> {
     let json = fields.into_iter().find(|(name, _)| &name[..] == b"e").map(|(_, json)| json);
     let own = |event: &StoredEvent| event.account == account && id.parse() == Ok(event.id);
     let event = json.and_then(StoredEvent::read).filter(own);

@@ -20,6 +20,7 @@ impl WriterQueue {
         &self.metrics
     }
 
+    /// Queues a task; the writer (`LogWriter::write`) takes it in a batch.
     pub(crate) fn send(&self, owner: OwnerToken, task: WriterTask) {
         if let Err(mpsc::error::SendError(WriterJob::Task(_, task))) =
             self.jobs.send(WriterJob::Task(owner, task))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contracts::{Epoch, Flow};
 use log_port::{AccountLog, AdmissionVerdict, HeadField, NotStored};
 use test_servers::redis::{Persistence, RedisServer};
-use testkit::log_rules::head::older_owner_changes_nothing;
+use testkit::log_rules::older_owner_changes_nothing;
 use testkit::log_rules::steps::{
     AGAIN, ONCE, SOON, account, admission, admit, all, append_all, claim, claim_head, command,
     command_ids, completion, id, owner, pending, position, push,

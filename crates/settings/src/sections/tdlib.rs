@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -25,6 +26,17 @@ impl Default for TdlibSettings {
 }
 
 impl TdlibSettings {
+    /// [`Self::timeout_s`] as a duration.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+
+    /// How long a write that was not answered in time may keep the next ones waiting: four more
+    /// timeouts.
+    pub fn late_timeout(&self) -> Duration {
+        self.timeout() * 4
+    }
+
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
         if !(1..=2).contains(&self.log_level) {
             faults.add("tdlib.log_level", "must be between 1 and 2");

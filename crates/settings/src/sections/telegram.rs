@@ -24,12 +24,11 @@ pub struct TelegramSettings {
     pub proxy: Option<ProxySettings>,
 }
 
-/// `[telegram.proxy]`: an MTProto proxy; set before the first connection, so that no connection
-/// bypasses it.
+/// `[telegram.proxy]`: an MTProto proxy. Nothing else is reached: TDLib is kept to it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxySettings {
-    /// Host name or address.
+    /// Address, or host name in ASCII.
     pub server: String,
     /// TCP port.
     pub port: u16,

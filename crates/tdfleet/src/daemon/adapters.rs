@@ -1,4 +1,4 @@
-//! Joins the ports that the parts declare to the parts that fill them.
+//! Connects the ports that the parts declare to their implementations.
 
 use std::sync::{Arc, OnceLock};
 

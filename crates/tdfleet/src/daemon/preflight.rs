@@ -2,14 +2,12 @@
 //!
 //! What is wrong here ends the process with one line: no task has started that could log another.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use contracts::{Names, ShardCount};
 use owner_worker::WorkerConfig;
 use runtime::Signals;
 use settings::Settings;
-use tdlib::Library;
+use tdlib::{GuardError, Library};
 
 use crate::installation;
 
@@ -26,13 +24,22 @@ impl Preflight {
     /// Checks the settings, loads TDLib, and starts listening for signals.
     pub(super) fn run(settings: &Settings) -> anyhow::Result<Self> {
         let shard_count = installation::shard_count(settings)?;
-        let config = worker_config(settings, shard_count)?;
+        let mut config = worker_config(settings, shard_count)?;
         let crash_records = config.data_dir.join("crashes");
         let library =
             Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records)?;
+        config.proxy_guard = guard_proxy(settings, &library);
         let signals = Signals::listen().context("cannot listen for signals")?;
         Ok(Self { names: installation::names(settings), shard_count, config, library, signals })
     }
+}
+
+/// Keeps TDLib to the proxy, if one is set. If that fails, no account opens.
+pub(crate) fn guard_proxy(settings: &Settings, library: &Library) -> Result<(), GuardError> {
+    if let Some(proxy) = &settings.telegram.proxy {
+        library.guard()?.allow(&proxy.server, proxy.port);
+    }
+    Ok(())
 }
 
 fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result<WorkerConfig> {
@@ -40,11 +47,14 @@ fn worker_config(settings: &Settings, shard_count: ShardCount) -> anyhow::Result
     Ok(WorkerConfig {
         accounts: installation::account_ids(settings),
         shard_count,
+        proxy_guard: Ok(()),
         credentials: telegram.credentials()?,
         telegram: telegram.clone(),
-        timeout: Duration::from_secs(tdlib.timeout_s),
+        timeout: tdlib.timeout(),
+        late_timeout: tdlib.late_timeout(),
         opening: worker.opening.into(),
         spool: worker.spool(),
+        pacing: settings.pacing.clone(),
         call_tdlib_methods: worker.call_tdlib_methods.iter().map(str::to_owned).collect(),
         data_dir: worker.data_dir.clone(),
     })

@@ -12,6 +12,7 @@ use settings::Settings;
 use tdlib::{Library, REQUIRED_VERSION};
 
 use crate::cli::DoctorArgs;
+use crate::daemon::preflight::guard_proxy;
 use crate::exit::success_if;
 use crate::installation;
 use crate::output::{print_json, print_line};
@@ -61,7 +62,18 @@ fn check_library(settings: &Settings) -> DoctorCheck {
     const PART: &str = "tdlib";
     let crash_records = settings.worker.data_dir.join("crashes");
     match Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records) {
-        Ok(_) => DoctorCheck::ok(PART, format!("libtdjson {REQUIRED_VERSION} loads")),
         Err(error) => DoctorCheck::wrong(PART, runtime::error_chain(&error), "see docs/tdlib.md"),
+        Ok(library) => match guard_proxy(settings, &library) {
+            Err(error) => {
+                let found = format!("TDLib cannot be kept to telegram.proxy: {error}");
+                let remedy = "use the library that `make tdlib` downloads; no account opens";
+                DoctorCheck::wrong(PART, found, remedy)
+            }
+            Ok(()) if settings.telegram.proxy.is_some() => {
+                let found = format!("libtdjson {REQUIRED_VERSION} loads, and is kept to the proxy");
+                DoctorCheck::ok(PART, found)
+            }
+            Ok(()) => DoctorCheck::ok(PART, format!("libtdjson {REQUIRED_VERSION} loads")),
+        },
     }
 }

@@ -144,7 +144,7 @@ fn progress(view: &FleetView, shard: Shard, to: &str) -> String {
             format!("{shard} is waiting: {moving} is moving to {to}, and shards move one at a time")
         }
         (_, Some(owner)) => format!("{shard} is on {owner}"),
-        (_, None) => format!("{shard} is free; waiting for {to} to take it"),
+        (_, None) => format!("{shard} is free; waiting for {to} to acquire it"),
     }
 }
 
@@ -247,6 +247,6 @@ mod tests {
         assert_eq!(progress(&view, Shard(2), "a"), waits);
         view.moving = None;
         assert_eq!(progress(&view, Shard(1), "a"), "s001 is on b");
-        assert_eq!(progress(&view, Shard(2), "a"), "s002 is free; waiting for a to take it");
+        assert_eq!(progress(&view, Shard(2), "a"), "s002 is free; waiting for a to acquire it");
     }
 }

@@ -2,6 +2,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::{OkAnswer, method};
+use crate::answers::TdVariant;
 use crate::enums::OptionValue;
 use crate::types::TestInt;
 
@@ -28,7 +29,7 @@ pub struct GetOption<'a> {
     /// The option's name, such as `my_id`.
     pub name: &'a str,
 }
-method!(GetOption<'_>, "getOption", OptionValue);
+method!(GetOption<'_>, "getOption", TdVariant<OptionValue>);
 
 /// Sets an option; some can only be set before the parameters.
 #[derive(Clone, Debug, Serialize)]

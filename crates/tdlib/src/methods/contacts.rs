@@ -1,13 +1,14 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{OkAnswer, method};
-use crate::enums::{BlockList, CanSendMessageToUserResult, ChatType, MessageSender};
-use crate::types::{ChatPhotoInfo, MessageSenders, User, Users};
+use crate::answers::{ChatFields, SenderPage, TdVariant, UserFields};
+use crate::enums::{BlockList, CanSendMessageToUserResult, MessageSender};
+use crate::types::Users;
 
 /// The account's own user.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetMe;
-method!(GetMe, "getMe", User);
+method!(GetMe, "getMe", UserFields);
 
 /// A user that TDLib knows; answered locally.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -15,7 +16,12 @@ pub struct GetUser {
     /// The user.
     pub user_id: i64,
 }
-method!(GetUser, "getUser", User);
+method!(GetUser, "getUser", UserFields);
+
+/// The account's contacts. TDLib loads them from Telegram, and knows them all afterwards.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct GetContacts;
+method!(GetContacts, "getContacts", Users);
 
 /// A chat that TDLib knows; answered locally.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -23,25 +29,7 @@ pub struct GetChat {
     /// The chat.
     pub chat_id: i64,
 }
-method!(GetChat, "getChat", Chat);
-
-/// The fields of a chat that tdfleet reads.
-///
-/// Narrow on purpose: tdlib-rs's type holds the last message, and with it every kind of message
-/// content, which takes minutes to compile wherever it is decoded.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Chat {
-    /// The chat.
-    pub id: i64,
-    /// Private chat, basic group, supergroup or secret chat, with its own id.
-    pub r#type: ChatType,
-    /// Its title.
-    pub title: String,
-    /// Its photo.
-    pub photo: Option<ChatPhotoInfo>,
-    /// The block list it is on.
-    pub block_list: Option<BlockList>,
-}
+method!(GetChat, "getChat", ChatFields);
 
 /// Puts a user or chat on a block list, or removes a user from the main one.
 ///
@@ -65,7 +53,7 @@ pub struct GetBlockedMessageSenders {
     /// How many to return, at most 100.
     pub limit: i32,
 }
-method!(GetBlockedMessageSenders, "getBlockedMessageSenders", MessageSenders);
+method!(GetBlockedMessageSenders, "getBlockedMessageSenders", SenderPage);
 
 /// The account's close friends.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -88,4 +76,4 @@ pub struct CanSendMessageToUser {
     /// Answer only from local data, without asking Telegram.
     pub only_local: bool,
 }
-method!(CanSendMessageToUser, "canSendMessageToUser", CanSendMessageToUserResult);
+method!(CanSendMessageToUser, "canSendMessageToUser", TdVariant<CanSendMessageToUserResult>);

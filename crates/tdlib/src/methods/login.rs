@@ -1,8 +1,9 @@
 use serde::Serialize;
 
 use super::{OkAnswer, bytes, method};
-use crate::enums::{AuthorizationState, ResendCodeReason};
-use crate::types::{AddedProxy, PhoneNumberAuthenticationSettings, Proxy};
+use crate::answers::ObjectType;
+use crate::enums::ResendCodeReason;
+use crate::types::{PhoneNumberAuthenticationSettings, Proxy};
 
 /// The first request of an account; may take as long as its database needs to open.
 ///
@@ -52,12 +53,12 @@ pub struct AddProxy {
     /// Whether to use it from now on.
     pub enable: bool,
 }
-method!(AddProxy, "addProxy", AddedProxy);
+method!(AddProxy, "addProxy", ObjectType);
 
 /// The current authorization state.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetAuthorizationState;
-method!(GetAuthorizationState, "getAuthorizationState", AuthorizationState);
+method!(GetAuthorizationState, "getAuthorizationState", ObjectType);
 
 /// Starts the login by phone number; Telegram sends a code.
 #[derive(Serialize)]

@@ -1,11 +1,9 @@
 use serde::Serialize;
 
 use super::{OkAnswer, method};
+use crate::answers::PrivacyRules;
 use crate::enums::UserPrivacySetting;
-use crate::types::{
-    ArchiveChatListSettings, NewChatPrivacySettings, ReadDatePrivacySettings,
-    UserPrivacySettingRules,
-};
+use crate::types::{ArchiveChatListSettings, NewChatPrivacySettings, ReadDatePrivacySettings};
 
 /// The rules of one privacy setting.
 #[derive(Clone, Debug, Serialize)]
@@ -13,7 +11,7 @@ pub struct GetUserPrivacySettingRules {
     /// The setting.
     pub setting: UserPrivacySetting,
 }
-method!(GetUserPrivacySettingRules, "getUserPrivacySettingRules", UserPrivacySettingRules);
+method!(GetUserPrivacySettingRules, "getUserPrivacySettingRules", PrivacyRules);
 
 /// Replaces the rules of one privacy setting.
 ///
@@ -23,7 +21,7 @@ pub struct SetUserPrivacySettingRules {
     /// The setting.
     pub setting: UserPrivacySetting,
     /// The rules, in order; the first that matches decides.
-    pub rules: UserPrivacySettingRules,
+    pub rules: PrivacyRules,
 }
 method!(SetUserPrivacySettingRules, "setUserPrivacySettingRules", OkAnswer);
 

@@ -1,12 +1,12 @@
 use serde::Serialize;
 
 use super::{OkAnswer, int64, method};
-use crate::types::{ConnectedWebsites, Sessions};
+use crate::answers::{ActiveSessions, WebsiteLogins};
 
 /// All sessions of the account, including the current one.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetActiveSessions;
-method!(GetActiveSessions, "getActiveSessions", Sessions);
+method!(GetActiveSessions, "getActiveSessions", ActiveSessions);
 
 /// Ends another session of the account.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -64,7 +64,7 @@ method!(SetInactiveSessionTtl, "setInactiveSessionTtl", OkAnswer);
 /// The websites that the account has logged in to through Telegram.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetConnectedWebsites;
-method!(GetConnectedWebsites, "getConnectedWebsites", ConnectedWebsites);
+method!(GetConnectedWebsites, "getConnectedWebsites", WebsiteLogins);
 
 /// Logs the account out of a website.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -1,7 +1,5 @@
 //! Numbering.
 
-#![expect(missing_docs, reason = "a rule's name says what holds")]
-
 use contracts::Epoch;
 use log_port::LogPort;
 use tokio::time::timeout;
@@ -10,7 +8,7 @@ use super::steps::{
     SOON, account, all, append_all, claim, claim_log, event_ids, event_number, id, owner, store,
 };
 
-pub async fn events_are_numbered_and_name_the_one_before(log: &dyn LogPort) {
+pub(crate) async fn events_are_numbered_and_name_the_one_before(log: &dyn LogPort) {
     let one = account(1);
     let (writer, head) = claim(log, owner(one, 7)).await;
     assert_eq!(head.last, None);
@@ -29,7 +27,7 @@ pub async fn events_are_numbered_and_name_the_one_before(log: &dyn LogPort) {
     assert_eq!(event_ids(&later), (id("9-1"), Some(before)));
 }
 
-pub async fn many_accounts_keep_their_own_order(log: &dyn LogPort) {
+pub(crate) async fn many_accounts_keep_their_own_order(log: &dyn LogPort) {
     let mut outcomes = Vec::new();
     let mut writers = Vec::new();
     for one in (1..=40).map(account) {
@@ -49,7 +47,7 @@ pub async fn many_accounts_keep_their_own_order(log: &dyn LogPort) {
     }
 }
 
-pub async fn an_account_without_a_worker_is_numbered_too(log: &dyn LogPort) {
+pub(crate) async fn an_account_without_a_worker_is_numbered_too(log: &dyn LogPort) {
     let mut before = None;
     for number in 0..3 {
         let event = store(&*log.unserved(account(1), Epoch(7)), number).await.unwrap();

@@ -1,7 +1,5 @@
 //! What a claim returns, and what it ends.
 
-#![expect(missing_docs, reason = "a rule's name says what holds")]
-
 use contracts::{Epoch, Flow};
 use log_port::{AdmissionVerdict, HeadField, LogPort, NotStored};
 
@@ -10,7 +8,7 @@ use super::steps::{
     command_ids, completion, event_ids, id, owner, pending, position, push, store,
 };
 
-pub async fn a_claim_returns_the_last_event(log: &dyn LogPort) {
+pub(crate) async fn a_claim_returns_the_last_event(log: &dyn LogPort) {
     let one = account(1);
     assert_eq!(claim_head(log, owner(one, 7)).await.last, None);
     let (writer, head) = claim(log, owner(one, 7)).await;
@@ -23,7 +21,7 @@ pub async fn a_claim_returns_the_last_event(log: &dyn LogPort) {
     assert_eq!(claim_head(log, owner(one, 20)).await.last, Some(id("7-2")));
 }
 
-pub async fn a_claim_returns_the_epoch_that_opened_the_account(log: &dyn LogPort) {
+pub(crate) async fn a_claim_returns_the_epoch_that_opened_the_account(log: &dyn LogPort) {
     let one = account(1);
     let (writer, head) = claim(log, owner(one, 7)).await;
     assert_eq!(head.opened, None);
@@ -32,7 +30,7 @@ pub async fn a_claim_returns_the_epoch_that_opened_the_account(log: &dyn LogPort
     assert_eq!(claim_head(log, owner(one, 9)).await.opened, Some(Epoch(7)));
 }
 
-pub async fn a_claim_returns_whether_the_account_is_logged_in(log: &dyn LogPort) {
+pub(crate) async fn a_claim_returns_whether_the_account_is_logged_in(log: &dyn LogPort) {
     let one = account(1);
     let (writer, head) = claim(log, owner(one, 7)).await;
     assert!(!head.logged_in);
@@ -43,7 +41,7 @@ pub async fn a_claim_returns_whether_the_account_is_logged_in(log: &dyn LogPort)
     assert!(!claim_head(log, owner(one, 9)).await.logged_in);
 }
 
-pub async fn an_older_epoch_is_fenced_and_its_neighbours_are_not(log: &dyn LogPort) {
+pub(crate) async fn an_older_epoch_is_fenced_and_its_neighbours_are_not(log: &dyn LogPort) {
     let (one, two) = (account(1), account(2));
     let fenced = NotStored::Fenced { current: Epoch(8) };
     let old = claim_log(log, owner(one, 7)).await;
@@ -61,7 +59,7 @@ pub async fn an_older_epoch_is_fenced_and_its_neighbours_are_not(log: &dyn LogPo
     assert_eq!(event_ids(&next), (id("8-1"), Some(id("7-1"))));
 }
 
-pub async fn an_older_owner_changes_nothing_any_more(log: &dyn LogPort) {
+pub(crate) async fn an_older_owner_changes_nothing_any_more(log: &dyn LogPort) {
     older_owner_changes_nothing(log, log).await;
 }
 

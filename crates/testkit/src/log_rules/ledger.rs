@@ -1,7 +1,5 @@
 //! Admissions, dispatches and completions of commands.
 
-#![expect(missing_docs, reason = "a rule's name says what holds")]
-
 use contracts::Flow;
 use log_port::{AdmissionVerdict, LogPort};
 use tokio::time::timeout;
@@ -11,7 +9,7 @@ use super::steps::{
     claim_log, command, command_ids, completion, event, id, owner, pending, position, push,
 };
 
-pub async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPort) {
+pub(crate) async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPort) {
     use AdmissionVerdict::{Dispatched, Proceed};
     let writer = claim_log(log, owner(account(1), 7)).await;
     assert_eq!(admit_each(&*writer, "a", &[ONCE, ONCE]).await, [Proceed, Dispatched]);
@@ -24,7 +22,7 @@ pub async fn a_command_that_is_not_idempotent_is_dispatched_once(log: &dyn LogPo
     assert_eq!(admit_each(&*neighbour, "a", &[ONCE]).await, [Proceed]);
 }
 
-pub async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn LogPort) {
+pub(crate) async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn LogPort) {
     let one = account(1);
     for (epoch, expected) in [
         (7, AdmissionVerdict::Proceed),
@@ -39,13 +37,13 @@ pub async fn an_idempotent_command_is_poison_at_the_third_dispatch(log: &dyn Log
     assert_eq!(admit(&*writer, "a", REFUSE).await, Ok(AdmissionVerdict::Dispatched));
 }
 
-pub async fn a_refusal_leaves_nothing_in_the_ledger(log: &dyn LogPort) {
+pub(crate) async fn a_refusal_leaves_nothing_in_the_ledger(log: &dyn LogPort) {
     let writer = claim_log(log, owner(account(1), 7)).await;
     let verdicts = admit_each(&*writer, "a", &[REFUSE, REFUSE, ONCE]).await;
     assert_eq!(verdicts, vec![AdmissionVerdict::Proceed; 3]);
 }
 
-pub async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
+pub(crate) async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
     let writer = claim_log(log, owner(account(1), 7)).await;
     let other = async |intent| writer.admit(admission("a", 2, intent)).await.unwrap();
     admit(&*writer, "a", AGAIN).await.unwrap();
@@ -58,7 +56,7 @@ pub async fn an_id_with_another_content_is_a_conflict(log: &dyn LogPort) {
     }
 }
 
-pub async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
+pub(crate) async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
     let before = [vec![ONCE], vec![AGAIN, AGAIN, AGAIN], vec![]];
     for (one, intents) in (1..).map(account).zip(before) {
         let writer = claim_log(log, owner(one, 7)).await;
@@ -74,7 +72,7 @@ pub async fn what_is_done_is_done_whatever_was_before(log: &dyn LogPort) {
     }
 }
 
-pub async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
+pub(crate) async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
     use AdmissionVerdict::{Poison, Proceed};
     let writer = claim_log(log, owner(account(1), 7)).await;
     writer.undo_dispatch(command("never admitted"));
@@ -88,7 +86,7 @@ pub async fn a_dispatch_is_undone_once(log: &dyn LogPort) {
     assert_eq!(admit_each(&*writer, "again", &[AGAIN, AGAIN]).await, [Proceed, Poison]);
 }
 
-pub async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
+pub(crate) async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let first = writer.admit(admission("a", 1, ONCE));
@@ -108,7 +106,7 @@ pub async fn requests_about_an_account_keep_their_order(log: &dyn LogPort) {
     assert_eq!((head.last, command_ids(&head)), (Some(id("7-2")), vec![]));
 }
 
-pub async fn a_thousand_commands_at_once_are_all_admitted(log: &dyn LogPort) {
+pub(crate) async fn a_thousand_commands_at_once_are_all_admitted(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let ids: Vec<_> = (0..1300).map(|number| format!("command {number}")).collect();

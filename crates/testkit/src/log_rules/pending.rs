@@ -1,7 +1,5 @@
 //! The pending lists.
 
-#![expect(missing_docs, reason = "a rule's name says what holds")]
-
 use contracts::{Flow, Properties};
 use log_port::{LogPort, PendingCommand};
 
@@ -9,7 +7,7 @@ use super::steps::{
     account, answer, claim_head, claim_log, command_ids, completion, owner, pending, position, push,
 };
 
-pub async fn a_claim_returns_the_pending_commands_as_they_were_pushed(log: &dyn LogPort) {
+pub(crate) async fn a_claim_returns_the_pending_commands_as_they_were_pushed(log: &dyn LogPort) {
     let writer = claim_log(log, owner(account(1), 7)).await;
     let properties = Properties::default();
     let bare = PendingCommand { properties, ..pending("a", position(Flow::Lo, "7-1")) };
@@ -30,7 +28,7 @@ pub async fn a_claim_returns_the_pending_commands_as_they_were_pushed(log: &dyn 
     assert!(properties.message_id.is_none() && properties.reply_to.is_none());
 }
 
-pub async fn a_command_leaves_its_pending_list_with_its_answer(log: &dyn LogPort) {
+pub(crate) async fn a_command_leaves_its_pending_list_with_its_answer(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let [a, b, c] =
@@ -47,7 +45,7 @@ pub async fn a_command_leaves_its_pending_list_with_its_answer(log: &dyn LogPort
     assert_eq!(command_ids(&claim_head(log, token).await), ["a", "d"]);
 }
 
-pub async fn a_command_that_is_done_does_not_become_pending(log: &dyn LogPort) {
+pub(crate) async fn a_command_that_is_done_does_not_become_pending(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     answer(&*writer, 0, completion("a", None)).await.unwrap();
@@ -57,7 +55,7 @@ pub async fn a_command_that_is_done_does_not_become_pending(log: &dyn LogPort) {
     assert_eq!(command_ids(&claim_head(log, token).await), ["b"]);
 }
 
-pub async fn a_command_is_removed_from_its_pending_list(log: &dyn LogPort) {
+pub(crate) async fn a_command_is_removed_from_its_pending_list(log: &dyn LogPort) {
     let token = owner(account(1), 7);
     let writer = claim_log(log, token).await;
     let [a, b, c] =

@@ -21,7 +21,7 @@ pub const ONCE: Intent = Intent::Run { idempotent: false };
 /// To run an idempotent command.
 pub const AGAIN: Intent = Intent::Run { idempotent: true };
 /// To answer a command without running it.
-pub const REFUSE: Intent = Intent::Refuse;
+pub(crate) const REFUSE: Intent = Intent::Refuse;
 
 /// An account.
 pub fn account(id: i64) -> AccountId {
@@ -49,7 +49,7 @@ pub fn event(account: AccountId, number: usize) -> Event {
 }
 
 /// A stored event's id, and the id of the one before it.
-pub fn event_ids(json: &Bytes) -> (EventId, Option<EventId>) {
+pub(crate) fn event_ids(json: &Bytes) -> (EventId, Option<EventId>) {
     let event: Value = serde_json::from_slice(json).unwrap();
     let meta = &event["payload"]["_meta"];
     (id(meta["event_id"].as_str().unwrap()), meta["prev"].as_str().map(id))
@@ -72,7 +72,7 @@ pub async fn claim_head(log: &dyn LogPort, token: OwnerToken) -> LogHead {
 }
 
 /// Claims an account, to write its log.
-pub async fn claim_log(log: &dyn LogPort, token: OwnerToken) -> Arc<dyn AccountLog> {
+pub(crate) async fn claim_log(log: &dyn LogPort, token: OwnerToken) -> Arc<dyn AccountLog> {
     claim(log, token).await.0
 }
 
@@ -150,7 +150,7 @@ pub async fn admit(
 }
 
 /// Asks to admit a command once for each intent.
-pub async fn admit_each(
+pub(crate) async fn admit_each(
     log: &dyn AccountLog,
     id: &str,
     intents: &[Intent],

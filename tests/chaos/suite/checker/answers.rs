@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::evidence::{Id, PublishedCommand};
 use super::AccountCase;
 
+/// How the ids of the commands that log an account in begin.
+const LOGIN: [&str; 2] = ["start-", "send_code-"];
+
 pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
     let answers = answers(case);
     let mut violations = Vec::new();
@@ -12,11 +15,23 @@ pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
         violations.extend(answered(command, answers.get(command.id.as_str())));
         violations.extend(settled(case, command, answers.get(command.id.as_str())));
     }
+    violations.extend(unasked(case, answers.keys().copied()));
     if 0 < case.evidence.pending {
         violations
             .push(format!("{} commands are still in the pending lists", case.evidence.pending));
     }
     violations
+}
+
+/// No account answers a command that was not published for it.
+fn unasked<'a>(case: &AccountCase<'_>, answered: impl Iterator<Item = &'a str>) -> Option<String> {
+    let published: BTreeSet<&str> =
+        case.evidence.published.iter().map(|command| command.id.as_str()).collect();
+    let login = |id: &str| LOGIN.iter().any(|step| id.starts_with(step));
+    let unknown: Vec<&str> = answered.filter(|id| !published.contains(id) && !login(id)).collect();
+    let number = unknown.len();
+    (!case.evidence.attacked && 0 < number)
+        .then(|| format!("it answers {number} commands that nobody published: {unknown:?}"))
 }
 
 /// The events that answer each command, seen live or found in the log.

@@ -33,6 +33,13 @@ pub(super) fn check(case: &AccountCase<'_>) -> Vec<String> {
     let place = |effect: &Effect| places.get(&(effect.kind as u8, effect.number)).copied();
     let done: Vec<usize> = case.evidence.effects.iter().filter_map(place).collect();
     let mut violations = order(published, &done);
+    let unasked = case.evidence.effects.iter().filter(|effect| place(effect).is_none());
+    if !case.evidence.attacked
+        && let Some(effect) = unasked.clone().next()
+    {
+        let (number, first) = (unasked.count(), effect.number);
+        violations.push(format!("{number} effects that no command asked for, such as {first}"));
+    }
     violations.extend(once(case, &done));
     violations.extend(as_answered(case, &done));
     violations

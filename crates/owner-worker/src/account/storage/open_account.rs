@@ -4,17 +4,19 @@ use contracts::AccountId;
 use hkdf::Hkdf;
 use settings::ExposeSecret;
 use sha2::Sha256;
+use tdlib::answers::ObjectType;
 use tdlib::enums::ProxyType;
 use tdlib::methods::{AddProxy, Close, OkAnswer, SetTdlibParameters};
-use tdlib::types::{AddedProxy, Proxy, ProxyTypeMtproto};
+use tdlib::types::{Proxy, ProxyTypeMtproto};
 use tdlib::{CallError, Client, PendingCall, Tdlib, UpdateReceiver};
 use tracing::warn;
 
 use super::directory::AccountDirectory;
 use crate::worker_context::WorkerContext;
 
-/// How long TDLib may take to open an account's databases.
-const OPEN_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long each part of an opening may take: its files, TDLib's answers, and the account's first
+/// authorization state.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How long TDLib may take to close an account's databases before that is logged.
 const SLOW_CLOSE: Duration = Duration::from_secs(30);
@@ -28,7 +30,7 @@ pub(crate) struct OpenAccount {
 }
 
 /// The calls that open an account: the proxy, if one is set, and the parameters.
-type ParameterCalls = (Option<PendingCall<AddedProxy>>, PendingCall<OkAnswer>);
+type ParameterCalls = (Option<PendingCall<ObjectType>>, PendingCall<OkAnswer>);
 
 impl OpenAccount {
     /// Creates the account's TDLib client.
@@ -47,7 +49,7 @@ impl OpenAccount {
     ///
     /// # Errors
     ///
-    /// TDLib rejects them, for instance because the database key is wrong.
+    /// TDLib rejects them, for instance because the database key is wrong, or rejects the proxy.
     pub(crate) fn set_parameters(
         &self,
         shared: &WorkerContext,
@@ -55,10 +57,12 @@ impl OpenAccount {
         let sent = self.send_parameters(shared);
         async move {
             let (proxy, mut parameters) = sent?;
+            // TDLib answers the proxy only once it has accepted the parameters.
+            parameters.wait(OPEN_TIMEOUT).await?;
             if let Some(mut proxy) = proxy {
                 proxy.wait(OPEN_TIMEOUT).await?;
             }
-            parameters.wait(OPEN_TIMEOUT).await.map(drop)
+            Ok(())
         }
     }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 use contracts::AccountId;
 use log_port::{AccountLog, HeadField, OwnerToken};
 use runtime::CancellationToken;
+use tdlib::GuardError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::crash_marker::{CrashHistory, CrashMarker};
 use super::directory::{AccountDirectory, DirectoryError, RecordedState};
-use super::open_account::OpenAccount;
+use super::open_account::{OPEN_TIMEOUT, OpenAccount};
 use super::spool::Spool;
 use crate::worker_context::WorkerContext;
 
@@ -50,6 +51,15 @@ pub(crate) struct OpeningGuard {
 /// Why an account was not opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
+    /// The account has a proxy, and TDLib could go past it.
+    #[error(
+        "TDLib cannot be kept to telegram.proxy, because of its library: {0}; use the one that \
+         `make tdlib` downloads"
+    )]
+    NotGuarded(GuardError),
+    /// Something on its disk takes too long.
+    #[error("the account's directory does not answer")]
+    DiskTimeout,
     /// Its directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -81,7 +91,11 @@ impl OpenError {
             Self::Directory(DirectoryError::Io(error))
             | Self::Marker(error)
             | Self::Spool(error) => error.kind() == io::ErrorKind::StorageFull,
-            Self::Directory(_) | Self::Quarantined { .. } | Self::ShuttingDown => false,
+            Self::Directory(_)
+            | Self::NotGuarded(_)
+            | Self::DiskTimeout
+            | Self::Quarantined { .. }
+            | Self::ShuttingDown => false,
         }
     }
 }
@@ -107,6 +121,7 @@ impl OpenTask {
     }
 
     async fn attempt(&self) -> Result<OpenedAccount, OpenError> {
+        self.shared.config.proxy_guard.clone().map_err(OpenError::NotGuarded)?;
         let mut permits = self.acquire_permits(1).await?;
         let directory = self.lock_directory().await?;
         let (history, spool) = self.read(&directory).await?;
@@ -161,9 +176,11 @@ impl OpenTask {
     }
 }
 
-/// Runs disk work on a blocking thread; it completes even if the future is dropped.
+/// Runs disk work on a blocking thread; it completes even if the future is dropped, or has waited for
+/// too long.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
-    spawn_blocking(work).await.map_err(|_| OpenError::ShuttingDown)?
+    let done = timeout(OPEN_TIMEOUT, spawn_blocking(work)).await;
+    done.map_err(|_| OpenError::DiskTimeout)?.map_err(|_| OpenError::ShuttingDown)?
 }

@@ -242,6 +242,9 @@ fn decode(account: AccountId, line: &[u8]) -> Option<Event> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use tempfile::TempDir;
 

@@ -1,11 +1,11 @@
 use schemars::{Schema, json_schema};
 use serde_json::value::RawValue;
+use tdlib::answers::PrivacyRules;
 use tdlib::enums::{UserPrivacySetting, UserPrivacySettingRule as Rule};
 use tdlib::methods::{
     GetNewChatPrivacySettings, GetUserPrivacySettingRules, SetNewChatPrivacySettings,
     SetUserPrivacySettingRules,
 };
-use tdlib::types::UserPrivacySettingRules;
 
 use super::super::args::{ArgumentType, BoundedInteger, IdList, ScalarValue, arguments};
 use super::super::command::{Access, AccountCommand};
@@ -68,9 +68,9 @@ arguments! {
         restrict_contacts: Option<bool>,
         /// TDLib's rules, in order; `[]` allows nobody.
         rules: Option<RuleList>,
-        /// Whether users that are no contacts may write first.
+        /// Whether users that are not contacts may write first.
         allow_new_chats_from_unknown_users: Option<bool>,
-        /// Price in Telegram Stars of each message of theirs; absent keeps what it is.
+        /// Price in Telegram Stars of each of their messages; unchanged if absent.
         incoming_paid_message_star_count: Option<BoundedInteger<0, { i64::MAX }>>,
     }
 }
@@ -191,7 +191,7 @@ async fn set_rules(
 ) -> Result<PrivacyValue, CommandError> {
     ctx.lock_resource(Resource::Privacy(setting)).await?;
     check_known(ctx, &rules).await?;
-    let rules = UserPrivacySettingRules { rules };
+    let rules = PrivacyRules::new(rules);
     let read = GetUserPrivacySettingRules { setting: user.clone() };
     ctx.set_privacy_rules(setting, SetUserPrivacySettingRules { setting: user, rules }).await?;
     let set = ctx.privacy_rules(setting, read).await;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use tdlib::answers::{ChatFields, TdVariant};
 use tdlib::enums::{ChatType, UserPrivacySettingRule as Rule};
-use tdlib::methods::{Chat, GetChat, GetUser};
+use tdlib::methods::GetChat;
 
 use super::super::context::Context;
 use super::super::error::CommandError;
@@ -48,9 +49,8 @@ fn chats_of(rules: &[Rule]) -> impl Iterator<Item = i64> {
 pub(super) async fn check_known(ctx: &Context, rules: &[Rule]) -> Result<(), CommandError> {
     let mut seen = BTreeSet::new();
     let users: Vec<_> = users_of(rules).filter(|id| seen.insert(*id)).collect();
-    let asked = join_all(users.iter().map(|&user_id| ctx.known(GetUser { user_id })));
-    for (id, user) in users.iter().zip(asked.await) {
-        if !user?.is_some_and(|user| user.have_access) {
+    for (id, user) in users.iter().zip(ctx.find_users(&users).await?) {
+        if user.is_none() {
             return Err(CommandError::refused(format!("user {id} is unknown")));
         }
     }
@@ -66,10 +66,10 @@ pub(super) async fn check_known(ctx: &Context, rules: &[Rule]) -> Result<(), Com
 }
 
 /// TDLib drops channels from rules too.
-fn is_group(chat: &Chat) -> bool {
-    match &chat.r#type {
-        ChatType::BasicGroup(_) => true,
-        ChatType::Supergroup(group) => !group.is_channel,
-        ChatType::Private(_) | ChatType::Secret(_) => false,
+fn is_group(chat: &ChatFields) -> bool {
+    match chat.r#type.as_ref().and_then(TdVariant::known) {
+        Some(ChatType::BasicGroup(_)) => true,
+        Some(ChatType::Supergroup(group)) => !group.is_channel,
+        Some(ChatType::Private(_) | ChatType::Secret(_)) | None => false,
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tdlib::answers::TdVariant;
 use tdlib::enums::UserPrivacySettingRule as Rule;
 use tdlib::types::{
     UserPrivacySettingRuleAllowChatMembers as AllowChatMembers,
@@ -10,7 +11,7 @@ use tdlib::types::{
     UserPrivacySettingRuleRestrictUsers as RestrictUsers,
 };
 
-/// Who is allowed where no other rule says so.
+/// Who is allowed unless another rule says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Mode")]
@@ -59,8 +60,8 @@ pub(crate) struct RulesSummary {
     pub(crate) restrict_bots: bool,
     /// Whether contacts are not allowed.
     pub(crate) restrict_contacts: bool,
-    /// Whether these very rules come of setting this summary; otherwise, to set them again, send
-    /// the rules.
+    /// Whether setting this summary results in exactly these rules; if not, send the rules to set
+    /// them again.
     pub(crate) canonical: bool,
 }
 
@@ -74,8 +75,14 @@ pub(crate) enum RuleConflict {
 }
 
 impl RulesSummary {
-    /// What rules come to.
-    pub(crate) fn of(rules: &[Rule]) -> Self {
+    /// What rules come to; those of unknown types are left out.
+    pub(crate) fn of(rules: &[TdVariant<Rule>]) -> Self {
+        let known: Vec<_> = rules.iter().filter_map(TdVariant::known).cloned().collect();
+        let summary = Self::of_known(&known);
+        Self { canonical: summary.canonical && known.len() == rules.len(), ..summary }
+    }
+
+    fn of_known(rules: &[Rule]) -> Self {
         let mut summary = Self::default();
         let mut mode = None;
         for rule in rules {
@@ -225,11 +232,11 @@ mod tests {
     proptest! {
         #[test]
         fn setting_a_canonical_summary_results_in_the_same_rules(rules in vec(rule(), 0..7)) {
-            let summary = RulesSummary::of(&rules);
+            let summary = RulesSummary::of_known(&rules);
             if summary.canonical {
                 let built = summary.rules().unwrap();
                 prop_assert!(same(&built, &rules));
-                prop_assert_eq!(RulesSummary::of(&built), summary);
+                prop_assert_eq!(RulesSummary::of_known(&built), summary);
             }
         }
 
@@ -240,7 +247,7 @@ mod tests {
                     // TDLib leaves it out.
                     rules.pop();
                 }
-                let read = RulesSummary::of(&rules);
+                let read = RulesSummary::of_known(&rules);
                 prop_assert!(read.canonical);
                 prop_assert_eq!(read.mode, given.mode);
                 prop_assert_eq!(read.allow_user_ids, distinct(&given.allow_user_ids));
@@ -253,7 +260,7 @@ mod tests {
     #[test]
     fn an_order_of_ones_own_is_not_canonical() {
         let users = |user_ids| Rule::AllowUsers(AllowUsers { user_ids });
-        let canonical = |rules: &[Rule]| RulesSummary::of(rules).canonical;
+        let canonical = |rules: &[Rule]| RulesSummary::of_known(rules).canonical;
         assert!(canonical(&[]));
         assert!(canonical(&[users(vec![2, 1]), Rule::AllowContacts]));
         assert!(!canonical(&[Rule::AllowContacts, users(vec![1])]));

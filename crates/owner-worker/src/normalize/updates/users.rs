@@ -3,11 +3,10 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tdlib::enums::BlockList;
+use tdlib::answers::{ObjectType, UserFields};
 
 use crate::normalize::contacts::{AvatarFields, UserProfile};
 use crate::normalize::json::{read, to_json};
-use crate::normalize::type_name;
 
 /// `updateUser`: something about a user has changed.
 #[derive(Serialize, JsonSchema)]
@@ -39,39 +38,6 @@ struct UserFullInfoUpdate<'a> {
     user_full_info: &'a RawValue,
 }
 
-/// What is read of TDLib's `user`.
-#[derive(Deserialize)]
-struct UserFields {
-    id: i64,
-    first_name: String,
-    last_name: String,
-    usernames: Option<ActiveUsernames>,
-    profile_photo: Option<ProfilePhoto>,
-    is_contact: bool,
-    is_close_friend: bool,
-}
-
-#[derive(Deserialize)]
-struct ActiveUsernames {
-    active_usernames: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct ProfilePhoto {
-    small: PhotoFile,
-}
-
-#[derive(Deserialize)]
-struct PhotoFile {
-    id: i32,
-    remote: RemoteFile,
-}
-
-#[derive(Deserialize)]
-struct RemoteFile {
-    id: String,
-}
-
 pub(super) fn user(json: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct RawUpdate<'a> {
@@ -81,12 +47,10 @@ pub(super) fn user(json: &str) -> Option<String> {
 
     let RawUpdate { user } = read(json)?;
     let fields: UserFields = read(user.get())?;
-    let username = fields.usernames.and_then(|names| names.active_usernames.into_iter().next());
-    let photo = fields.profile_photo.map(|photo| (photo.small.id, photo.small.remote.id));
     to_json(&UserUpdate {
         user_id: fields.id,
-        profile: UserProfile::new(fields.first_name, fields.last_name, username),
-        avatar: AvatarFields::new(photo),
+        profile: UserProfile::from(&fields),
+        avatar: AvatarFields::of(fields.photo()),
         is_contact: fields.is_contact,
         is_close_friend: fields.is_close_friend,
         user,
@@ -100,14 +64,14 @@ pub(super) fn user_full_info(json: &str) -> Option<String> {
         #[serde(borrow)]
         user_full_info: &'a RawValue,
     }
-    #[derive(Deserialize)]
-    struct UserFields {
-        block_list: Option<BlockList>,
+    #[derive(Default, Deserialize)]
+    struct FullInfoFields {
+        block_list: Option<ObjectType>,
     }
 
     let RawUpdate { user_id, user_full_info } = read(json)?;
-    let UserFields { block_list } = read(user_full_info.get())?;
-    let block_list = block_list.as_ref().map(type_name);
+    let info: Option<FullInfoFields> = read(user_full_info.get())?;
+    let block_list = info.unwrap_or_default().block_list.map(|list| list.name);
     to_json(&UserFullInfoUpdate { user_id, block_list, user_full_info })
 }
 

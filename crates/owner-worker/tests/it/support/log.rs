@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use contracts::{AccountId, CommandId, Flow, Properties};
+use contracts::{AccountId, CommandId, Epoch, Flow, Properties};
 use log_port::{HeadField, LogHead, PendingCommand};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use super::PATIENCE;
 use state::{LedgerEntry, LogState, StoredCallback};
 
 /// An event log in memory, with its ledger and its pending lists, and the replies that were sent.
-/// Events are stored even while it is down; admissions wait until it is up.
+/// Requests are executed even while it is down; claims and verdicts wait until it is up.
 pub(crate) struct MemoryLog {
     this: Weak<Self>,
     up: watch::Sender<bool>,
@@ -108,13 +108,13 @@ impl MemoryLog {
     }
 
     /// From now on a newer epoch has the account.
-    pub(crate) fn fence(&self, account: i64) {
-        self.lock().fenced.insert(account_id(account));
+    pub(crate) fn fence_account(&self, account: i64) {
+        self.lock().epochs.insert(account_id(account), Epoch(u64::MAX));
     }
 
-    /// The end of [`MemoryLog::fence`].
+    /// The end of [`MemoryLog::fence_account`].
     pub(crate) fn lift_fence(&self, account: i64) {
-        self.lock().fenced.remove(&account_id(account));
+        self.lock().epochs.remove(&account_id(account));
     }
 
     /// From now on claims of the account wait.
@@ -130,6 +130,7 @@ impl MemoryLog {
     /// Loses everything but the events, like a Redis that comes back without its data.
     pub(crate) fn lose_state(&self) {
         let mut state = self.lock();
+        state.epochs.clear();
         state.heads.clear();
         state.ledger.clear();
         state.pending.clear();

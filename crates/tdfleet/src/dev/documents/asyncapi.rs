@@ -27,7 +27,7 @@ pub(super) fn document() -> Value {
             "live": {
                 "address": "tdfleet:{account}:live",
                 "title": "Live events of one account (Redis pub/sub)",
-                "description": "At most once: who was away, or finds that an event's prev is not the last one seen, reads the stream.",
+                "description": "At most once: read the stream after a lost connection, or if an event's prev is not the last id seen.",
                 "servers": [{"$ref": "#/servers/redis"}],
                 "parameters": account(),
                 "messages": messages(&events, "event"),
@@ -35,7 +35,7 @@ pub(super) fn document() -> Value {
             "log": {
                 "address": "tdfleet:{account}:log",
                 "title": "Event log of one account (Redis stream)",
-                "description": "An entry's id is the event's event_id; its one field, e, is the event's JSON.",
+                "description": "An entry's id is the event's event_id; its field e is the event's JSON, its field t the event's occurred_at in Unix milliseconds.",
                 "servers": [{"$ref": "#/servers/redis"}],
                 "parameters": account(),
                 "messages": messages(&events, "event"),
@@ -61,7 +61,7 @@ fn commands_channel(names: &Names, commands: &[&str]) -> Value {
     json!({
         "address": "{flow}.{shard}.acc.{userbot_id}.{command}",
         "title": "Commands (AMQP routing key)",
-        "description": "Topic exchange; publish persistent, mandatory and with confirms. A key that leads to no queue, or to another shard's, is put right by the workers.",
+        "description": "Topic exchange; publish persistent, mandatory and with confirms. A message whose key matches no queue, or names another shard, is forwarded by the workers.",
         "servers": [{"$ref": "#/servers/rabbitmq"}],
         "parameters": {
             "flow": {"enum": ["cmd_hi", "cmd_lo"], "description": "cmd_hi: a person waits; cmd_lo: bulk."},

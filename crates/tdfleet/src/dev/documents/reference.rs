@@ -28,7 +28,7 @@ pub(super) fn page() -> anyhow::Result<String> {
 
 fn section(page: &mut String, command: &CommandDescription) -> anyhow::Result<()> {
     let CommandDescription { name, about, lane, idempotent, needs, .. } = command;
-    let again = if *idempotent { "may be run again" } else { "is never run again by itself" };
+    let again = if *idempotent { "may be repeated" } else { "is never repeated automatically" };
     writeln!(page, "\n## `{name}`\n\n{about}\n\nA {lane} that {again}. Account state: {needs}.\n")?;
     let request = serde_json::to_string(&example(command))?;
     writeln!(page, "```json\n{request}\n```\n")?;

@@ -42,7 +42,7 @@ fn body(command: &CommandDescription) -> Value {
     });
     let id = json!({
         "type": ["string", "null"], "minLength": 1, "maxLength": 128,
-        "description": "The publisher's id for it, the same again on every retry; AMQP's message_id. Filled in when absent.",
+        "description": "The publisher's id of the command; it stays the same when the command is published again. AMQP's message_id if absent, else generated.",
     });
     let own = schema["properties"].as_object().cloned().unwrap_or_default();
     let mut properties = Map::new();
@@ -76,11 +76,11 @@ pub(super) fn example(command: &CommandDescription) -> Value {
 fn command_meta() -> Value {
     json!({
         "type": ["object", "null"],
-        "description": "About the command; every member is optional, unknown ones are left alone.",
+        "description": "About the command. Every member is optional; unknown members are ignored.",
         "properties": {
-            "correlation_id": {"type": ["string", "null"], "description": "Given back in the answer; AMQP's correlation_id."},
-            "trace_id": {"type": ["string", "null"], "description": "Given back in the answer; the trace id of the header traceparent."},
-            "deadline": {"type": ["string", "null"], "format": "date-time", "description": "Past it the command is not run any more; an hour after it came, when absent."},
+            "correlation_id": {"type": ["string", "null"], "description": "Echoed in the answer; AMQP's correlation_id."},
+            "trace_id": {"type": ["string", "null"], "description": "Echoed in the answer; the trace id of the header traceparent."},
+            "deadline": {"type": ["string", "null"], "format": "date-time", "description": "The command is not run after this time. One hour after the delivery unless given."},
             "expected_owner_epoch": {"type": ["integer", "null"], "minimum": 0, "description": "Refuses the command unless this is the owner's epoch."},
         },
     })
@@ -103,7 +103,7 @@ fn event(kind: &Value, about: &str, mut result: Value) -> Value {
 }
 
 fn any_update() -> Value {
-    let about = "A TDLib update that has no form of its own here: TDLib's object as it came.";
+    let about = "Any other TDLib update: TDLib's object, unchanged.";
     let kind = json!({"type": "string", "pattern": "^update"});
     let object = json!({
         "type": "object",

@@ -1,4 +1,4 @@
-//! Redis: reachable, new enough, writable, and set up to keep what it is given.
+//! Redis: reachable, new enough, writable, and configured to keep its data.
 
 use contracts::Names;
 use publisher::RedisFacts;

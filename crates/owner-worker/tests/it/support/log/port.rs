@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::MemoryLog;
+use super::state::LogState;
 
 impl LogPort for MemoryLog {
     fn claim(
@@ -29,8 +30,7 @@ impl LogPort for MemoryLog {
             let mut held = self.held_claims.subscribe();
             let free = held.wait_for(|held| *held != Some(token.account)).await;
             free.map_err(|_| NotStored::Closed)?;
-            self.lock().check_fence(token.account)?;
-            let head = self.lock().head(token.account);
+            let head = self.lock().claim(token)?;
             Ok((account_log(self, token), head))
         }
         .boxed()
@@ -57,6 +57,14 @@ fn account_log(log: &MemoryLog, token: OwnerToken) -> Arc<dyn AccountLog> {
 struct MemoryAccountLog {
     token: OwnerToken,
     log: Arc<MemoryLog>,
+}
+
+impl MemoryAccountLog {
+    /// Writes, unless a newer owner has claimed the account.
+    fn write(&self, write: impl FnOnce(&mut LogState)) -> Result<(), NotStored> {
+        let mut state = self.log.lock();
+        state.own(self.token).map(|()| write(&mut state))
+    }
 }
 
 impl AccountLog for MemoryAccountLog {
@@ -89,18 +97,18 @@ impl AccountLog for MemoryAccountLog {
         }
         self.log.admissions.send_modify(|admissions| *admissions += 1);
         let (mut up, mut answering) = (self.log.up.subscribe(), self.log.answering.subscribe());
-        let (state, account) = (Arc::clone(&self.log.state), self.token.account);
+        let verdict = self.log.lock().admit(self.token, admission);
         async move {
             up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
             answering.wait_for(|answering| *answering).await.map_err(|_| NotStored::Closed)?;
-            state.lock().unwrap().admit(account, admission)
+            verdict
         }
         .boxed()
     }
 
     fn undo_dispatch(&self, command: CommandId) {
         if !self.log.is_crashed() {
-            self.log.lock().undo_dispatch(self.token.account, command);
+            self.write(|state| state.undo_dispatch(self.token, command)).ok();
         }
     }
 
@@ -108,23 +116,26 @@ impl AccountLog for MemoryAccountLog {
         if self.log.is_crashed() {
             return;
         }
-        for command in commands {
-            self.log.lock().push_pending(self.token.account, command);
-        }
-        self.log.notify(Box::new(move || on_pending(Ok(()))));
+        let push = |state: &mut LogState| {
+            for command in commands {
+                state.push_pending(self.token.account, command);
+            }
+        };
+        let result = self.write(push);
+        self.log.notify(Box::new(move || on_pending(result)));
         self.log.count_change();
     }
 
     fn remove_pending(&self, position: PendingPosition) {
         if !self.log.is_crashed() {
-            self.log.lock().remove_pending(self.token.account, position);
+            self.write(|state| state.remove_pending(self.token.account, position)).ok();
             self.log.count_change();
         }
     }
 
     fn set_head_field(&self, field: HeadField) {
         if !self.log.is_crashed() {
-            self.log.lock().set_head_field(self.token, field);
+            self.write(|state| state.set_head_field(self.token, field)).ok();
         }
     }
 }

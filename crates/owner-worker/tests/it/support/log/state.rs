@@ -1,6 +1,6 @@
 //! What a log in memory stores, and the ledger's rules.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,13 +14,13 @@ use serde_json::Value;
 #[derive(Default)]
 pub(super) struct LogState {
     pub(super) events: Vec<Value>,
+    /// The epoch of each account's owner.
+    pub(super) epochs: HashMap<AccountId, Epoch>,
     pub(super) heads: HashMap<AccountId, LogHead>,
     pub(super) head_fields: HashMap<AccountId, Vec<HeadField>>,
     pub(super) ledger: HashMap<(AccountId, CommandId), LedgerEntry>,
     pub(super) pending: HashMap<(AccountId, Flow), PendingList>,
     pub(super) replies: Vec<(Properties, Value)>,
-    /// Accounts that a newer epoch has.
-    pub(super) fenced: HashSet<AccountId>,
     /// The notifications that are held back, if they are.
     pub(super) held: Option<Vec<StoredCallback>>,
 }
@@ -32,6 +32,8 @@ pub(super) enum LedgerEntry {
     Dispatched {
         fingerprint: CommandFingerprint,
         count: u32,
+        /// The owner that dispatched it last, as long as it may undo that.
+        last: Option<Epoch>,
     },
     Done {
         fingerprint: CommandFingerprint,
@@ -47,22 +49,25 @@ pub(super) struct PendingList {
     last: Option<EventId>,
 }
 
-/// Any newer epoch.
-const FENCED: NotStored = NotStored::Fenced { current: Epoch(u64::MAX) };
-
 impl LogState {
-    /// What a claim returns.
-    pub(super) fn head(&self, account: AccountId) -> LogHead {
-        let mut head = self.heads.get(&account).cloned().unwrap_or_default();
-        for flow in Flow::ALL {
-            let list = self.pending.get(&(account, flow));
-            head.pending.extend(list.into_iter().flat_map(|list| list.entries.values().cloned()));
+    /// Makes an owner the account's owner, unless there is a newer one.
+    pub(super) fn own(&mut self, owner: OwnerToken) -> Result<(), NotStored> {
+        let newest = self.epochs.get(&owner.account).copied();
+        if let Some(current) = newest.filter(|newest| owner.epoch < *newest) {
+            return Err(NotStored::Fenced { current });
         }
-        head
+        self.epochs.insert(owner.account, owner.epoch);
+        Ok(())
     }
 
-    pub(super) fn check_fence(&self, account: AccountId) -> Result<(), NotStored> {
-        if self.fenced.contains(&account) { Err(FENCED) } else { Ok(()) }
+    pub(super) fn claim(&mut self, owner: OwnerToken) -> Result<LogHead, NotStored> {
+        self.own(owner)?;
+        let mut head = self.heads.get(&owner.account).cloned().unwrap_or_default();
+        for flow in Flow::ALL {
+            let list = self.pending.get(&(owner.account, flow));
+            head.pending.extend(list.into_iter().flat_map(|list| list.entries.values().cloned()));
+        }
+        Ok(head)
     }
 
     pub(super) fn append(
@@ -71,7 +76,7 @@ impl LogState {
         event: &Event,
         completion: Option<CommandCompletion>,
     ) -> Result<Bytes, NotStored> {
-        self.check_fence(owner.account)?;
+        self.own(owner)?;
         let head = self.heads.entry(event.account).or_default();
         let previous = head.last;
         let same_epoch = previous.filter(|last| last.epoch == owner.epoch);
@@ -93,15 +98,16 @@ impl LogState {
 
     pub(super) fn admit(
         &mut self,
-        account: AccountId,
+        owner: OwnerToken,
         admission: Admission,
     ) -> Result<AdmissionVerdict, NotStored> {
-        self.check_fence(account)?;
+        self.own(owner)?;
         let Admission { command, fingerprint, intent } = admission;
-        let key = (account, command);
+        let (key, by) = ((owner.account, command), Some(owner.epoch));
         let Some(entry) = self.ledger.get_mut(&key) else {
             if matches!(intent, Intent::Run { .. }) {
-                self.ledger.insert(key, LedgerEntry::Dispatched { fingerprint, count: 1 });
+                let entry = LedgerEntry::Dispatched { fingerprint, count: 1, last: by };
+                self.ledger.insert(key, entry);
             }
             return Ok(AdmissionVerdict::Proceed);
         };
@@ -115,16 +121,19 @@ impl LogState {
             LedgerEntry::Dispatched { count, .. } if *count >= MAX_DISPATCHES => {
                 AdmissionVerdict::Poison
             }
-            LedgerEntry::Dispatched { count, .. } => {
-                *count += 1;
+            LedgerEntry::Dispatched { count, last, .. } => {
+                (*count, *last) = (*count + 1, by);
                 AdmissionVerdict::Proceed
             }
         })
     }
 
-    pub(super) fn undo_dispatch(&mut self, account: AccountId, command: CommandId) {
-        let key = (account, command);
-        if let Some(LedgerEntry::Dispatched { count, .. }) = self.ledger.get_mut(&key) {
+    /// Undoes the last dispatch, if it is the owner's and not undone already.
+    pub(super) fn undo_dispatch(&mut self, owner: OwnerToken, command: CommandId) {
+        let key = (owner.account, command);
+        if let Some(LedgerEntry::Dispatched { count, last, .. }) = self.ledger.get_mut(&key)
+            && last.take_if(|last| *last == owner.epoch).is_some()
+        {
             *count -= 1;
             if *count == 0 {
                 self.ledger.remove(&key);
@@ -132,9 +141,12 @@ impl LogState {
         }
     }
 
+    /// Appends a command to its pending list, unless it is done or was in the list before.
     pub(super) fn push_pending(&mut self, account: AccountId, command: PendingCommand) {
+        let entry = self.ledger.get(&(account, command.command.clone()));
+        let done = matches!(entry, Some(LedgerEntry::Done { .. }));
         let list = self.pending.entry((account, command.position.flow)).or_default();
-        if list.last < Some(command.position.id) {
+        if !done && list.last < Some(command.position.id) {
             list.last = Some(command.position.id);
             list.entries.insert(command.position.id, command);
         }
@@ -146,12 +158,13 @@ impl LogState {
         }
     }
 
-    pub(super) fn set_head_field(&mut self, token: OwnerToken, field: HeadField) {
-        // A later claim does not return `logged_in`: the scripted TDLib creates no database.
-        if field == HeadField::Opened {
-            self.heads.entry(token.account).or_default().opened = Some(token.epoch);
+    pub(super) fn set_head_field(&mut self, owner: OwnerToken, field: HeadField) {
+        let head = self.heads.entry(owner.account).or_default();
+        match field {
+            HeadField::Opened => head.opened = Some(owner.epoch),
+            HeadField::LoggedIn(logged_in) => head.logged_in = logged_in,
         }
-        self.head_fields.entry(token.account).or_default().push(field);
+        self.head_fields.entry(owner.account).or_default().push(field);
     }
 }
 
