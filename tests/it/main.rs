@@ -20,14 +20,17 @@ mod dead_letters;
 mod examples;
 mod fences;
 mod fleet;
+mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
 mod openings;
 mod outages;
+mod output;
 mod pacing;
 mod permissions;
 mod processes;
 mod refusals;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

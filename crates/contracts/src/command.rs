@@ -17,7 +17,7 @@ mod read;
 mod unreadable;
 mod write;
 
-pub use members::Field;
+pub use members::{Field, shortened};
 pub use meta::{CommandMeta, DEFAULT_DEADLINE};
 pub use properties::Properties;
 pub use read::Command;

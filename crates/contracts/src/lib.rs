@@ -17,10 +17,10 @@ pub mod shard;
 
 pub use command::{
     Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,
-    UnreadableCommand,
+    UnreadableCommand, shortened,
 };
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
-pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, unroutable_event};
+pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, UnloggedError};
 pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
 pub use names::Names;
 pub use route::{Flow, RoutingKey};

@@ -45,7 +45,7 @@ use tasks::{AccountTasks, TaskResult};
 
 pub(crate) use events::schemas as event_schemas;
 use handle::AccountHandle;
-pub(crate) use supervisor::{AccountSlot, AccountSupervisor, NotServed};
+pub(crate) use supervisor::{AccountSlot, AccountSupervisor};
 
 /// One account's task; see the module.
 pub(crate) struct Account {

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use contracts::{AccountId, CommandId, Flow, Properties, RoutingKey, unroutable_event};
+use contracts::{AccountId, Command, CommandId, Flow, Properties, RoutingKey, UnloggedError};
 use jiff::Timestamp;
 use log_port::{CommandFingerprint, PendingCommand, PendingPosition};
 
@@ -310,9 +310,23 @@ impl RawMessage {
     /// The outcome that nothing can be stored for the message's account.
     pub(crate) fn not_owned(&self, why: &impl Display) -> CommandOutcome {
         let Failure { error, info } = Failure::not_owned(why);
-        let (key, failure) = (self.key.as_ref(), (&*error, &*info));
-        let event = unroutable_event(&self.body, &self.properties, key, failure, self.received_at);
-        CommandOutcome::NotOwned { reason: error.into_owned(), event: Some(event) }
+        let key = self.key.as_ref();
+        let id = match Command::read(&self.body, &self.properties, key) {
+            Ok(command) => command.id,
+            Err(unreadable) => unreadable.id,
+        };
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let name = key.map(|key| &*key.command).filter(|name| name.bytes().all(is_word));
+        let event = UnloggedError {
+            account: key.map(|key| key.account),
+            command: name,
+            id: id.as_ref(),
+            correlation_id: self.properties.correlation_id.as_deref(),
+            error: &error,
+            info: &info,
+            occurred_at: self.received_at,
+        };
+        CommandOutcome::NotOwned { event: Some(event.encode()), reason: error.into_owned() }
     }
 
     fn to_pending(&self, position: PendingPosition, command: CommandId) -> PendingCommand {

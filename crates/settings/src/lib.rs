@@ -5,11 +5,15 @@
 //! once, at startup; each part of the daemon receives its own section by value. All faults are
 //! reported together, each with the name of its setting.
 
+mod environment;
 mod faults;
+mod leaf;
 mod load;
 mod name_set;
 mod number_ranges;
+mod proxy_secret;
 mod sections;
+mod uri;
 
 pub use faults::{SettingFault, SettingFaults};
 pub use load::{SettingSources, load};
@@ -17,7 +21,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
+    BrokerSettings, LimitSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
     PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
     WorkerSettings,
 };

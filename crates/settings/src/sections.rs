@@ -1,6 +1,7 @@
 //! The sections; the doc comment of a field documents the setting.
 
 mod broker;
+mod limits;
 mod log;
 mod ownership;
 mod pacing;
@@ -12,6 +13,7 @@ mod worker;
 use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
+pub use limits::LimitSettings;
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
 pub use pacing::PacingSettings;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[broker]`
     pub broker: BrokerSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
     /// `[publisher]`
     pub publisher: PublisherSettings,
     /// `[ownership]`
@@ -57,6 +61,7 @@ impl Default for Settings {
             shard_count: 64,
             log: LogSettings::default(),
             broker: BrokerSettings::default(),
+            limits: LimitSettings::default(),
             publisher: PublisherSettings::default(),
             ownership: OwnershipSettings::default(),
             worker: WorkerSettings::default(),
@@ -77,7 +82,8 @@ impl Settings {
             faults.add("shard_count", "must be between 1 and 1000");
         }
         self.log.check(faults);
-        self.broker.check(faults);
+        self.broker.check(&self.namespace, faults);
+        self.limits.check(faults);
         self.publisher.check(faults);
         self.ownership.check(faults);
         self.worker.check(faults);

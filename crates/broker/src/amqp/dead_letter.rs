@@ -69,6 +69,8 @@ impl TakenLetter {
     pub(crate) fn read(delivery: Delivery, position: u64) -> Self {
         let headers = DeadLetterHeaders::read(&delivery.properties);
         let DeadLetterHeaders { id, reason, routing_key, since } = headers;
+        let unreadable = codec::unreadable(&delivery.properties).map(str::to_owned);
+        let reason = reason.or(unreadable);
         let tag = delivery.delivery_tag;
         let message = codec::message(delivery);
         let command_id = command_id(&message.body, &message.properties);

@@ -102,7 +102,7 @@ impl DeadLetters {
     ///
     /// Body and ids stay the same: a command that was answered before is not run again, and one whose
     /// deadline has passed is answered `expired`. A letter that still cannot be processed returns
-    /// under another id and is not sent twice. One without a routing key is routed by its body.
+    /// under another id and is not sent twice.
     ///
     /// # Errors
     ///

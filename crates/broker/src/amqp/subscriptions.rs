@@ -17,10 +17,10 @@ use crate::amqp::connection::{ConnectionManager, ConnectionPurpose, ConnectionWa
 use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::queue_consumer::{ConsumerContext, QueueConsumer};
 use crate::amqp::topology::Topology;
-use crate::delivery::DeliveryHandler;
+use crate::delivery::MessageHandler;
 use crate::error::Error;
 use crate::misrouted::{MisroutedCause, MisroutedHandler};
-use crate::shard_filter::ShardFilter;
+use crate::reply_queues::ReplyQueues;
 
 /// Consumes the queues of the subscribed shards, and those of unroutable and expired messages.
 pub(crate) struct Subscriptions {
@@ -28,7 +28,7 @@ pub(crate) struct Subscriptions {
     consumers: TaskTracker,
     connected: watch::Receiver<bool>,
     count: ShardCount,
-    handler: Arc<dyn DeliveryHandler>,
+    handler: Arc<dyn MessageHandler>,
     shards: Mutex<HashMap<Shard, [QueueSubscription; 2]>>,
 }
 
@@ -46,7 +46,7 @@ impl Subscriptions {
         settings: &BrokerSettings,
         names: Names,
         count: ShardCount,
-        handler: Arc<dyn DeliveryHandler>,
+        handler: Arc<dyn MessageHandler>,
     ) -> Result<Self, Error> {
         let timeout = settings.timeout();
         let topology = Topology::new(settings, names.clone(), count);
@@ -57,14 +57,14 @@ impl Subscriptions {
                 .with_declarations_of(&consuming);
         let consumers = TaskTracker::new();
         let stop = stopped_after(stage, &consumers);
-        let publisher = AmqpPublisher::start(stage, replying, timeout, stop);
+        let replies = ReplyQueues::new(settings, &names);
+        let publisher = AmqpPublisher::start(stage, replying, replies, timeout, stop);
         let (connection, prefetch) = (consuming.watch(), settings.prefetch);
         let connected = follow(stage, consuming.watch());
         stage.spawn("broker", OnFailure::Stop, consuming.run(stage.stopping()));
         let stage = stage.clone();
         let context =
             ConsumerContext { stage, connection, publisher, names, topology, prefetch, timeout };
-        let handler = Arc::new(ShardFilter::new(count, handler));
         let shards = Mutex::default();
         let subscriptions = Self { context, consumers, connected, count, handler, shards };
         subscriptions.consume_misrouted();
@@ -122,7 +122,7 @@ impl Subscriptions {
         }
     }
 
-    fn consume(&self, queue: String, handler: Arc<dyn DeliveryHandler>) -> QueueSubscription {
+    fn consume(&self, queue: String, handler: Arc<dyn MessageHandler>) -> QueueSubscription {
         let consumer = QueueConsumer::new(self.context.clone(), queue, handler);
         let (stop, kill) = (consumer.stop(), consumer.kill());
         let (finished, ended) = oneshot::channel();

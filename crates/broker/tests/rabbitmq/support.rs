@@ -9,7 +9,7 @@ use broker::{Bus, CommandClient, CommandRequest, Delivery, DeliveryHandler, Sett
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, Stage};
-use settings::{BrokerSettings, ExposeSecret, QueueType};
+use settings::{BrokerSettings, ExposeSecret, LimitSettings, QueueType};
 use test_servers::rabbitmq::shared;
 use tokio::sync::mpsc;
 
@@ -68,6 +68,7 @@ pub(crate) fn answer(delivery: Delivery) {
 pub(crate) struct Fixture {
     pub(crate) names: Names,
     pub(crate) settings: BrokerSettings,
+    pub(crate) limits: LimitSettings,
     pub(crate) stage: Stage,
     pub(crate) failed: CancellationToken,
 }
@@ -75,8 +76,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// On the server that all tests of a run share.
     pub(crate) fn shared(queue_type: QueueType) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
-        Self::new(&shared::uri(&directory), queue_type)
+        Self::new(&shared_uri(), queue_type)
     }
 
     pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {
@@ -90,7 +90,9 @@ impl Fixture {
                 prefetch: 16,
                 timeout_ms: 10_000,
                 topology_check_s: 3600,
+                reply_prefix: None,
             },
+            limits: LimitSettings::default(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -102,6 +104,7 @@ impl Fixture {
         Self {
             names: self.names.clone(),
             settings: self.settings.clone(),
+            limits: self.limits.clone(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -110,10 +113,14 @@ impl Fixture {
     /// A worker that is connected and has subscribed to nothing.
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
         let (handler, inbox) = recorder();
-        let bus =
-            Bus::start(&self.stage, &self.settings, self.names.clone(), count(), handler).unwrap();
+        let bus = self.bus(count(), handler);
         wait_until(&bus, true).await;
         (bus, inbox)
+    }
+
+    pub(crate) fn bus(&self, count: ShardCount, handler: Arc<dyn DeliveryHandler>) -> Bus {
+        let Self { stage, settings, limits, .. } = self;
+        Bus::start(stage, settings, limits, self.names.clone(), count, handler).unwrap()
     }
 
     /// A client without any knowledge of the crate under test.
@@ -187,4 +194,9 @@ impl DeliveryHandler for Journal {
         let event = Bytes::from_static(b"{}");
         delivery.ticket.settle(Settlement::Answered { event });
     }
+}
+
+/// The address of the RabbitMQ that the tests share.
+pub(crate) fn shared_uri() -> String {
+    shared::uri(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq"))
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use contracts::{AccountId, ShardCount};
 use owner_worker::CommandOutcome;
 use serde_json::json;
 use testkit::Reply;
@@ -227,18 +226,6 @@ async fn a_shard_opens_without_the_account_that_cannot_be_claimed() {
     world.log.release_claims();
     world.log.next(1, "account_state", |result| result["state"] == "starting").await;
     assert_eq!(world.worker.account_count(), 2);
-}
-
-#[tokio::test]
-async fn a_command_of_an_unknown_account_that_another_epoch_has_is_not_left_waiting() {
-    let world = World::ready().await;
-    // Of the same shard as account 1, so that this worker owns it.
-    let shard = |id| ShardCount::new(64).unwrap().shard_of(AccountId::new(id).unwrap());
-    let unknown = (3..).find(|id| shard(*id) == shard(1)).unwrap();
-    world.log.fence_account(unknown);
-    let mut get = request("get_active_sessions", &json!({}));
-    get["userbot_id"] = json!(unknown);
-    not_owned(world.submit(&get)).await;
 }
 
 #[tokio::test]

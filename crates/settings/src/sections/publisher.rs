@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[publisher]`: the event log and the live channels on Redis.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,7 +21,7 @@ pub struct PublisherSettings {
     /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub idle_expiry_s: u64,
-    /// The same for accounts that no worker runs; their log holds only rejections. Default: 3600.
+    /// Has no effect any more: an account that no worker runs has no keys. Default: 3600.
     pub unknown_expiry_s: u64,
     /// Timeout of each Redis request, in milliseconds: 100 to 600000. Default: 5000.
     pub timeout_ms: u64,
@@ -46,8 +47,10 @@ impl PublisherSettings {
     }
 
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("redis://") {
-            faults.add("publisher.uri", "must be a redis:// URI");
+        match ServerUri::parse(self.uri.expose_secret(), "redis") {
+            Ok(uri) if uri.path().is_empty() || uri.path().parse::<u32>().is_ok() => {}
+            Ok(_) => faults.add("publisher.uri", "must end with the number of a database"),
+            Err(problem) => faults.add("publisher.uri", problem),
         }
         let ranges = [
             ("publisher.max_events", self.max_events, 100..=10_000_000),

@@ -16,13 +16,13 @@ pub(crate) struct DeliveryAdapter {
 
 impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        let shard = key.as_ref().map(|key| key.shard);
-        if shard.is_some_and(|shard| !self.guard.holds(shard)) {
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
+        let (shard, guard) = (key.shard, self.guard.clone());
+        if !guard.holds(shard) {
             return ticket.refuse();
         }
-        let guard = self.guard.clone();
-        let request = WorkerRequest { body, key, properties, redelivered, expired };
+        let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| {
             let settlement = match outcome {
                 CommandOutcome::Answered(event) => Settlement::Answered { event },
@@ -31,7 +31,7 @@ impl DeliveryHandler for DeliveryAdapter {
                     Settlement::DeadLetter { reason, event }
                 }
                 CommandOutcome::NotOwned { reason, event } => {
-                    if shard.is_some_and(|shard| !guard.holds(shard)) {
+                    if !guard.holds(shard) {
                         return ticket.refuse();
                     }
                     Settlement::DeadLetter { reason, event }

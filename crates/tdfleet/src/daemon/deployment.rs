@@ -12,7 +12,7 @@ use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
-use settings::Settings;
+use settings::{SettingFault, SettingFaults, Settings};
 use tdlib::Tdlib;
 
 use super::adapters::{BusReplySender, DeliveryAdapter};
@@ -38,7 +38,12 @@ impl Deployment {
     ///
     /// Invalid settings, a TDLib library that does not load, an unusable data directory.
     pub(crate) fn on_servers(settings: &Settings) -> anyhow::Result<Self> {
-        Bus::check(&settings.broker)?;
+        Bus::check(&settings.broker)
+            .map_err(|error| SettingFault {
+                setting: "broker.uri".to_owned(),
+                problem: error.to_string(),
+            })
+            .map_err(SettingFaults::from)?;
         let preflight = Preflight::run(settings)?;
         let (names, shard_count) = (preflight.names.clone(), preflight.shard_count);
         let stages = WorkerStages::new();
@@ -47,7 +52,14 @@ impl Deployment {
         let log = EventLog::redis(&stages.output, settings.publisher.clone(), names.clone())?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
-        let bus = Bus::start(intake, &settings.broker, names, shard_count, parts.handler())?;
+        let bus = Bus::start(
+            intake,
+            &settings.broker,
+            &settings.limits,
+            names,
+            shard_count,
+            parts.handler(),
+        )?;
         Ok(parts.connect(bus, settings))
     }
 
@@ -65,7 +77,8 @@ impl Deployment {
         let ownership = Ownership::in_process(data_dir, shard_count, Clock::system())?;
         let log = EventLog::in_process(&stages.output, settings.publisher.clone());
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
-        let (bus, client) = Bus::in_process(&parts.stages.intake, shard_count, parts.handler());
+        let (stage, handler) = (&parts.stages.intake, parts.handler());
+        let (bus, client) = Bus::in_process(stage, &settings.limits, shard_count, handler);
         Ok((parts.connect(bus, settings), client))
     }
 }

@@ -78,10 +78,10 @@ async fn list(letters: &DeadLetters, args: &ListDeadLettersArgs) -> anyhow::Resu
             ]
         })
         .collect();
-    print_table(["LETTER", "SINCE", "ROUTING KEY", "COMMAND ID", "BYTES", "REASON"], &cells);
+    print_table(["LETTER", "SINCE", "ROUTING KEY", "COMMAND ID", "BYTES", "REASON"], &cells)?;
     let shown = rows.len() as u64;
     if shown < total {
-        print_line(format!("({shown} of {total} shown; use --limit for more)"));
+        print_line(format!("({shown} of {total} shown; use --limit for more)"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,10 +110,10 @@ async fn show(letters: &DeadLetters, args: ShowDeadLetterArgs) -> anyhow::Result
             ("bytes", row.bytes.to_string()),
         ];
         for (name, value) in lines {
-            print_line(format!("{name:12} {value}"));
+            print_line(format!("{name:12} {value}"))?;
         }
         if let Some(body) = row.body {
-            print_line(format!("{:12} {body}", "body"));
+            print_line(format!("{:12} {body}", "body"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -128,6 +128,6 @@ fn report_count(selector: &DeadLetterSelector, count: u64, done: &str) -> anyhow
     if let (DeadLetterSelector::Id(id), 0) = (selector, count) {
         bail!("no dead letter has the id {id}");
     }
-    print_line(format!("{count} {done}"));
+    print_line(format!("{count} {done}"))?;
     Ok(ExitCode::SUCCESS)
 }
