@@ -9,7 +9,7 @@ use tokio::time::{Duration, sleep, timeout};
 use crate::support::{Backend, PATIENCE, World, routing_key};
 
 /// Waits for this many dead letters, and returns them.
-async fn wait_for_letters(world: &World, number: usize) -> Vec<Value> {
+pub(crate) async fn wait_for_letters(world: &World, number: usize) -> Vec<Value> {
     let listed = async {
         loop {
             let (_, text) = world.output(&["dead-letters", "list", "--json"]).await;

@@ -24,7 +24,7 @@ fn worker(world: &World, name: &str, store: Option<&str>) -> Worker {
     world.tdfleet(&["worker"], &environment)
 }
 
-async fn list(world: &World, what: &str) -> Vec<Value> {
+pub(crate) async fn list(world: &World, what: &str) -> Vec<Value> {
     let (code, text) = world.output(&[what, "list", "--json"]).await;
     assert_eq!(code, Some(0), "{text}");
     serde_json::from_str(&text).unwrap()
@@ -60,6 +60,19 @@ async fn shards_are_listed_and_moved() {
         assert_eq!((&worker["live"], &worker["rabbitmq"]), (&true.into(), &true.into()));
         assert_eq!(worker["store"], workers[0]["store"]);
     }
+
+    let counted = async {
+        loop {
+            let workers = list(&world, "workers").await;
+            let accounts: Vec<_> =
+                workers.iter().filter_map(|worker| worker["accounts"].as_u64()).collect();
+            if accounts.iter().sum::<u64>() == 1 {
+                return;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), counted).await.expect("one worker runs the account");
 
     let shard = shard_of(1);
     let found = |shards: &[Value]| {

@@ -19,6 +19,7 @@ mod command;
 mod commands;
 mod dead_letters;
 mod examples;
+mod fences;
 mod fleet;
 mod hostile;
 #[path = "../support/installation.rs"]
@@ -27,6 +28,7 @@ mod openings;
 mod outages;
 mod output;
 mod pacing;
+mod permissions;
 mod processes;
 mod refusals;
 mod secrets;

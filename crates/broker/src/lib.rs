@@ -32,7 +32,9 @@ mod reply_queues;
 mod settlement;
 mod shard_filter;
 
-pub use amqp::{DeadLetter, DeadLetterSelector, DeadLetters, Inspection, RedriveCount, inspect};
+pub use amqp::{
+    BrokerReport, DeadLetter, DeadLetterSelector, DeadLetters, Inspection, RedriveCount, inspect,
+};
 pub use bus::Bus;
 pub use command_client::CommandClient;
 pub use command_request::CommandRequest;

@@ -62,6 +62,21 @@ impl Names {
         format!("{}.dead-letters", self.namespace)
     }
 
+    /// Queue that `tdfleet doctor` declares for a moment, followed by its process id: `tdfleet.doctor`.
+    pub fn doctor_queue(&self) -> String {
+        format!("{}.doctor", self.namespace)
+    }
+
+    /// Redis hash that `tdfleet doctor` writes for a moment: `tdfleet:{doctor}:head`.
+    pub fn doctor_key(&self) -> String {
+        format!("{}:{{doctor}}:head", self.namespace)
+    }
+
+    /// Redis channel that `tdfleet doctor` publishes to: `tdfleet:{doctor}:live`.
+    pub fn doctor_channel(&self) -> String {
+        format!("{}:{{doctor}}:live", self.namespace)
+    }
+
     /// How the names of queues begin that a `reply_to` may name: `tdfleet.reply.`
     pub fn reply_prefix(&self) -> String {
         format!("{}.reply.", self.namespace)

@@ -16,7 +16,9 @@ mod queue;
 mod run_command;
 mod schedule;
 mod storage;
+mod supervisor;
 mod tasks;
+mod watched_log;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +44,8 @@ use schedule::{NextStep, next_step};
 use tasks::{AccountTasks, TaskResult};
 
 pub(crate) use events::schemas as event_schemas;
-pub(crate) use handle::AccountHandle;
+use handle::AccountHandle;
+pub(crate) use supervisor::{AccountSlot, AccountSupervisor};
 
 /// One account's task; see the module.
 pub(crate) struct Account {

@@ -10,7 +10,7 @@ use contracts::{
     AccountId, Body, CallerName, CommandId, Event, EventMeta, LedgerKey, random_trace_id,
 };
 use jiff::Timestamp;
-use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Intent};
+use log_port::{AccountLog, Admission, AdmissionVerdict, CommandCompletion, Intent, NotStored};
 use tracing::debug;
 
 use crate::failure::Failure;
@@ -79,7 +79,8 @@ impl PendingAnswer {
                 self.complete(shared, Err(Failure::outcome_unknown(why)));
             }
             Ok(AdmissionVerdict::Poison) => self.complete(shared, Err(Failure::poison())),
-            Err(error) => debug!(%error, "command left to redelivery"),
+            Err(error @ NotStored::Fenced { .. }) => self.guard.resolve_not_owned(&error),
+            Err(error @ NotStored::Closed) => debug!(%error, "command left to redelivery"),
         }
         None
     }
@@ -95,7 +96,10 @@ impl PendingAnswer {
             keep: left.unwrap_or(Duration::ZERO).saturating_add(KEEP_AFTER_DEADLINE),
             pending: guard.begin_answer(),
         };
-        target.append(shared, result, Some(completion), |outcome| guard.resolve(outcome));
+        target.append(shared, result, Some(completion), |outcome| match outcome {
+            Ok(outcome) => guard.resolve(outcome),
+            Err(error) => guard.resolve_not_owned(&error),
+        });
     }
 
     /// Takes the dispatch back and leaves the command to redelivery.
@@ -120,7 +124,10 @@ impl PendingAnswer {
     fn reject_conflict(self, shared: &WorkerContext) {
         let Self { target, guard, .. } = self;
         let (log, position) = (Arc::clone(&target.log), guard.begin_answer());
-        target.reject_conflict(shared, |outcome| guard.resolve(outcome));
+        target.append(shared, Err(Failure::id_conflict()), None, |outcome| match outcome {
+            Ok(outcome) => guard.resolve(outcome),
+            Err(error) => guard.resolve_not_owned(&error),
+        });
         if let Some(position) = position {
             log.remove_pending(position);
         }
@@ -138,8 +145,12 @@ impl AnswerTarget {
         shared: &WorkerContext,
         on_outcome: impl FnOnce(CommandOutcome) + Send + 'static,
     ) {
-        let failure = Failure::invalid("command_id was used for another command");
-        self.append(shared, Err(failure), None, on_outcome);
+        self.append(shared, Err(Failure::id_conflict()), None, |outcome| {
+            on_outcome(outcome.unwrap_or_else(|error| CommandOutcome::NotOwned {
+                reason: error.to_string(),
+                event: None,
+            }));
+        });
     }
 
     fn append(
@@ -147,7 +158,7 @@ impl AnswerTarget {
         shared: &WorkerContext,
         result: Result<Box<str>, Failure>,
         completion: Option<CommandCompletion>,
-        on_outcome: impl FnOnce(CommandOutcome) + Send + 'static,
+        on_outcome: impl FnOnce(Result<CommandOutcome, NotStored>) + Send + 'static,
     ) {
         let account = self.account();
         let (kind, body) = match result {
@@ -166,9 +177,14 @@ impl AnswerTarget {
         let event = Event { account, kind, body, meta };
         let dead_letter = self.dead_letter;
         let on_stored = Box::new(move |stored| match stored {
-            Ok(json) => on_outcome(outcome(dead_letter, Some(json))),
-            // The account's new owner answers the redelivered command.
-            Err(error) => tracing::warn!(%error, "an answer was not stored"),
+            Ok(json) => on_outcome(Ok(outcome(dead_letter, Some(json)))),
+            Err(error) => {
+                tracing::warn!(account.id = %account, %error, "an answer was not stored");
+                // What is left when the log is shut down is redelivered.
+                if let NotStored::Fenced { .. } = error {
+                    on_outcome(Err(error));
+                }
+            }
         });
         self.log.append(event, completion, Some(on_stored));
     }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::Duration;
 
 use contracts::{ErrorCode, ErrorInfo, ErrorSource};
@@ -23,6 +24,10 @@ impl Failure {
 
     pub(crate) fn invalid(error: impl Into<Cow<'static, str>>) -> Self {
         Self { error: error.into(), info: Box::new(ErrorInfo::invalid_request()) }
+    }
+
+    pub(crate) fn id_conflict() -> Self {
+        Self::invalid("command_id was used for another command")
     }
 
     pub(crate) fn expired() -> Self {
@@ -57,6 +62,11 @@ impl Failure {
     pub(crate) fn poison() -> Self {
         let error = "the command ended the process twice and is not tried again";
         Self::new(error, ErrorCode::Poison, ErrorSource::Internal, false)
+    }
+
+    pub(crate) fn not_owned(why: &impl Display) -> Self {
+        let error = format!("account is not ready: {why}");
+        Self::new(error, ErrorCode::NotReady, ErrorSource::Ownership, true)
     }
 
     pub(crate) fn outcome_unknown(why: &str) -> Self {

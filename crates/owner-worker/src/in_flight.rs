@@ -1,6 +1,7 @@
 //! In-flight commands by id. A duplicate joins the first delivery and gets the same outcome.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -180,6 +181,18 @@ impl InFlightTable {
         }
     }
 
+    /// Takes the callbacks of all commands whose messages are not acknowledged yet, with the outcome
+    /// that nothing can be stored for the account.
+    pub(crate) fn take_not_owned(&self, why: &impl Display) -> Vec<(OnOutcome, CommandOutcome)> {
+        let mut callbacks = Vec::new();
+        for entry in self.lock().values_mut() {
+            let outcome = entry.message.not_owned(why);
+            let waiting = entry.first.take().into_iter().chain(mem::take(&mut entry.joined));
+            callbacks.extend(waiting.map(|callback| (callback, outcome.clone())));
+        }
+        callbacks
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CommandKey, InFlightEntry>> {
         runtime::lock(&self.entries)
     }
@@ -238,6 +251,16 @@ impl InFlightGuard {
         match entry.queue {
             QueueState::Storing(position) | QueueState::Pending(position) => Some(position),
             QueueState::NotQueued | QueueState::Queued(_) => None,
+        }
+    }
+
+    /// Calls everyone who waits: nothing can be stored for the account.
+    pub(crate) fn resolve_not_owned(self, why: &impl Display) {
+        let entries = self.table.lock();
+        let outcome = entries.get(&self.key).map(|entry| entry.message.not_owned(why));
+        drop(entries);
+        if let Some(outcome) = outcome {
+            self.resolve(outcome);
         }
     }
 

@@ -41,4 +41,13 @@ pub enum CommandOutcome {
         /// The answer in the log, unless the message names no account.
         event: Option<Bytes>,
     },
+    /// It was not executed, and nothing can be stored for its account: the account's log belongs to
+    /// another epoch. A worker that has lost the shard leaves it to the new owner; a worker that
+    /// has the shard keeps it for an operator, who has to see who wrote that epoch.
+    NotOwned {
+        /// Why, in words.
+        reason: String,
+        /// An error event for the sender, which is in no log.
+        event: Option<Bytes>,
+    },
 }

@@ -1,7 +1,12 @@
+use std::fmt::Display;
+
 use bytes::Bytes;
-use contracts::{CommandId, Properties, RoutingKey, may_hold_secret};
+use contracts::{Command, CommandId, Properties, RoutingKey, UnloggedError, may_hold_secret};
 use jiff::Timestamp;
 use log_port::{PendingCommand, PendingPosition};
+
+use crate::failure::Failure;
+use crate::ports::CommandOutcome;
 
 /// A message as it was delivered.
 pub(crate) struct RawMessage {
@@ -22,6 +27,28 @@ impl RawMessage {
     ) -> Self {
         let secret = may_hold_secret(&body);
         Self { body, key, properties, received_at, secret }
+    }
+
+    /// The outcome that nothing can be stored for the message's account.
+    pub(crate) fn not_owned(&self, why: &impl Display) -> CommandOutcome {
+        let Failure { error, info } = Failure::not_owned(why);
+        let key = self.key.as_ref();
+        let id = match Command::read(&self.body, &self.properties, key) {
+            Ok(command) => command.id,
+            Err(unreadable) => unreadable.id,
+        };
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let name = key.map(|key| &*key.command).filter(|name| name.bytes().all(is_word));
+        let event = UnloggedError {
+            account: key.map(|key| key.account),
+            command: name,
+            id: id.as_ref(),
+            correlation_id: self.properties.correlation_id.as_deref(),
+            error: &error,
+            info: &info,
+            occurred_at: self.received_at,
+        };
+        CommandOutcome::NotOwned { event: Some(event.encode()), reason: error.into_owned() }
     }
 
     /// The command as it is kept in a pending list.

@@ -1,4 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -6,18 +8,27 @@ use contracts::{
     AccountId, Command, Epoch, ErrorCode, ErrorInfo, ErrorSource, Shard, UnloggedError,
     UnreadableCommand,
 };
-use futures_util::future::{join_all, try_join_all};
-use log_port::{NotStored, OwnerToken};
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use log_port::{ClaimResult, NotStored, OwnerToken};
 use runtime::{Clock, OnFailure, Stage};
 use tdlib::Tdlib;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::debug;
 
-use crate::account::{Account, AccountHandle};
+use crate::account::{AccountSlot, AccountSupervisor};
 use crate::config::WorkerConfig;
 use crate::in_flight::Registration;
 use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
 use crate::raw_message::RawMessage;
 use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest, event_name};
 use crate::worker_context::WorkerContext;
+
+/// How long a shard waits for claims that do not end although the log is up: something is wrong with
+/// those accounts alone.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the accounts of the shards that this process owns.
 pub struct Worker {
@@ -27,7 +38,7 @@ pub struct Worker {
 }
 
 struct OwnedShard {
-    accounts: BTreeMap<AccountId, AccountHandle>,
+    accounts: BTreeMap<AccountId, Arc<AccountSlot>>,
 }
 
 impl Worker {
@@ -48,9 +59,12 @@ impl Worker {
     /// previous owner closed the shard cleanly; if not, each account's first event is `resync`. A
     /// shard that is open already is closed first, with no grace.
     ///
+    /// An account that another epoch has is left out, and claimed again from time to time; likewise one
+    /// whose keys the log cannot use, once all others are claimed.
+    ///
     /// # Errors
     ///
-    /// A newer owner has claimed one of the accounts, or the log is shut down: nothing is opened.
+    /// The log is shut down: nothing is opened.
     pub async fn open_shard(
         &self,
         shard: Shard,
@@ -61,19 +75,46 @@ impl Worker {
         let config = &self.shared.config;
         let accounts = config.accounts.iter().copied();
         let accounts = accounts.filter(|account| config.shard_count.shard_of(*account) == shard);
-        let claims = accounts.map(|account| {
-            let token = OwnerToken { account, epoch, served: true };
-            async move { Ok((account, self.shared.log.claim(token).await?)) }
-        });
-        let claims = try_join_all(claims).await?;
-        let accounts = claims.into_iter().map(|(account, (log, head))| {
-            let (task, handle) = Account::new(log, head, clean, Arc::clone(&self.shared));
-            self.stage.spawn("account", OnFailure::Log, task.run());
-            (account, handle)
+        let tokens = accounts.map(|account| OwnerToken { account, epoch, served: true });
+        let claims = self.claim_all(tokens.collect()).await?;
+        let accounts = claims.into_iter().map(|(token, claim)| {
+            let shared = Arc::clone(&self.shared);
+            let (supervisor, claimed) = AccountSupervisor::new(shared, token, claim, clean);
+            let slot = supervisor.slot();
+            self.stage.spawn("account", OnFailure::Log, supervisor.run(claimed));
+            (token.account, slot)
         });
         let owned = OwnedShard { accounts: accounts.collect() };
         runtime::write_lock(&self.shards).insert(shard, owned);
         Ok(())
+    }
+
+    /// Claims accounts together. Those that still wait when the log has been up for
+    /// [`CLAIM_PATIENCE`] have no result.
+    async fn claim_all(
+        &self,
+        tokens: Vec<OwnerToken>,
+    ) -> Result<Vec<(OwnerToken, Option<ClaimResult>)>, NotStored> {
+        let mut claims: Vec<_> = tokens.into_iter().map(|token| (token, None)).collect();
+        let mut waiting: FuturesUnordered<_> = claims
+            .iter()
+            .enumerate()
+            .map(|(at, (token, _))| self.shared.log.claim(*token).map(move |claim| (at, claim)))
+            .collect();
+        let mut patience = pin!(up_for(self.shared.log.up(), CLAIM_PATIENCE));
+        loop {
+            tokio::select! {
+                biased;
+                claimed = waiting.next() => match claimed {
+                    Some((_, Err(NotStored::Closed))) => return Err(NotStored::Closed),
+                    Some((at, claim)) => claims[at].1 = Some(claim),
+                    None => break,
+                },
+                () = &mut patience => break,
+            }
+        }
+        drop(waiting);
+        Ok(claims)
     }
 
     /// Closes a shard's accounts: running commands may finish within `grace`, queued ones are left
@@ -85,11 +126,18 @@ impl Worker {
     pub async fn close_shard(&self, shard: Shard, grace: Duration) {
         let closed: Vec<_> = {
             let shards = runtime::read_lock(&self.shards);
-            let handles = shards.get(&shard).map(|owned| owned.accounts.values());
-            handles.into_iter().flatten().map(|handle| handle.close(grace)).collect()
+            let slots = shards.get(&shard).map(|owned| owned.accounts.values());
+            slots.into_iter().flatten().map(|slot| slot.close(grace)).collect()
         };
         join_all(closed).await;
         runtime::write_lock(&self.shards).remove(&shard);
+    }
+
+    /// How many accounts it runs now: those of its shards, without those whose log another epoch has.
+    pub fn account_count(&self) -> usize {
+        let shards = runtime::read_lock(&self.shards);
+        let slots = shards.values().flat_map(|owned| owned.accounts.values());
+        slots.filter(|slot| slot.handle().is_ok()).count()
     }
 
     /// Checks a message and queues it for its account. Never blocks.
@@ -106,14 +154,15 @@ impl Worker {
             None => Command::read(&message.body, &message.properties, message.key.as_ref()),
         };
         let shard = self.shared.config.shard_count.shard_of(account);
-        let log = self.with_shard(shard, |owned| {
-            owned.accounts.get(&account).map(|handle| Arc::clone(&handle.log))
-        });
-        let Some(log) = log else {
-            return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+        let handle =
+            self.with_shard(shard, |owned| owned.accounts.get(&account).map(|slot| slot.handle()));
+        let Some(handle) = handle else {
+            return debug!(%account, %shard, "a command for a shard that is not owned here");
         };
-        let Some(log) = log else {
-            return on_outcome(unknown_account(account, &parsed, &message));
+        let log = match handle {
+            Some(Ok(handle)) => Arc::clone(&handle.log),
+            Some(Err(why)) => return on_outcome(message.not_owned(&why)),
+            None => return on_outcome(unknown_account(account, &parsed, &message)),
         };
         let delivery = DeliveryContext { log, flow, redelivered, expired, id: None };
         let checked = CheckedCommand::check(parsed, &message, delivery, &self.shared);
@@ -127,7 +176,11 @@ impl Worker {
         message: RawMessage,
         on_outcome: OnOutcome,
     ) {
-        let Some(handle) = owned.accounts.get(&checked.account()) else { return };
+        let Some(slot) = owned.accounts.get(&checked.account()) else { return };
+        let handle = match slot.handle() {
+            Ok(handle) => handle,
+            Err(why) => return on_outcome(message.not_owned(&why)),
+        };
         let (key, fingerprint) = (checked.key(), checked.fingerprint());
         match handle.in_flight.register(key, fingerprint, message, Some(on_outcome)) {
             Registration::New(guard) => handle.submit(checked.into_work(guard)),
@@ -142,6 +195,13 @@ impl Worker {
     fn with_shard<T>(&self, shard: Shard, with: impl FnOnce(&OwnedShard) -> T) -> Option<T> {
         let shards = runtime::read_lock(&self.shards);
         shards.get(&shard).map(with)
+    }
+}
+
+/// Accounts that are still open close with their shard.
+impl Drop for OwnedShard {
+    fn drop(&mut self) {
+        self.accounts.values().for_each(|slot| drop(slot.close(Duration::ZERO)));
     }
 }
 
@@ -168,4 +228,14 @@ fn unknown_account(
     };
     let event = Some(event.encode());
     CommandOutcome::DeadLetter { reason: error, event }
+}
+
+/// Waits until the log has been up for this long without a break.
+async fn up_for(mut up: watch::Receiver<bool>, long: Duration) {
+    while up.wait_for(|up| *up).await.is_ok() {
+        if timeout(long, up.wait_for(|up| !*up)).await.is_err() {
+            return;
+        }
+    }
+    pending().await
 }

@@ -36,7 +36,7 @@ mod writer;
 
 pub use account_writer::AccountWriter;
 pub use audit::{AuditError, AuditReader, AuditRecord};
-pub use checks::{CheckError, RedisFacts};
+pub use checks::{CheckError, RedisFacts, read_epochs};
 pub use error::{InvalidUri, ReadError};
 pub use event_log::{EventLog, LogCounters};
 pub use follow::{FollowedItem, Follower, StartPosition};

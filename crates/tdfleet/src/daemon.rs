@@ -14,8 +14,10 @@ pub(crate) mod supervisor;
 
 use std::future::pending;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use owner_worker::Worker;
 use ownership::{Ownership, OwnershipChange};
 use publisher::EventLog;
 use runtime::Signals;
@@ -28,6 +30,9 @@ use tracing::{error, info, warn};
 use crate::exit::success_if;
 use deployment::{Deployment, WorkerStages};
 use shard_manager::{SETTLE_TIMEOUT, ShardManager, ShardParts};
+
+/// How often the number of accounts in the list of workers is brought up to date.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a long shutdown logs its progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,6 +51,7 @@ pub(crate) struct Daemon {
     ownership: Ownership,
     log: EventLog,
     tdlib: Tdlib,
+    worker: Arc<Worker>,
     shards: ShardManager,
     bus_connected: watch::Receiver<bool>,
     grace: Duration,
@@ -57,8 +63,10 @@ impl Daemon {
         let Deployment { stages, signals, ownership, log, tdlib, worker, bus, grace } = deployment;
         let bus_connected = bus.connected();
         let (log_of_shards, guard) = (log.clone(), ownership.guard());
-        let shards = ShardManager::new(ShardParts { bus, worker, log: log_of_shards, guard });
-        Self { stages, signals, ownership, log, tdlib, shards, bus_connected, grace }
+        let of_shards = Arc::clone(&worker);
+        let shards =
+            ShardManager::new(ShardParts { bus, worker: of_shards, log: log_of_shards, guard });
+        Self { stages, signals, ownership, log, tdlib, worker, shards, bus_connected, grace }
     }
 
     /// The event log that the worker writes to.
@@ -70,6 +78,7 @@ impl Daemon {
     /// arrives, a vital part fails, or `until` completes; then returns its output.
     pub(crate) async fn serve<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = std::pin::pin!(until);
+        let mut counting = tokio::time::interval(COUNT_INTERVAL);
         loop {
             self.ownership.set_bus_reachable(*self.bus_connected.borrow_and_update());
             tokio::select! {
@@ -89,6 +98,7 @@ impl Daemon {
                 },
                 (shard, clean) = self.shards.next_closed() => self.ownership.release(shard, clean),
                 Ok(()) = self.bus_connected.changed() => {}
+                _ = counting.tick() => self.ownership.set_account_count(self.worker.account_count()),
             }
         }
     }

@@ -102,7 +102,8 @@ pub(crate) fn user(settings: &BrokerSettings) -> Result<Option<CallerName>, Erro
     Ok(CallerName::new(&uri(settings)?.authority.userinfo.username))
 }
 
-fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
+/// The URI with the connection's parameters.
+pub(crate) fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
     // The parser passes over an IPv6 address, and takes `localhost` instead.
     if let Some(address) = settings.host().filter(|host| host.contains(':')) {

@@ -1,4 +1,4 @@
-//! Comparing RabbitMQ with the settings, without changing anything.
+//! Comparing RabbitMQ with the settings.
 
 use contracts::{Flow, Names, ShardCount};
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
@@ -8,6 +8,8 @@ use lapin::{Channel, Connection, ExchangeKind};
 use settings::BrokerSettings;
 
 use crate::amqp::connection;
+use crate::amqp::permission_check::{PermissionCheck, declare_refusal};
+use crate::amqp::server_version::server_version;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
 use crate::error::Error;
@@ -28,7 +30,19 @@ pub enum Inspection {
     Other(Error),
 }
 
-/// Connects and compares what exists with the settings; declares nothing that does not exist.
+/// What `tdfleet doctor` reports of RabbitMQ.
+#[derive(Debug)]
+pub struct BrokerReport {
+    /// The server's version, such as `3.13.7`; `None` if it does not tell.
+    pub version: Option<String>,
+    /// What exists of the installation.
+    pub topology: Inspection,
+    /// What the user of `broker.uri` may not do of what a worker does, in RabbitMQ's words.
+    pub refusals: Vec<String>,
+}
+
+/// Connects, compares what exists with the settings, and tries what a worker does; declares nothing
+/// that does not exist, except for bindings between what does: AMQP cannot tell whether they do.
 ///
 /// # Errors
 ///
@@ -37,10 +51,14 @@ pub async fn inspect(
     settings: &BrokerSettings,
     names: Names,
     count: ShardCount,
-) -> Result<Inspection, Error> {
+) -> Result<BrokerReport, Error> {
     let connection = connection::connect(settings).await?;
+    let version = server_version(&connection::uri(settings)?, settings.timeout()).await;
     let topology = Topology::new(settings, names, count);
-    TopologyInspector { connection, topology }.inspect().await
+    let inspector = TopologyInspector { connection, topology };
+    let found = inspector.inspect().await?;
+    let refusals = inspector.refusals(&found).await?;
+    Ok(BrokerReport { version, topology: found, refusals })
 }
 
 struct TopologyInspector {
@@ -51,27 +69,49 @@ struct TopologyInspector {
 impl TopologyInspector {
     async fn inspect(&self) -> Result<Inspection, Error> {
         let names = &self.topology.names;
+        let mut missing = self.missing().await?;
         if !self.has_exchange(&names.commands_exchange()).await? {
-            return Ok(Inspection::Fresh);
-        }
-        let missing = self.missing().await?;
-        // Declaring what exists changes nothing: RabbitMQ compares.
-        let compared = if missing.is_empty() {
-            self.topology.declare(&self.connection).await
-        } else {
-            self.topology.commands_exchange(&self.open().await?).await
-        };
-        match compared {
-            Ok(()) if missing.is_empty() => {
-                let letters = self.messages(&names.dead_letter_queue()).await?;
-                Ok(Inspection::Sound { dead_letters: letters.unwrap_or(0) })
+            if missing.len() == self.number_of_others() {
+                return Ok(Inspection::Fresh);
             }
-            Ok(()) => Ok(Inspection::Missing(missing)),
+            missing.insert(0, names.commands_exchange());
+            return Ok(Inspection::Missing(missing));
+        }
+        if !missing.is_empty() {
+            return match self.topology.commands_exchange(&self.open().await?).await {
+                Err(error @ Error::ShardCount { .. }) => Ok(Inspection::Other(error)),
+                _ => Ok(Inspection::Missing(missing)),
+            };
+        }
+        // Declaring what exists changes nothing: RabbitMQ compares.
+        match self.topology.declare(&self.connection).await {
             Err(error @ (Error::ShardCount { .. } | Error::Mismatch { .. })) => {
                 Ok(Inspection::Other(error))
             }
+            Err(Error::Failed { source, .. }) if source.is(&AMQPSoftError::ACCESSREFUSED) => {
+                self.sound().await
+            }
             Err(error) => Err(error),
+            Ok(()) => self.sound().await,
         }
+    }
+
+    async fn sound(&self) -> Result<Inspection, Error> {
+        let letters = self.messages(&self.topology.names.dead_letter_queue()).await?;
+        Ok(Inspection::Sound { dead_letters: letters.unwrap_or(0) })
+    }
+
+    async fn refusals(&self, found: &Inspection) -> Result<Vec<String>, Error> {
+        let Self { connection, topology } = self;
+        match found {
+            Inspection::Sound { .. } => PermissionCheck { connection, topology }.refusals().await,
+            _ => declare_refusal(connection, &topology.names, topology.timeout).await,
+        }
+    }
+
+    /// How many queues and exchanges there are, except for the commands' exchange.
+    fn number_of_others(&self) -> usize {
+        5 + Flow::ALL.len() * usize::from(self.topology.count.get())
     }
 
     /// What does not exist, except for the commands' exchange.

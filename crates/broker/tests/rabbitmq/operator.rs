@@ -139,7 +139,11 @@ async fn purged(fixture: &Fixture) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_inspection_finds_what_is_wrong_and_declares_nothing() {
     let fixture = Fixture::shared(QueueType::Quorum);
-    let look = |settings| inspect(settings, fixture.names.clone(), count());
+    let look = async |settings| {
+        let report = inspect(settings, fixture.names.clone(), count()).await?;
+        assert!(report.version.is_some() && report.refusals.is_empty(), "{report:?}");
+        Ok::<_, Error>(report.topology)
+    };
     for _ in 0..2 {
         let found = look(&fixture.settings).await.unwrap();
         assert!(matches!(found, Inspection::Fresh), "{found:?}");
@@ -149,7 +153,7 @@ async fn an_inspection_finds_what_is_wrong_and_declares_nothing() {
     assert!(matches!(found, Inspection::Sound { dead_letters: 0 }), "{found:?}");
 
     let eight = ShardCount::new(8).unwrap();
-    let found = inspect(&fixture.settings, fixture.names.clone(), eight).await.unwrap();
+    let found = inspect(&fixture.settings, fixture.names.clone(), eight).await.unwrap().topology;
     assert!(matches!(found, Inspection::Other(Error::ShardCount { count: 8, .. })), "{found:?}");
     let mut classic = fixture.settings.clone();
     classic.queue_type = QueueType::Classic;
@@ -158,9 +162,17 @@ async fn an_inspection_finds_what_is_wrong_and_declares_nothing() {
 
     // Nobody consumes the dead letters, so nobody declares the queue again.
     let queue = fixture.names.dead_letter_queue();
-    fixture.client().await.delete_queue(&queue).await;
+    let client = fixture.client().await;
+    client.delete_queue(&queue).await;
     let found = look(&fixture.settings).await.unwrap();
-    assert!(matches!(&found, Inspection::Missing(missing) if *missing == [queue]), "{found:?}");
+    assert!(matches!(&found, Inspection::Missing(missing) if *missing == [&*queue]), "{found:?}");
+    let exchange = fixture.names.commands_exchange();
+    client.delete_exchange(&exchange).await;
+    let found = look(&fixture.settings).await.unwrap();
+    assert!(
+        matches!(&found, Inspection::Missing(missing) if *missing == [exchange, queue]),
+        "{found:?}"
+    );
 
     let mut nowhere = fixture.settings.clone();
     nowhere.uri = "amqp://127.0.0.1:1/%2f".into();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use owner_worker::CommandOutcome;
 use serde_json::json;
 use testkit::Reply;
 use tokio::time::timeout;
 
 use crate::support::objects::{session, sessions};
-use crate::support::{Options, PATIENCE, World, authorization, request};
+use crate::support::{Answer, Options, PATIENCE, World, authorization, request};
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -163,12 +164,68 @@ async fn an_account_that_tdlib_cannot_open_is_failed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_a_newer_owner_fences_off_leaves_the_request_to_redelivery() {
-    let world = World::ready().await;
+async fn an_account_that_another_epoch_has_costs_no_other_and_comes_back() {
+    let world = World::with(Options { shard_count: 1, ..Options::default() }).await;
+    assert_eq!(world.worker.account_count(), 2);
     world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
-    world.log.fence();
-    let answer = world.submit(&request("get_active_sessions", &json!({})));
-    assert_eq!(answer.outcome().await, None);
+    world.tdlib.answer("disconnectAllWebsites", Reply::silent());
+    let get = request("get_active_sessions", &json!({}));
+    let running = world.submit(&request("disconnect_all_websites", &json!({})));
+    world.tdlib.seen("disconnectAllWebsites").await;
+    world.log.fence_account(1);
+    // What runs, what comes, and what comes later.
+    let first = world.submit(&get);
+    for answer in [running, first, world.submit(&get)] {
+        not_owned(answer).await;
+    }
+    world.tdlib.seen("close").await;
+    let mut other = get.clone();
+    other["userbot_id"] = json!(2);
+    world.submit(&other).payload().await;
+    assert_eq!(world.worker.account_count(), 1);
+    world.log.lift_fence(1);
+    world.log.next(1, "resync", |_| true).await;
+    world.result("get_active_sessions", &json!({})).await;
+    assert_eq!(world.worker.account_count(), 2);
+}
+
+async fn not_owned(answer: Answer) {
+    let Some(CommandOutcome::NotOwned { reason, event: Some(event) }) = answer.outcome().await
+    else {
+        panic!("an outcome")
+    };
+    assert!(reason.starts_with("account is not ready: a newer owner"), "{reason}");
+    let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(event["payload"]["error"], reason);
+    assert_eq!(event["payload"]["error_info"]["code"], "not_ready");
+}
+
+#[tokio::test]
+async fn a_shard_opens_without_the_account_that_another_epoch_has() {
+    let world = World::closed(&Options { shard_count: 1, ..Options::default() });
+    let ready = Reply::ok().then_update(authorization("authorizationStateReady"));
+    world.tdlib.answer("setTdlibParameters", ready);
+    world.log.fence_account(1);
+    world.open().await;
+    world.log.next(2, "account_state", |result| result["state"] == "ready").await;
+    not_owned(world.submit(&request("get_active_sessions", &json!({})))).await;
+    // Closing does not wait for it.
+    world.close(PATIENCE).await;
+    assert_eq!(world.sent("setTdlibParameters").len(), 1);
+}
+
+#[tokio::test]
+async fn a_shard_opens_without_the_account_that_cannot_be_claimed() {
+    let world = World::closed(&Options { shard_count: 1, ..Options::default() });
+    world.log.hold_claims(1);
+    world.open().await;
+    assert_eq!(world.worker.account_count(), 1);
+    let outcome = world.submit(&request("get_active_sessions", &json!({}))).outcome().await;
+    let Some(CommandOutcome::NotOwned { reason, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(reason, "account is not ready: the account's log cannot be claimed");
+    world.log.release_claims();
+    world.log.next(1, "account_state", |result| result["state"] == "starting").await;
+    assert_eq!(world.worker.account_count(), 2);
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) late_timeout: Duration,
     pub(crate) pacing: PacingSettings,
     pub(crate) call_tdlib_methods: &'static [&'static str],
+    pub(crate) shard_count: u16,
     /// How many accounts may be opening at the same time.
     pub(crate) opening: usize,
     /// Size limit of an account's spool, in bytes.
@@ -60,6 +61,7 @@ impl Default for Options {
             late_timeout: PATIENCE,
             pacing: PacingSettings::fastest(),
             call_tdlib_methods: &[],
+            shard_count: 64,
             opening: 8,
             spool: 1 << 20,
             show_service_codes: false,
@@ -149,7 +151,7 @@ impl World {
         let tdlib = Tdlib::start(script, failed.clone()).unwrap();
         let new = || Arc::new(tempfile::tempdir().unwrap());
         let data_dir = options.data_dir.clone().unwrap_or_else(new);
-        let count = ShardCount::new(64).unwrap();
+        let count = ShardCount::new(options.shard_count).unwrap();
         let proxy = options.proxy.then(|| ProxySettings {
             server: "192.0.2.1".to_owned(),
             port: 443,
@@ -192,8 +194,9 @@ impl World {
 
     /// Takes over the shards of both accounts.
     pub(crate) async fn open(&self) {
-        for account in [1, 2] {
-            self.open_account(account).await;
+        self.open_account(1).await;
+        if self.count.get() > 1 {
+            self.open_account(2).await;
         }
     }
 

@@ -10,8 +10,12 @@ local shards, move = KEYS[1], KEYS[2]
 local shard, seen, record = ARGV[1], ARGV[2], ARGV[3]
 
 if (redis.call('HGET', shards, shard) or '') ~= seen then return 0 end
-redis.call('HSET', shards, shard, record)
+-- Redis does not undo what a script has done when a later call fails: a shard that is taken without
+-- the taker's knowledge would wait until the lease is over. So everything that can fail comes first.
+local moving = redis.pcall('GET', move)
+local over = type(moving) == 'string' and string.sub(moving, 1, #shard) == shard
+if over and not redis.acl_check_cmd('DEL', move) then return redis.error_reply('NOPERM DEL') end
 
-local moving = redis.call('GET', move)
-if moving and string.sub(moving, 1, #shard) == shard then redis.call('DEL', move) end
+redis.call('HSET', shards, shard, record)
+if over then redis.call('DEL', move) end
 return 1

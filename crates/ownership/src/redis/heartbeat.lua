@@ -20,6 +20,9 @@
 --          8 Redis's time in milliseconds  9 whether the request was late and only read
 --
 -- The records never expire.
+--
+-- The beat can be repeated after any of its calls has failed, which Redis does not undo: it has then
+-- renewed and freed what it was asked to, and does so again.
 local shards, workers, pins, move = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ask = cjson.decode(ARGV[1])
 
@@ -82,8 +85,22 @@ for _, worker in ipairs(ask.forget) do
   end
 end
 
+-- What an operator's key holds; nothing if it has another type.
+local function read_operator_key(command, key, nothing)
+  local answer = redis.pcall(command, key)
+  if type(answer) == 'table' and answer.err then
+    if string.sub(answer.err, 1, 9) ~= 'WRONGTYPE' then error(answer) end
+    return nothing
+  end
+  return answer or nothing
+end
+
 local moving = 0
-if ask.move ~= '' and redis.call('SET', move, ask.move, 'NX', 'PX', ask.move_ms) then moving = 1 end
+if ask.move ~= '' then
+  redis.call('SET', move, ask.move, 'NX', 'PX', ask.move_ms)
+  -- Also if an earlier attempt has set it.
+  if read_operator_key('GET', move, '') == ask.move then moving = 1 end
+end
 
 return {
   announce() and 1 or 0,
@@ -91,8 +108,8 @@ return {
   lost,
   redis.call('HGETALL', shards),
   redis.call('HGETALL', workers),
-  redis.call('HGETALL', pins),
-  redis.call('GET', move) or '',
+  read_operator_key('HGETALL', pins, {}),
+  read_operator_key('GET', move, ''),
   now,
   late and 1 or 0,
 }

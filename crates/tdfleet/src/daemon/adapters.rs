@@ -18,18 +18,26 @@ impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
         let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
             delivery;
-        if !self.guard.holds(key.shard) {
+        let (shard, guard) = (key.shard, self.guard.clone());
+        if !guard.holds(shard) {
             return ticket.refuse();
         }
         let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| {
-            ticket.settle(match outcome {
+            let settlement = match outcome {
                 CommandOutcome::Answered(event) => Settlement::Answered { event },
                 CommandOutcome::AnsweredBefore | CommandOutcome::Pending => Settlement::Kept,
                 CommandOutcome::DeadLetter { reason, event } => {
                     Settlement::DeadLetter { reason, event }
                 }
-            });
+                CommandOutcome::NotOwned { reason, event } => {
+                    if !guard.holds(shard) {
+                        return ticket.refuse();
+                    }
+                    Settlement::DeadLetter { reason, event }
+                }
+            };
+            ticket.settle(settlement);
         };
         self.worker.submit(request, Box::new(done));
     }

@@ -1,5 +1,6 @@
 //! `tdfleet doctor`: checks everything that a worker needs.
 
+mod accounts;
 mod check;
 mod rabbitmq;
 mod redis;
@@ -24,11 +25,13 @@ pub(crate) async fn run(settings: Settings, args: &DoctorArgs) -> anyhow::Result
     checks.push(check_open_files(&settings));
     checks.extend(store::check(&settings));
     let (redis, rabbitmq) = tokio::join!(
-        redis::check(&settings.publisher),
-        rabbitmq::check(&settings.broker, names, count)
+        redis::check(&settings.publisher, &names),
+        rabbitmq::check(&settings.broker, names.clone(), count)
     );
     checks.extend(redis);
     checks.extend(rabbitmq);
+    // What keeps it from asking is among the checks of Redis.
+    checks.extend(accounts::check(&settings, &names, count).await.unwrap_or_default());
     if args.json {
         print_json(&checks)?;
     } else {

@@ -2,6 +2,7 @@
 
 use contracts::Flow;
 use futures_util::FutureExt;
+use owner_worker::CommandOutcome;
 use serde_json::json;
 use testkit::Reply;
 
@@ -94,7 +95,8 @@ async fn a_command_that_closing_cuts_off_before_the_ledger_answers_is_run_by_the
 #[tokio::test]
 async fn a_command_is_not_run_once_there_is_a_newer_owner() {
     let world = World::ready().await;
-    world.log.fence();
-    assert_eq!(world.deliver(&disconnect("a")).outcome().await, None);
-    assert_eq!(world.methods(), Vec::<String>::new());
+    world.log.fence_account(1);
+    let outcome = world.deliver(&disconnect("a")).outcome().await;
+    assert!(matches!(outcome, Some(CommandOutcome::NotOwned { .. })), "{outcome:?}");
+    assert!(world.sent("disconnectAllWebsites").is_empty());
 }

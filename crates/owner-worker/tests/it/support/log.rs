@@ -28,6 +28,8 @@ pub(crate) struct MemoryLog {
     admissions: watch::Sender<usize>,
     /// Whether the ledger answers admissions.
     answering: watch::Sender<bool>,
+    /// The account whose claims wait.
+    held_claims: watch::Sender<Option<AccountId>>,
     behind: AtomicBool,
     /// The worker that has this log has crashed: nothing that it still writes is stored.
     crashed: AtomicBool,
@@ -46,6 +48,7 @@ impl MemoryLog {
             changes: watch::Sender::new(0),
             admissions: watch::Sender::new(0),
             answering: watch::Sender::new(true),
+            held_claims: watch::Sender::new(None),
             behind: AtomicBool::new(false),
             crashed: AtomicBool::new(false),
             state,
@@ -104,9 +107,24 @@ impl MemoryLog {
         held.into_iter().flatten().for_each(|callback| callback());
     }
 
-    /// From now on a newer owner has every account.
-    pub(crate) fn fence(&self) {
-        self.lock().newest = Some(Epoch(u64::MAX));
+    /// From now on a newer epoch has the account.
+    pub(crate) fn fence_account(&self, account: i64) {
+        self.lock().epochs.insert(account_id(account), Epoch(u64::MAX));
+    }
+
+    /// The end of [`MemoryLog::fence_account`].
+    pub(crate) fn lift_fence(&self, account: i64) {
+        self.lock().epochs.remove(&account_id(account));
+    }
+
+    /// From now on claims of the account wait.
+    pub(crate) fn hold_claims(&self, account: i64) {
+        self.held_claims.send_replace(Some(account_id(account)));
+    }
+
+    /// The end of [`MemoryLog::hold_claims`].
+    pub(crate) fn release_claims(&self) {
+        self.held_claims.send_replace(None);
     }
 
     /// Loses everything but the events, like a Redis that comes back without its data.

@@ -1,6 +1,6 @@
 //! RabbitMQ: reachable, its topology, and the type of its queues.
 
-use broker::{Inspection, inspect};
+use broker::{BrokerReport, Inspection, inspect};
 use contracts::{Names, ShardCount};
 use settings::{BrokerSettings, QueueType};
 
@@ -14,9 +14,10 @@ pub(super) async fn check(
     count: ShardCount,
 ) -> Vec<DoctorCheck> {
     match inspect(settings, names, count).await {
-        Ok(inspection) => vec![
-            DoctorCheck::ok(PART, "responds"),
-            check_topology(inspection, count),
+        Ok(BrokerReport { version, topology, refusals }) => vec![
+            check_version(version),
+            check_topology(topology, count),
+            check_permissions(&refusals),
             check_queue_type(settings.queue_type),
         ],
         Err(error) => {
@@ -24,6 +25,25 @@ pub(super) async fn check(
             vec![DoctorCheck::wrong(PART, runtime::error_chain(&error), remedy)]
         }
     }
+}
+
+fn check_version(version: Option<String>) -> DoctorCheck {
+    let version =
+        version.map_or_else(|| "responds".to_owned(), |version| format!("version {version}"));
+    DoctorCheck::ok(PART, version)
+}
+
+fn check_permissions(refusals: &[String]) -> DoctorCheck {
+    DoctorCheck::ok_if(
+        refusals.is_empty(),
+        PART,
+        if refusals.is_empty() {
+            "the user may do what a worker does".to_owned()
+        } else {
+            refusals.join("; ")
+        },
+        "give the user what docs/permissions.md lists",
+    )
 }
 
 fn check_topology(inspection: Inspection, count: ShardCount) -> DoctorCheck {
@@ -42,7 +62,7 @@ fn check_topology(inspection: Inspection, count: ShardCount) -> DoctorCheck {
         Inspection::Missing(missing) => DoctorCheck::warning(
             PART,
             format!("{} queues or exchanges are missing, such as {}", missing.len(), missing[0]),
-            "workers declare them again when they connect; find out who deleted them",
+            "a worker declares them again within broker.topology_check_s; find out who deleted them",
         ),
         Inspection::Other(error) => DoctorCheck::wrong(
             PART,

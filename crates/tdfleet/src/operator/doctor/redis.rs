@@ -1,5 +1,6 @@
 //! Redis: reachable, new enough, writable, and configured to keep its data.
 
+use contracts::Names;
 use publisher::RedisFacts;
 use settings::PublisherSettings;
 
@@ -10,8 +11,8 @@ const PART: &str = "redis";
 /// The oldest Redis that the scripts run on.
 const MIN_MAJOR_VERSION: u32 = 7;
 
-pub(super) async fn check(settings: &PublisherSettings) -> Vec<DoctorCheck> {
-    match RedisFacts::ask(settings).await {
+pub(super) async fn check(settings: &PublisherSettings, names: &Names) -> Vec<DoctorCheck> {
+    match RedisFacts::ask(settings, names).await {
         Ok(facts) => check_facts(&facts),
         Err(error) => {
             let remedy = "start Redis, or correct publisher.uri";
@@ -21,7 +22,7 @@ pub(super) async fn check(settings: &PublisherSettings) -> Vec<DoctorCheck> {
 }
 
 fn check_facts(facts: &RedisFacts) -> Vec<DoctorCheck> {
-    let RedisFacts { version, primary, append_only, eviction } = facts;
+    let RedisFacts { version, primary, append_only, eviction, user, refused, write_error } = facts;
     let major = version.split('.').next().and_then(|major| major.parse().ok());
     vec![
         DoctorCheck::ok_if(
@@ -48,6 +49,25 @@ fn check_facts(facts: &RedisFacts) -> Vec<DoctorCheck> {
             format!("maxmemory-policy {eviction}"),
             "set `maxmemory-policy noeviction`, or Redis may evict events and leases",
         ),
+        DoctorCheck::ok_if(
+            refused.is_empty(),
+            PART,
+            if refused.is_empty() {
+                format!("user {user} may do what a worker does")
+            } else {
+                format!("user {user} may not: {}", refused.join(", "))
+            },
+            "give the user what docs/permissions.md lists",
+        ),
+        DoctorCheck::ok_if(
+            write_error.is_none(),
+            PART,
+            write_error.as_ref().map_or_else(
+                || "a key was written, and a message published".to_owned(),
+                |error| format!("refuses to write or publish: {error}"),
+            ),
+            "see Redis's log, its memory, its disk and the user's permissions",
+        ),
     ]
 }
 
@@ -63,18 +83,24 @@ mod tests {
             primary: true,
             append_only: true,
             eviction: "noeviction".to_owned(),
+            user: "default".to_owned(),
+            refused: Vec::new(),
+            write_error: None,
         };
         let states = |facts: &RedisFacts| {
             check_facts(facts).iter().map(|check| check.state).collect::<Vec<_>>()
         };
-        assert_eq!(states(&sound), [CheckState::Ok; 4]);
+        assert_eq!(states(&sound), [CheckState::Ok; 6]);
         let old = RedisFacts {
             version: "6.2.0".to_owned(),
             primary: false,
             append_only: false,
             eviction: "allkeys-lru".to_owned(),
+            user: "app".to_owned(),
+            refused: vec!["PUBLISH tdfleet:{1}:live x".to_owned()],
+            write_error: Some("NOPERM".to_owned()),
         };
-        assert_eq!(states(&old), [CheckState::Wrong; 4]);
+        assert_eq!(states(&old), [CheckState::Wrong; 6]);
         let odd = RedisFacts { version: String::new(), ..sound };
         assert_eq!(states(&odd)[0], CheckState::Wrong);
     }

@@ -27,6 +27,9 @@ impl LogPort for MemoryLog {
         let mut up = self.up.subscribe();
         async move {
             up.wait_for(|up| *up).await.map_err(|_| NotStored::Closed)?;
+            let mut held = self.held_claims.subscribe();
+            let free = held.wait_for(|held| *held != Some(token.account)).await;
+            free.map_err(|_| NotStored::Closed)?;
             let head = self.lock().claim(token)?;
             Ok((account_log(self, token), head))
         }

@@ -16,8 +16,6 @@ pub(super) struct LogState {
     pub(super) events: Vec<Value>,
     /// The epoch of each account's owner.
     pub(super) epochs: HashMap<AccountId, Epoch>,
-    /// Epoch of a newer owner of every account.
-    pub(super) newest: Option<Epoch>,
     pub(super) heads: HashMap<AccountId, LogHead>,
     pub(super) head_fields: HashMap<AccountId, Vec<HeadField>>,
     pub(super) ledger: HashMap<(AccountId, LedgerKey), LedgerEntry>,
@@ -54,7 +52,7 @@ pub(super) struct PendingList {
 impl LogState {
     /// Makes an owner the account's owner, unless there is a newer one.
     pub(super) fn own(&mut self, owner: OwnerToken) -> Result<(), NotStored> {
-        let newest = self.newest.max(self.epochs.get(&owner.account).copied());
+        let newest = self.epochs.get(&owner.account).copied();
         if let Some(current) = newest.filter(|newest| owner.epoch < *newest) {
             return Err(NotStored::Fenced { current });
         }
