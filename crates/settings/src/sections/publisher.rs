@@ -21,7 +21,7 @@ pub struct PublisherSettings {
     /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub idle_expiry_s: u64,
-    /// The same for accounts that no worker runs; their log holds only rejections. Default: 3600.
+    /// Has no effect any more: an account that no worker runs has no keys. Default: 3600.
     pub unknown_expiry_s: u64,
     /// Timeout of each Redis request, in milliseconds: 100 to 600000. Default: 5000.
     pub timeout_ms: u64,
