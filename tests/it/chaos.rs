@@ -42,6 +42,24 @@ async fn a_small_fleet_loses_and_doubles_nothing_whatever_breaks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_producer_ends_no_process_and_touches_no_other_account() {
+    let options = ChaosOptions {
+        seed: 5,
+        accounts: 6,
+        workers: 2,
+        lease_s: 8,
+        rate: 2.0,
+        longest: Duration::from_mins(1),
+        faults: vec![FaultKind::Hostile],
+        calm: Duration::from_secs(2),
+        observation: Duration::from_secs(4),
+    };
+    let verdict = suite::run(options).await;
+    let violations = verdict.violations;
+    assert!(violations.is_empty(), "{violations:#?}; the logs are in {:?}", verdict.kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_checker_reports_an_account_that_runs_twice() {
     let world = World::start(1).await;
     let (store, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

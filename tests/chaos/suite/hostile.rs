@@ -15,12 +15,13 @@ use attacks::{Attack, AttackTarget};
 
 /// Accounts that no installation has; the producer may publish for them as well.
 const NOBODY: u32 = 9_000_000;
-/// Identical reads in a row.
-const READS: usize = 1_000;
-/// Connections that send them.
+/// Identical reads in a row, and large reads that wait for one another.
+const FLOODS: [usize; 2] = [1_000, 200];
+/// The same in a run that is [`SHORT`].
+const SMALL_FLOODS: [usize; 2] = [200, 40];
+const SHORT: Duration = Duration::from_secs(10);
+/// Connections that send the identical reads.
 const FLOODERS: usize = 4;
-/// Large reads in a row, while they wait for one another.
-const LARGE_READS: usize = 200;
 /// Pause between two rounds, so that RabbitMQ itself keeps up.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,9 +39,10 @@ pub(crate) async fn attack(run: &ChaosRun, account: u32, lasts: Duration) {
     run.bus.declare(INBOX).await;
     let uri = authorise(&run.fleet, &target);
     let begun = Instant::now();
+    let floods = if lasts < SHORT { SMALL_FLOODS } else { FLOODS };
     for round in 0.. {
         let (uri, target) = (uri.clone(), target.clone());
-        let sent = tokio::task::spawn_blocking(move || send_round(&uri, &target, round));
+        let sent = tokio::task::spawn_blocking(move || send_round(&uri, &target, round, floods));
         let sent = sent.await.expect("RabbitMQ passes every attack");
         run.timeline.note(format!("{sent} hostile messages were sent"));
         if lasts <= begun.elapsed() {
@@ -68,17 +70,18 @@ fn authorise(fleet: &TestFleet, target: &AttackTarget) -> String {
 }
 
 /// Sends each attack once, and the floods, all side by side; returns the number of messages. Blocks.
-fn send_round(uri: &str, target: &AttackTarget, round: u32) -> usize {
+fn send_round(uri: &str, target: &AttackTarget, round: u32, floods: [usize; 2]) -> usize {
+    let [reads, large_reads] = floods;
     std::thread::scope(|scope| {
         let mut senders = Vec::new();
         for flow in Flow::ALL {
             let attacks = move || attacks::every(target, flow, round).into_iter();
             senders.push(scope.spawn(move || send_all(uri, attacks())));
         }
-        let large = (0..LARGE_READS).map(|_| attacks::large_read(target));
+        let large = (0..large_reads).map(|_| attacks::large_read(target));
         senders.push(scope.spawn(move || send_all(uri, large)));
         for _ in 0..FLOODERS {
-            let reads = (0..READS / FLOODERS).map(|_| attacks::read(target));
+            let reads = (0..reads / FLOODERS).map(|_| attacks::read(target));
             senders.push(scope.spawn(move || send_all(uri, reads)));
         }
         senders.into_iter().map(|sender| sender.join().expect("RabbitMQ passes the attack")).sum()
