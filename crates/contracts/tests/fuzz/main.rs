@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str;
 
 use contracts::{
-    AccountId, Body, Command, CommandEnvelope, CommandId, Epoch, ErrorCode, ErrorInfo, ErrorSource,
-    Event, EventEnvelope, EventId, EventMeta, Flow, Properties, RoutingKey, Shard,
+    AccountId, Body, CallerName, Command, CommandEnvelope, CommandId, Epoch, ErrorCode, ErrorInfo,
+    ErrorSource, Event, EventEnvelope, EventId, EventMeta, Flow, Properties, RoutingKey, Shard,
 };
 use fuzzing::{allocated, fuzz, grows_linearly};
 use jiff::Timestamp;
@@ -140,6 +140,7 @@ fn written(text: &str, body: Body) -> TestCaseResult {
         command_id: CommandId::new(text),
         correlation_id: Some(text.into()),
         trace_id: Some(text.into()),
+        requested_by: CallerName::new(text),
         occurred_at: Timestamp::UNIX_EPOCH,
     };
     let prev = EventId::first(Epoch(u64::MAX));
