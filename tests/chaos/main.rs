@@ -26,7 +26,7 @@ const CALM: Duration = Duration::from_secs(6);
 /// How long floods last, and the time before them for comparison.
 const OBSERVATION: Duration = Duration::from_secs(15);
 /// The same for the attacks of `--hostile`.
-const ATTACK: Duration = Duration::from_secs(60);
+const ATTACK: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -33,12 +33,10 @@ impl MessageHandler for ShardFilter {
             let refusal = self.rules.refusal(&received.message, &key);
             return self.handler.handle(Delivery::new(received, key, refusal));
         }
-        match received.message.unreadable {
-            Some(reason) => received.ticket.dead_letter(reason),
-            None => {
-                let key = RoutingKey::new(key.flow, self.count, key.account, &key.command);
-                received.ticket.forward(key);
-            }
+        if let Some(reason) = received.message.unreadable {
+            return received.ticket.dead_letter(reason);
         }
+        let key = RoutingKey::new(key.flow, self.count, key.account, &key.command);
+        received.ticket.forward(key);
     }
 }

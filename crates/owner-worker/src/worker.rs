@@ -78,8 +78,8 @@ impl Worker {
         let tokens = accounts.map(|account| OwnerToken { account, epoch, served: true });
         let claims = self.claim_all(tokens.collect()).await?;
         let accounts = claims.into_iter().map(|(token, claim)| {
-            let shared = Arc::clone(&self.shared);
-            let (supervisor, claimed) = AccountSupervisor::new(shared, token, claim, clean);
+            let context = Arc::clone(&self.shared);
+            let (supervisor, claimed) = AccountSupervisor::new(context, token, claim, clean);
             let slot = supervisor.slot();
             self.stage.spawn("account", OnFailure::Log, supervisor.run(claimed));
             (token.account, slot)
@@ -237,5 +237,5 @@ async fn up_for(mut up: watch::Receiver<bool>, long: Duration) {
             return;
         }
     }
-    pending().await
+    pending::<()>().await;
 }

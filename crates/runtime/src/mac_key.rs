@@ -6,7 +6,7 @@ use sha2::Sha256;
 const TAG: usize = 16;
 
 /// Computes message authentication codes (HMAC-SHA-256) under a key that is derived from the master
-/// key (HKDF-SHA-256): whoever can write to RabbitMQ or Redis, and does not have the master key,
+/// key (HKDF-SHA-256): anyone who can write to RabbitMQ or Redis, and does not have the master key,
 /// cannot compute one.
 #[derive(Clone)]
 pub struct MacKey(Hmac<Sha256>);

@@ -53,7 +53,7 @@ pub(crate) async fn output_closed() {
         closed.send(()).ok();
     });
     if wait.await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -83,19 +83,17 @@ pub(crate) struct TakenLetter {
 }
 
 impl TakenLetter {
-    pub(crate) fn read(delivery: Delivery, position: u64, signer: Option<&MessageSigner>) -> Self {
+    pub(crate) fn read(delivery: Delivery, position: u64, key: Option<&MessageSigner>) -> Self {
         let headers = delivery.properties.headers().clone();
         let own = DeadLetterHeaders::read(headers.as_ref());
         let unreadable = codec::unreadable(&delivery.properties).map(str::to_owned);
         let tag = delivery.delivery_tag;
-        let key = own.routing_key.clone().unwrap_or_default();
-        let message = Message { key, ..codec::message(delivery) };
+        let routing_key = own.routing_key.clone().unwrap_or_default();
+        let mut message = Message { key: routing_key, ..codec::message(delivery) };
         let parts = own.parts();
-        let verified = signer.map_or(Err(message.clone()), |signer| {
-            signer.verified(message, headers.as_ref(), &Signed::DeadLetter(&parts))
+        let signed = key.map(|signer| {
+            signer.verify(&mut message, headers.as_ref(), &Signed::DeadLetter(&parts))
         });
-        let signed = signer.map(|_| verified.is_ok());
-        let message = verified.unwrap_or_else(|plain| plain);
         let command_id = command_id(&message.body, &message.properties);
         let bytes = message.body.len();
         let DeadLetterHeaders { id, reason, routing_key, since, body_removed } = own;
@@ -202,7 +200,7 @@ pub(crate) fn dead_letter(
         since: Timestamp::from_second(Clock::system().now().as_second()).ok(),
         body_removed,
     };
-    let properties = signer.sign(&message, headers.write(), &Signed::DeadLetter(&headers.parts()));
+    let properties = signer.sign(&message, &headers.write(), &Signed::DeadLetter(&headers.parts()));
     Publication { exchange: ShortString::default(), key: queue, properties, body: message.body }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct FrameFilter {
 }
 
 /// What is to be done with what is held.
-enum NextStep {
+enum FrameStep {
     /// More bytes are needed.
     Wait,
     /// Pass this many bytes, whether they are there yet or not.
@@ -64,12 +64,12 @@ impl FrameFilter {
         loop {
             let held = &self.held[done..];
             match next_step(held)? {
-                NextStep::Wait => break,
-                NextStep::Inspect(size) => {
+                FrameStep::Wait => break,
+                FrameStep::Inspect(size) => {
                     write_inspected(&held[..size], out);
                     done += size;
                 }
-                NextStep::Pass(size) => {
+                FrameStep::Pass(size) => {
                     let here = size.min(held.len());
                     out.extend_from_slice(&held[..here]);
                     self.passing = size - here;
@@ -82,30 +82,30 @@ impl FrameFilter {
     }
 }
 
-fn next_step(held: &[u8]) -> io::Result<NextStep> {
+fn next_step(held: &[u8]) -> io::Result<FrameStep> {
     let Some((start, payload)) = held.split_first_chunk::<FRAME_START>() else {
         let foreign = held.first() == Some(&PROTOCOL_HEADER);
-        return Ok(if foreign { NextStep::Pass(usize::MAX) } else { NextStep::Wait });
+        return Ok(if foreign { FrameStep::Pass(usize::MAX) } else { FrameStep::Wait });
     };
     let [kind, _, _, size @ ..] = *start;
     let size = usize::try_from(u32::from_be_bytes(size)).unwrap_or(usize::MAX);
     let size = size.saturating_add(FRAME_START + 1);
     let looks = match kind {
-        PROTOCOL_HEADER => return Ok(NextStep::Pass(usize::MAX)),
+        PROTOCOL_HEADER => return Ok(FrameStep::Pass(usize::MAX)),
         HEADER => true,
         METHOD if payload.len() < message_method::IDS && held.len() < size => {
-            return Ok(NextStep::Wait);
+            return Ok(FrameStep::Wait);
         }
         METHOD => message_method::brings_message(payload),
         _ => false,
     };
     if !looks {
-        return Ok(NextStep::Pass(size));
+        return Ok(FrameStep::Pass(size));
     }
     if MAX_HELD < size {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too large"));
     }
-    Ok(if held.len() < size { NextStep::Wait } else { NextStep::Inspect(size) })
+    Ok(if held.len() < size { FrameStep::Wait } else { FrameStep::Inspect(size) })
 }
 
 /// Writes a whole frame, with its payload replaced if need be.

@@ -20,7 +20,7 @@ const EXPIRED: &str = "x-tdfleet-expired";
 /// The message was forwarded once.
 const FORWARDED: &str = "x-tdfleet-forwarded";
 
-/// Signs messages that are published again, and dead letters. Whoever may publish can write any
+/// Signs messages that are published again, and dead letters. Every publisher can write any
 /// header; only what is signed is believed.
 #[derive(Clone)]
 pub(crate) struct MessageSigner(MacKey);
@@ -40,7 +40,7 @@ impl MessageSigner {
 
     /// The publication of a message that came from RabbitMQ: a command that goes to its owner.
     pub(crate) fn republication(&self, exchange: ShortString, message: Message) -> Publication {
-        let properties = self.sign(&message, FieldTable::default(), &Signed::Command);
+        let properties = self.sign(&message, &FieldTable::default(), &Signed::Command);
         // A key that came from AMQP fits.
         let key = codec::short_string(&message.key).unwrap_or_default();
         Publication { exchange, key, properties, body: message.body }
@@ -50,7 +50,7 @@ impl MessageSigner {
     pub(crate) fn sign(
         &self,
         message: &Message,
-        own: FieldTable,
+        own: &FieldTable,
         what: &Signed<'_>,
     ) -> BasicProperties {
         let properties = codec::properties(message);
@@ -74,20 +74,22 @@ impl MessageSigner {
     /// Reads a delivery: the marks and the caller of a signed message are those in its headers.
     pub(crate) fn read(&self, delivery: lapin::message::Delivery) -> Message {
         let headers = delivery.properties.headers().clone();
-        let message = codec::message(delivery);
-        self.verified(message, headers.as_ref(), &Signed::Command).unwrap_or_else(|plain| plain)
+        let mut message = codec::message(delivery);
+        self.verify(&mut message, headers.as_ref(), &Signed::Command);
+        message
     }
 
-    /// The message as its headers have it if it is signed as this, and without change if not.
-    pub(crate) fn verified(
+    /// Whether the message is signed as this. Only then it gets the marks and the caller that its
+    /// headers have.
+    pub(crate) fn verify(
         &self,
-        message: Message,
+        message: &mut Message,
         headers: Option<&FieldTable>,
         what: &Signed<'_>,
-    ) -> Result<Message, Message> {
+    ) -> bool {
         let value = |name| headers.and_then(|headers| headers.inner().get(name));
         let Some(signature) = value(SIGNATURE).and_then(codec::header_text) else {
-            return Err(message);
+            return false;
         };
         let set = |name| value(name) == Some(&AMQPValue::Boolean(true));
         let caller = value(CALLER).and_then(codec::header_text);
@@ -95,12 +97,14 @@ impl MessageSigner {
         let properties = Properties { caller, ..message.properties.clone() };
         let (expired, forwarded) = (set(EXPIRED), set(FORWARDED));
         let signed = Message { properties, expired, forwarded, ..message.clone() };
-        if self.0.verifies(&signature, parts(&signed, what).iter().map(AsRef::as_ref)) {
-            Ok(signed)
+        let is_genuine =
+            self.0.verifies(&signature, parts(&signed, what).iter().map(AsRef::as_ref));
+        if is_genuine {
+            *message = signed;
         } else {
             tracing::warn!(bytes = message.body.len(), "a message has a forged signature");
-            Err(message)
         }
+        is_genuine
     }
 }
 

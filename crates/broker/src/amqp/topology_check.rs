@@ -30,9 +30,10 @@ impl TopologyCheck {
         self.last = Instant::now();
         let fault = declared.err().map(|error| runtime::error_chain(&error));
         if fault != self.fault {
-            match &fault {
-                Some(error) => error!(error, "queues and bindings cannot be declared; retrying"),
-                None => info!("queues and bindings are declared again"),
+            if let Some(error) = &fault {
+                error!(error, "queues and bindings cannot be declared; retrying");
+            } else {
+                info!("queues and bindings are declared again");
             }
             self.fault = fault;
         }

@@ -23,7 +23,7 @@ fn unreadable() -> Vec<(RawProperties, &'static str)> {
     let not_utf8 = "its AMQP properties hold text that is not UTF-8";
     let too_deep = "its AMQP headers are nested more than 8 levels deep";
     let too_large = "its AMQP properties are larger than 16 KiB";
-    let large = text_header(b"text", &[b'x'; 100_000]);
+    let large = text_header(b"text", &vec![b'x'; 100_000]);
     vec![
         (properties().correlation_id(b"\xff"), not_utf8),
         (RawProperties::default().message_id(b"\xff\xfe"), not_utf8),

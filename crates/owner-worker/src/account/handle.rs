@@ -11,6 +11,7 @@ use crate::in_flight::InFlightTable;
 use crate::job::Work;
 
 /// A message to an account's task.
+#[expect(clippy::large_enum_variant, reason = "nearly all messages are of the large variant")]
 pub(super) enum AccountMessage {
     Work(Work),
     Close { grace: Duration },

@@ -16,7 +16,7 @@ pub(crate) fn mask_service_chat(json: &str) -> Option<String> {
     if !json.contains("777000") {
         return None;
     }
-    rewrite(json, |value| mask_within(value))
+    rewrite(json, mask_within)
 }
 
 /// The same for an object that is Telegram's own word as a whole.

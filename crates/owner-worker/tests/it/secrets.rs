@@ -7,18 +7,18 @@ use testkit::Reply;
 
 use crate::support::{Message, Options, World, request};
 
-fn message(id: &str, command: &str, fields: Value) -> Message {
-    let mut body = request(command, &fields);
+fn message(id: &str, command: &str, fields: &Value) -> Message {
+    let mut body = request(command, fields);
     body["command_id"] = json!(id);
     Message { body, ..Message::default() }
 }
 
 fn ttl(id: &str) -> Message {
-    message(id, "set_inactive_session_ttl", json!({"inactive_session_ttl_days": 1}))
+    message(id, "set_inactive_session_ttl", &json!({"inactive_session_ttl_days": 1}))
 }
 
 fn start(id: &str) -> Message {
-    message(id, "start", json!({"phone": "+15550100"}))
+    message(id, "start", &json!({"phone": "+15550100"}))
 }
 
 /// A world in which TDLib does not answer the first write yet.
@@ -58,7 +58,7 @@ async fn after_a_crash_nothing_of_a_secret_is_in_the_log() {
     let first = world.deliver(&ttl("w-1"));
     world.tdlib.seen("setInactiveSessionTtl").await;
     let nested = json!({"method": "getMe", "params": {"x": [{"password": "hush"}]}});
-    let raw = world.deliver(&message("p-1", "call_tdlib", nested));
+    let raw = world.deliver(&message("p-1", "call_tdlib", &nested));
     // Not on the list of methods: refused at once, and not kept either.
     assert_eq!(raw.error().await, "getMe is not allowed");
     let lost = world.deliver(&start("p-2"));

@@ -5,7 +5,7 @@ use contracts::{AccountId, CallerName, Epoch, Properties};
 use log_port::PendingCommand;
 use runtime::MacKey;
 
-/// Computes and verifies the codes of pending commands and of a head's fields. Whoever can write to
+/// Computes and verifies the codes of pending commands and of a head's fields. Anyone who can write to
 /// Redis can write anything; only what has its code is believed.
 pub(super) struct LogSeal(Option<MacKey>);
 

@@ -40,9 +40,9 @@ impl Cli {
     /// Sends words that are no text.
     pub(crate) async fn send_bytes(&mut self, words: &[&[u8]]) {
         let mut command = Cmd::new();
-        words.iter().for_each(|word| {
+        for word in words {
             command.arg(*word);
-        });
+        }
         command.exec_async(&mut self.0).await.unwrap();
     }
 

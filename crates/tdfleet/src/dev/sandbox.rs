@@ -75,7 +75,7 @@ fn worker_settings(
 /// that somebody else has put there.
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
-    let mut file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    let mut file = NamedTempFile::new_in(directory.unwrap_or_else(|| Path::new(".")))?;
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())

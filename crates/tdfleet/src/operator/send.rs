@@ -29,7 +29,7 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
         for outcome in client.publish_command(&[request]).await {
             match outcome {
                 Ok(id) => {
-                    print_line(id.as_str()).context("the command is published; its id is lost")?
+                    print_line(id.as_str()).context("the command is published; its id is lost")?;
                 }
                 Err(error) => return failed(error),
             }

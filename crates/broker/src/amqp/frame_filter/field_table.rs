@@ -45,7 +45,7 @@ fn read_value<'a>(
         b'I' | b'i' | b'f' => 4,
         b'D' => 5,
         b'L' | b'l' | b'd' | b'T' => 8,
-        b'S' | b'x' => return Ok(rest.long().map(|_| None)?),
+        b'S' | b'x' => return rest.long().map(|_| None),
         kind @ (b'A' | b'F') => {
             let content = ByteReader(rest.long()?);
             return Ok(Some(OpenContainer { rest: content, has_names: kind == b'F' }));

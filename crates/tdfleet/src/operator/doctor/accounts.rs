@@ -29,9 +29,9 @@ pub(super) async fn check(
     let fenced: Vec<_> = epochs
         .into_iter()
         .filter_map(|(account, epoch)| {
-            let owner = owned.get(&count.shard_of(account))?.epoch;
-            let newer = epoch.parse().is_ok_and(|epoch: u64| owner.0 < epoch);
-            newer.then(|| format!("account {account} has epoch {epoch}, its owner {owner}"))
+            let expected = owned.get(&count.shard_of(account))?.epoch;
+            let newer = epoch.parse().is_ok_and(|epoch: u64| expected.0 < epoch);
+            newer.then(|| format!("account {account} has epoch {epoch}, its owner {expected}"))
         })
         .collect();
     if fenced.is_empty() {

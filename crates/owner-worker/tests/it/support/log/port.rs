@@ -30,8 +30,8 @@ impl LogPort for MemoryLog {
             let mut held = self.held_claims.subscribe();
             let free = held.wait_for(|held| *held != Some(token.account)).await;
             free.map_err(|_| NotStored::Closed)?;
-            let head = self.lock().claim(token)?;
-            Ok((account_log(self, token), head))
+            let claimed = self.lock().claim(token)?;
+            Ok((account_log(self, token), claimed))
         }
         .boxed()
     }
