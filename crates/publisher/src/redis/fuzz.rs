@@ -38,9 +38,8 @@ fn an_answer_of_a_script_is_read_or_refused_and_only_what_it_holds_is_taken() {
             bytes <= 1024 * size + 16 * input.len() + 4096,
             "{bytes} bytes are allocated for {size}"
         );
-        let claimed = match read {
-            Ok(ScriptAnswer::Response(claimed) | ScriptAnswer::Foreign(claimed, _)) => claimed,
-            _ => return Ok(()),
+        let Ok(ScriptAnswer::Response(claimed) | ScriptAnswer::Foreign(claimed, _)) = read else {
+            return Ok(());
         };
         if let StoreResponse::Claimed(head) = claimed {
             for pending in head.pending {
