@@ -18,7 +18,7 @@ use log_port::{
 use owner_worker::{CommandOutcome, ReplySender, Worker, WorkerConfig, WorkerPorts, WorkerRequest};
 use runtime::{CancellationToken, Clock, MacKey, Stage};
 use settings::{SettingSources, Settings};
-use tdlib::{Library, Tdlib};
+use tdlib::{Library, LibraryFile, Tdlib};
 use tokio::sync::watch;
 
 /// The argument that makes this program the worker.
@@ -26,13 +26,15 @@ pub(crate) const ARGUMENT: &str = "--bare-worker";
 
 /// Owns every shard until it is killed.
 pub(crate) async fn run() {
-    let settings = settings::load(SettingSources { file: None, environment: None }).unwrap();
+    let settings = settings::load(SettingSources::default()).unwrap();
     settings.log.telemetry().install();
     let count = ShardCount::new(settings.shard_count).unwrap();
     let failed = CancellationToken::new();
     let [accounts, intake] = ["accounts", "intake"].map(|name| Stage::new(name, &failed));
     let crashes = settings.worker.data_dir.join("crashes");
-    let library = Library::load(&settings.tdlib.library, 1, &crashes).unwrap();
+    let sha256 = settings.tdlib.sha256.as_deref();
+    let file = LibraryFile::verify(&settings.tdlib.library, sha256).unwrap();
+    let library = Library::load(&file, 1, &crashes).unwrap();
     let tdlib = Tdlib::start(Arc::new(library), failed.clone()).unwrap();
     let config = config(&settings, count);
     let ports = WorkerPorts { log: Arc::new(NoLog::new()), replies: Arc::new(NoReplies) };
@@ -40,7 +42,7 @@ pub(crate) async fn run() {
     let execute = Arc::new(Intake(Arc::clone(&worker)));
     let names = Names::new(&settings.namespace);
     let identity = BusIdentity { names, count, key: MacKey::derive("figures", "tdfleet bus") };
-    let bus = Bus::start(&intake, &settings.broker, identity, execute).unwrap();
+    let bus = Bus::start(&intake, &settings.broker, &settings.limits, identity, execute).unwrap();
     for shard in count.shards() {
         worker.open_shard(shard, Epoch(1), true).await.unwrap();
         bus.subscribe(shard);
@@ -65,6 +67,7 @@ fn config(settings: &Settings, shard_count: ShardCount) -> WorkerConfig {
         spool: settings.worker.spool(),
         show_service_codes: false,
         callers: Vec::new(),
+        deadline: settings.limits.deadline(),
         call_tdlib_methods: methods.map(str::to_owned).collect(),
     }
 }
@@ -73,8 +76,9 @@ struct Intake(Arc<Worker>);
 
 impl DeliveryHandler for Intake {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        let request = WorkerRequest { body, key, properties, redelivered, expired };
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
+        let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| match outcome {
             CommandOutcome::Answered(event) => ticket.settle(Settlement::Answered { event }),
             _ => ticket.settle(Settlement::Kept),

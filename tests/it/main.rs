@@ -20,14 +20,17 @@ mod commands;
 mod dead_letters;
 mod examples;
 mod fleet;
+mod hostile;
 #[path = "../support/installation.rs"]
 mod installation;
 mod openings;
 mod outages;
+mod output;
 mod pacing;
 mod processes;
 mod refusals;
 mod secrets;
 mod shutdown;
+mod startup;
 #[path = "../support/lib.rs"]
 mod support;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use sandbox::Fault;
 use serde_json::{Value, json};
 
@@ -50,6 +51,29 @@ async fn sigterm_mid_command_loses_no_command_and_closes_tdlib() {
     assert_eq!(logins, 1, "only the first worker logged in");
     next.terminate();
     assert!(next.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_would_end_the_process_closes_its_accounts_first_or_is_ignored() {
+    let (world, mut worker, mut backend) = World::logged_in(1).await;
+    for (signal, name) in [(Signal::HUP, "SIGHUP"), (Signal::QUIT, "SIGQUIT")] {
+        // Neither of these means anything.
+        worker.signal(Signal::USR1);
+        worker.signal(Signal::USR2);
+        worker.signal(signal);
+        assert_eq!(worker.ended().await.code(), Some(0), "{name}: {}", worker.log());
+        assert!(worker.log().contains(name), "{}", worker.log());
+        let log = backend.log(1).await;
+        assert_eq!(log.last().unwrap().1["payload"]["result"]["state"], "cold", "{name}");
+        worker = world.tdfleet_in_shell(r#"exec nohup "$@""#, &["worker"], &[]);
+        worker.logged("state=\"ready\"").await;
+        if signal == Signal::HUP {
+            worker.signal(Signal::HUP);
+        }
+    }
+    worker.terminate();
+    assert_eq!(worker.ended().await.code(), Some(0), "{}", worker.log());
+    assert!(!worker.log().contains("SIGHUP"), "started by nohup: {}", worker.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,38 @@ impl Backend {
         self.answer(action).await
     }
 
+    /// Publishes a command and waits for the answer in a queue of [`Self::reply_queue`].
+    pub(crate) async fn call_for_reply(
+        &self,
+        account: u32,
+        action: &str,
+        fields: Value,
+        (queue, replies): &mut (String, lapin::Consumer),
+    ) -> Value {
+        let mut body = json!({"action": action, "userbot_id": account});
+        if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+            body.extend(fields);
+        }
+        let properties = BasicProperties::default().with_reply_to(queue.as_str().into());
+        self.publish(&routing_key(account, action), body.to_string().as_bytes(), properties).await;
+        Self::next_reply(replies).await
+    }
+
+    /// The next message of a queue of replies.
+    pub(crate) async fn next_reply(replies: &mut lapin::Consumer) -> Value {
+        let reply = timeout(PATIENCE, replies.next()).await.expect("a reply").unwrap().unwrap();
+        serde_json::from_slice(&reply.data).unwrap()
+    }
+
+    /// How many keys of Redis begin with this.
+    pub(crate) async fn keys(&mut self, prefix: &str) -> usize {
+        let mut keys = redis::cmd("KEYS");
+        let prefix = prefix.replace(['{', '}'], "?");
+        keys.arg(format!("{prefix}*"));
+        let found: Vec<String> = keys.query_async(&mut self.redis).await.unwrap();
+        found.len()
+    }
+
     /// The next live event that answers `command`, with a result or an error.
     pub(crate) async fn answer(&mut self, command: &str) -> Value {
         let error = format!("{command}_error");
@@ -173,6 +205,24 @@ impl Backend {
         self.logged(account, number, answers).await
     }
 
+    /// Waits until the account's last state in its log is this one.
+    pub(crate) async fn wait_for_state(&mut self, account: u32, state: &str) {
+        let search = async {
+            loop {
+                let log = self.log(account).await;
+                let mut states = log
+                    .iter()
+                    .rev()
+                    .filter_map(|(_, event)| event["payload"]["result"]["state"].as_str());
+                if states.next() == Some(state) {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, search).await.expect("the account gets into the state");
+    }
+
     /// Whether the commands' exchange exists. If not, RabbitMQ closes the channel.
     pub(crate) async fn has_exchange(&self) -> bool {
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
@@ -180,12 +230,13 @@ impl Backend {
         self.channel.exchange_declare(name, kind, options, FieldTable::default()).await.is_ok()
     }
 
-    /// Declares an exclusive queue for replies.
+    /// Declares an exclusive queue for replies, with a name that `reply_to` may have.
     pub(crate) async fn reply_queue(&self) -> (String, lapin::Consumer) {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        let queue =
-            self.channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
-        let name = queue.name().as_str().to_owned();
+        let name = format!("tdfleet.reply.{}", contracts::CommandId::random());
+        let declared =
+            self.channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+        declared.await.unwrap();
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let consumer = self
             .channel

@@ -33,6 +33,7 @@ impl WorkerSettings<'_> {
             ("WORKER__DATA_DIR", self.data_dir.display().to_string()),
             ("WORKER__GRACE_S", self.grace_s.to_string()),
             ("TDLIB__LIBRARY", self.library.path().display().to_string()),
+            ("TDLIB__SHA256", self.library.sha256().to_owned()),
             ("TELEGRAM__API_ID", "1".to_owned()),
             ("TELEGRAM__API_HASH", "sandbox".to_owned()),
             ("TELEGRAM__MASTER_KEY", "0123456789abcdef".to_owned()),

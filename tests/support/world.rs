@@ -100,6 +100,30 @@ impl World {
         self.tdfleet(arguments, &[]).output().await
     }
 
+    /// Starts a `tdfleet` process under a shell: `script` runs it as `"$@"`, below limits or with its
+    /// output somewhere else.
+    pub(crate) fn tdfleet_in_shell(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Worker {
+        let program = env!("CARGO_BIN_EXE_tdfleet");
+        let arguments: Vec<_> =
+            ["-c", script, "sh", program].into_iter().chain(arguments.iter().copied()).collect();
+        self.process(Path::new("/bin/sh"), &arguments, environment)
+    }
+
+    /// The patched library that the workers load.
+    pub(crate) fn library(&self) -> &Path {
+        self.library.path()
+    }
+
+    /// The data directory of the workers.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// The same for any program.
     pub(crate) fn process(
         &self,
@@ -130,7 +154,7 @@ impl World {
             redis_uri: self.redis.uri(),
             shards: SHARDS,
             accounts: self.accounts,
-            data_dir: self.dir.path().join("data"),
+            data_dir: self.data_dir(),
             grace_s: 20,
         };
         settings
@@ -205,6 +229,10 @@ impl Worker {
 
     pub(crate) fn kill9(&self) {
         kill_process(self.pid(), Signal::KILL).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Stops the process where it is, as if the machine slept.

@@ -53,7 +53,6 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("libloading", &["tdlib"]),
     ("tdlib-rs", &["tdlib", "owner-worker"]),
     ("grammers-tl-types", &["sandbox"]),
-    ("config", &["settings"]),
     ("clap", &["tdfleet", "example-client"]),
 ];
 

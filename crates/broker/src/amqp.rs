@@ -14,6 +14,7 @@ mod command_publisher;
 mod connection;
 mod dead_letter;
 mod dead_letters;
+mod frame_filter;
 mod inspection;
 mod publication;
 mod publish_task;
@@ -25,9 +26,9 @@ mod subscriptions;
 mod timing;
 mod topology;
 mod topology_check;
+mod transport;
 mod withdrawable;
 
-pub(crate) use codec::DIRECT_REPLY_TO;
 pub(crate) use command_publisher::CommandPublisher;
 pub(crate) use connection::check_uri;
 pub use dead_letter::{DeadLetter, DeadLetterSelector};

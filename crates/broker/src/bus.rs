@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::{Properties, Shard, ShardCount};
 use runtime::Stage;
-use settings::BrokerSettings;
+use settings::{BrokerSettings, LimitSettings};
 use tokio::sync::watch;
 
 use crate::amqp::Subscriptions;
@@ -15,6 +15,9 @@ use crate::delivery::DeliveryHandler;
 use crate::error::Error;
 use crate::identity::BusIdentity;
 use crate::in_process::InProcessBus;
+use crate::intake::IntakeRules;
+use crate::reply_queues::ReplyQueues;
+use crate::shard_filter::ShardFilter;
 
 /// Delivers the commands of the subscribed shards.
 #[derive(Clone)]
@@ -41,9 +44,13 @@ impl Bus {
     pub fn start(
         stage: &Stage,
         settings: &BrokerSettings,
+        limits: &LimitSettings,
         identity: BusIdentity,
         handler: Arc<dyn DeliveryHandler>,
     ) -> Result<Self, Error> {
+        let replies = ReplyQueues::new(settings, &identity.names);
+        let rules = IntakeRules::new(limits.clone(), replies);
+        let handler = Arc::new(ShardFilter::new(identity.count, rules, handler));
         let subscriptions = Subscriptions::start(stage, settings, identity, handler)?;
         Ok(Self(BusTransport::Amqp(Arc::new(subscriptions))))
     }
@@ -64,10 +71,11 @@ impl Bus {
     /// process ends is lost.
     pub fn in_process(
         stage: &Stage,
+        limits: &LimitSettings,
         count: ShardCount,
         handler: Arc<dyn DeliveryHandler>,
     ) -> (Self, CommandClient) {
-        let bus = Arc::new(InProcessBus::new(stage, count, handler));
+        let bus = Arc::new(InProcessBus::new(stage, limits, count, handler));
         (Self(BusTransport::InProcess(Arc::clone(&bus))), CommandClient::in_process(bus))
     }
 
@@ -152,7 +160,12 @@ mod tests {
         let stage = Stage::new("intake", &CancellationToken::new());
         let (sender, inbox) = channel();
         let handler = Arc::new(Recorder(Mutex::new(sender)));
-        let (bus, client) = Bus::in_process(&stage, ShardCount::new(4).unwrap(), handler);
+        let (bus, client) = Bus::in_process(
+            &stage,
+            &LimitSettings::default(),
+            ShardCount::new(4).unwrap(),
+            handler,
+        );
         Fixture { stage, bus, client, inbox }
     }
 

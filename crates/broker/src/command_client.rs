@@ -7,13 +7,15 @@ use bytes::Bytes;
 use contracts::{CommandId, Names, ShardCount};
 use runtime::{Clock, Stage};
 use settings::BrokerSettings;
+use tokio::time::{Instant, timeout_at};
 
-use crate::amqp::{CommandPublisher, DIRECT_REPLY_TO};
+use crate::amqp::CommandPublisher;
 use crate::command_request::CommandRequest;
 use crate::error::{Error, PublishError};
 use crate::in_process::InProcessBus;
 use crate::message::Message;
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::DIRECT_REPLY_TO;
 
 /// Publishes commands and waits for their answers. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
@@ -70,7 +72,7 @@ impl CommandClient {
                 id
             }));
         }
-        let mut outcomes = self.publish(messages).await.into_iter();
+        let mut outcomes = self.publish(messages, Duration::MAX).await.into_iter();
         let mut outcome = || outcomes.next().unwrap_or(Err(PublishError::Unconfirmed));
         ids.into_iter().map(|id| id.and_then(|id| outcome().map(|()| id))).collect()
     }
@@ -79,8 +81,9 @@ impl CommandClient {
     ///
     /// # Errors
     ///
-    /// Those of the publish, and [`PublishError::NoAnswer`] after `timeout`; if the command is run
-    /// after all, its event is in the log.
+    /// Those of the publish; [`PublishError::Unavailable`] if there was no connection within `timeout`,
+    /// and [`PublishError::NoAnswer`] after `timeout`: if the command is run after all, its event is
+    /// in the log.
     pub async fn call(
         &self,
         request: &CommandRequest,
@@ -89,11 +92,12 @@ impl CommandClient {
         let (id, mut message) = request.message(self.count, self.clock.now())?;
         message.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
         let reply = self.pending_replies().expect(id.as_str());
-        let answered = async {
-            self.publish(vec![message]).await.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
-            reply.receive().await.ok_or(PublishError::NoAnswer)
-        };
-        tokio::time::timeout(timeout, answered).await.unwrap_or(Err(PublishError::NoAnswer))
+        let deadline = Instant::now() + timeout;
+        // It has its own time limit, and knows whether anything was sent.
+        let mut published = self.publish(vec![message], timeout).await;
+        published.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
+        let answered = timeout_at(deadline, reply.receive()).await;
+        answered.ok().flatten().ok_or(PublishError::NoAnswer)
     }
 
     fn pending_replies(&self) -> &PendingReplies {
@@ -103,9 +107,13 @@ impl CommandClient {
         }
     }
 
-    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<(), PublishError>> {
+    async fn publish(
+        &self,
+        messages: Vec<Message>,
+        patience: Duration,
+    ) -> Vec<Result<(), PublishError>> {
         match &self.transport {
-            ClientTransport::Amqp(commands) => commands.publish(messages).await,
+            ClientTransport::Amqp(commands) => commands.publish(messages, patience).await,
             ClientTransport::InProcess(bus) => {
                 messages.into_iter().map(|message| bus.publish(message)).collect()
             }

@@ -115,6 +115,7 @@ impl CommandRequest {
             timestamp: u64::try_from(now.as_second()).ok(),
             expired: false,
             forwarded: false,
+            unreadable: None,
         };
         Ok((id, message))
     }

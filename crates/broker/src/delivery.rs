@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use contracts::{Properties, RoutingKey};
+use contracts::{Properties, RoutingKey, UnreadableCommand};
 use tokio::sync::mpsc;
 
 use crate::message::Message;
@@ -21,10 +21,9 @@ pub trait DeliveryHandler: Send + Sync + 'static {
 pub struct Delivery {
     /// The body, as it was published.
     pub body: Bytes,
-    /// The routing key it was published with.
-    pub routing_key: String,
-    /// The same, parsed; `None` if it has another form. Its shard is the account's.
-    pub key: Option<RoutingKey>,
+    /// The routing key it was published with. Its account is what RabbitMQ has authorised, and its
+    /// shard is the account's.
+    pub key: RoutingKey,
     /// The AMQP properties.
     pub properties: Properties,
     /// The message was delivered before, here or elsewhere, and was not settled then.
@@ -34,24 +33,21 @@ pub struct Delivery {
     pub expired: bool,
     /// The bus has forwarded the message to this shard; it is never forwarded twice.
     pub forwarded: bool,
+    /// Why the message is refused: then its body must not be parsed.
+    pub refusal: Option<UnreadableCommand>,
     /// Settles it.
     pub ticket: DeliveryTicket,
 }
 
 impl Delivery {
-    /// The delivery of `message`, with a ticket that reports to `requests` under `tag`.
     pub(crate) fn new(
-        message: Message,
-        tag: u64,
-        redelivered: bool,
-        requests: &mpsc::UnboundedSender<SettleRequest>,
+        received: ReceivedMessage,
+        key: RoutingKey,
+        refusal: Option<UnreadableCommand>,
     ) -> Self {
-        let (body, routing_key) = (message.body.clone(), message.key.clone());
-        let (key, properties) = (message.key.parse().ok(), message.properties.clone());
-        let (expired, forwarded) = (message.expired, message.forwarded);
-        let unsettled = UnsettledDelivery { tag, message, requests: requests.clone() };
-        let ticket = DeliveryTicket { unsettled: Some(Box::new(unsettled)) };
-        Self { body, routing_key, key, properties, redelivered, expired, forwarded, ticket }
+        let ReceivedMessage { message, redelivered, ticket } = received;
+        let Message { body, properties, expired, forwarded, .. } = message;
+        Self { body, key, properties, redelivered, expired, forwarded, refusal, ticket }
     }
 }
 
@@ -59,10 +55,38 @@ impl Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("routing_key", &self.routing_key)
+            .field("key", &self.key)
             .field("bytes", &self.body.len())
             .field("redelivered", &self.redelivered)
             .finish_non_exhaustive()
+    }
+}
+
+/// A message as it was taken from its queue, before it is known for whom it is.
+pub(crate) struct ReceivedMessage {
+    pub(crate) message: Message,
+    pub(crate) redelivered: bool,
+    pub(crate) ticket: DeliveryTicket,
+}
+
+/// Processes the messages of one queue.
+pub(crate) trait MessageHandler: Send + Sync + 'static {
+    /// Accepts one message; like [`DeliveryHandler::handle`], in order and without blocking.
+    fn receive(&self, received: ReceivedMessage);
+}
+
+impl ReceivedMessage {
+    /// `message`, with a ticket that reports to `requests` under `tag`.
+    pub(crate) fn new(
+        message: Message,
+        tag: u64,
+        redelivered: bool,
+        requests: &mpsc::UnboundedSender<SettleRequest>,
+    ) -> Self {
+        let requests = requests.clone();
+        let unsettled = UnsettledDelivery { tag, message: message.clone(), requests };
+        let ticket = DeliveryTicket { unsettled: Some(Box::new(unsettled)) };
+        Self { message, redelivered, ticket }
     }
 }
 
@@ -99,6 +123,11 @@ impl DeliveryTicket {
     /// the shard waits for the next subscription.
     pub fn refuse(mut self) {
         self.finish(Disposition::NoLease);
+    }
+
+    /// Settles it as a dead letter without an answer in a log.
+    pub(crate) fn dead_letter(self, reason: &str) {
+        self.settle(Settlement::DeadLetter { reason: reason.to_owned(), event: None });
     }
 
     pub(crate) fn forward(mut self, key: RoutingKey) {

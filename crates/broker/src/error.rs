@@ -66,16 +66,6 @@ pub enum Error {
     /// The connection did not answer and was replaced.
     #[error("the connection was replaced")]
     Replaced,
-    /// A message that lapin cannot parse, which ends the connection each time it is delivered. No
-    /// ordinary AMQP client makes such messages.
-    #[error(
-        "a message has a routing key, id or header name that is not UTF-8: find its queue, such as \
-         `<namespace>.unrouted`, and remove it"
-    )]
-    Unparsable {
-        /// lapin's error.
-        source: AmqpError,
-    },
     /// RabbitMQ did not confirm a dead letter or a forwarded message.
     #[error("RabbitMQ did not confirm a message")]
     NotConfirmed,
@@ -119,13 +109,14 @@ pub enum PublishError {
     #[error("{0}")]
     Invalid(&'static str),
     /// There was no connection in time; nothing was sent.
-    #[error("no connection to RabbitMQ")]
+    #[error("no connection to RabbitMQ; nothing was published")]
     Unavailable,
     /// No queue accepts the command; it was not stored.
-    #[error("no queue accepts the command")]
+    #[error("no queue accepts the command; it was not published")]
     Unroutable,
-    /// RabbitMQ refused to store it: a queue is full, or its disk failed.
-    #[error("RabbitMQ refused the command")]
+    /// RabbitMQ refused to store it: a queue is full, its disk failed, the exchange is missing, or this
+    /// user may not write to it.
+    #[error("RabbitMQ refused the command; it was not published")]
     Refused,
     /// It was sent without being confirmed: it may or may not be on the queue. Publish it again
     /// with the same `command_id`.

@@ -9,14 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::{Properties, RoutingKey, Shard, ShardCount};
 use runtime::{OnFailure, Stage};
+use settings::LimitSettings;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use crate::delivery::DeliveryHandler;
 use crate::error::PublishError;
 use crate::in_process::shard_queue::ShardQueue;
+use crate::intake::IntakeRules;
 use crate::message::Message;
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::ReplyQueues;
 use crate::settlement::{Disposition, SettleAction, SettleRequest};
 use crate::shard_filter::ShardFilter;
 
@@ -31,11 +34,17 @@ pub(crate) struct InProcessBus {
 }
 
 impl InProcessBus {
-    pub(crate) fn new(stage: &Stage, count: ShardCount, handler: Arc<dyn DeliveryHandler>) -> Self {
+    pub(crate) fn new(
+        stage: &Stage,
+        limits: &LimitSettings,
+        count: ShardCount,
+        handler: Arc<dyn DeliveryHandler>,
+    ) -> Self {
+        let rules = IntakeRules::new(limits.clone(), ReplyQueues::direct());
         Self {
             stage: stage.clone(),
             count,
-            handler: ShardFilter::new(count, handler),
+            handler: ShardFilter::new(count, rules, handler),
             replies: PendingReplies::default(),
             connected: watch::Sender::new(true),
             queues: Mutex::default(),
@@ -199,14 +208,14 @@ mod tests {
         let stage = Stage::new("intake", &CancellationToken::new());
         let (sender, inbox) = channel();
         let count = ShardCount::new(4).unwrap();
-        let bus =
-            Arc::new(InProcessBus::new(&stage, count, Arc::new(Recorder(Mutex::new(sender)))));
+        let (limits, recorder) = (LimitSettings::default(), Arc::new(Recorder(Mutex::new(sender))));
+        let bus = Arc::new(InProcessBus::new(&stage, &limits, count, recorder));
         count.shards().for_each(|shard| bus.subscribe(shard));
 
         bus.publish(misrouted(count, false).1).unwrap();
         tokio::task::yield_now().await;
         let delivery = inbox.try_recv().unwrap();
-        let key = delivery.key.clone().unwrap();
+        let key = delivery.key.clone();
         assert_eq!((key.shard, delivery.forwarded), (count.shard_of(key.account), true));
 
         let (id, message) = misrouted(count, true);

@@ -9,8 +9,9 @@
 //!
 //! Invariants: nothing is acknowledged before it is settled; no command is ever requeued; a message
 //! that nobody can process becomes a dead letter with its reason and is never dropped; a message
-//! reaches the handler only on its account's shard; every wait for RabbitMQ has a limit. Only this
-//! crate names `lapin`.
+//! reaches the handler only on its account's shard; its account is that of its routing key; a body is
+//! not parsed before it is known to be within the limits; every wait for RabbitMQ has a limit. Only
+//! this crate names `lapin`, and no byte from RabbitMQ reaches it unfiltered.
 //!
 //! Read in this order: `delivery`, `settlement`, `bus`, `command_client`,
 //! `command_request`.
@@ -23,9 +24,11 @@ mod delivery;
 mod error;
 mod identity;
 mod in_process;
+mod intake;
 mod message;
 mod misrouted;
 mod pending_replies;
+mod reply_queues;
 mod settlement;
 mod shard_filter;
 

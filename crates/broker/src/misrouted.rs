@@ -1,10 +1,11 @@
-use contracts::{Command, Flow, RoutingKey, ShardCount, UnreadableCommand};
+use contracts::{RoutingKey, ShardCount};
 
-use crate::delivery::{Delivery, DeliveryHandler};
-use crate::settlement::Settlement;
+use crate::delivery::{MessageHandler, ReceivedMessage};
+use crate::intake::NO_COMMAND_KEY;
 
-/// Handles messages that did not reach a shard. A message goes to its account's shard once more if
-/// it names an account, and becomes a dead letter if not.
+/// Handles messages that did not reach a shard. A message goes to the shard of the account in its
+/// routing key once more, and becomes a dead letter if the key names none: RabbitMQ has authorised the
+/// key, and nothing else of the message.
 pub(crate) struct MisroutedHandler {
     count: ShardCount,
     cause: MisroutedCause,
@@ -22,37 +23,23 @@ impl MisroutedHandler {
     pub(crate) fn new(count: ShardCount, cause: MisroutedCause) -> Self {
         Self { count, cause }
     }
-
-    /// The key of the account's shard, whose owner answers the message whatever it is.
-    fn key(&self, delivery: &Delivery) -> Option<RoutingKey> {
-        if let Some(key) = &delivery.key {
-            return Some(RoutingKey::new(key.flow, self.count, key.account, &key.command));
-        }
-        let (name, account) = match Command::read(&delivery.body, &delivery.properties, None) {
-            Ok(command) => (command.name.into_owned(), command.account),
-            Err(UnreadableCommand { name, account, .. }) => {
-                (name.unwrap_or_else(|| "unreadable".to_owned()), account?)
-            }
-        };
-        Some(RoutingKey::new(Flow::default(), self.count, account, &name))
-    }
 }
 
-impl DeliveryHandler for MisroutedHandler {
-    fn handle(&self, delivery: Delivery) {
-        let key = self.key(&delivery);
-        let Delivery { ticket, expired, .. } = delivery;
-        let dead_letter =
-            |reason: &str| Settlement::DeadLetter { reason: reason.to_owned(), event: None };
-        match (key, self.cause) {
-            (None, _) => {
-                ticket.settle(dead_letter("neither its routing key nor its body names an account"));
+impl MessageHandler for MisroutedHandler {
+    fn receive(&self, received: ReceivedMessage) {
+        let ReceivedMessage { message, ticket, .. } = received;
+        let Ok(key) = message.key.parse::<RoutingKey>() else {
+            return ticket.dead_letter(NO_COMMAND_KEY);
+        };
+        // The account's shard, whose owner answers the message whatever it is.
+        let key = RoutingKey::new(key.flow, self.count, key.account, &key.command);
+        match (message.unreadable, self.cause) {
+            (Some(reason), _) => ticket.dead_letter(reason),
+            (None, MisroutedCause::Expired) if message.expired => {
+                ticket.dead_letter("RabbitMQ took it out of its queue twice");
             }
-            (Some(_), MisroutedCause::Expired) if expired => {
-                ticket.settle(dead_letter("RabbitMQ took it out of its queue twice"));
-            }
-            (Some(key), MisroutedCause::Expired) => ticket.settle_expired(key),
-            (Some(key), MisroutedCause::Unrouted) => ticket.forward(key),
+            (None, MisroutedCause::Expired) => ticket.settle_expired(key),
+            (None, MisroutedCause::Unrouted) => ticket.forward(key),
         }
     }
 }

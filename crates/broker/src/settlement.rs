@@ -83,7 +83,7 @@ impl Disposition {
     /// The action that it takes; `None` if the delivery stays unsettled.
     pub(crate) fn into_action(self, message: Message) -> Option<SettleAction> {
         let dead_letter = |message: Message, reason: String, event: Option<Bytes>| {
-            let reply = event.unwrap_or_else(|| message.unroutable_event(&reason));
+            let reply = event.unwrap_or_else(|| message.unlogged_answer(&reason));
             SettleAction::DeadLetter { message, reason, reply }
         };
         Some(match self {

@@ -18,7 +18,7 @@ mod secrets;
 mod unreadable;
 mod write;
 
-pub use members::Field;
+pub use members::{Field, shortened};
 pub use meta::{CommandMeta, DEFAULT_DEADLINE, SECRET_DEADLINE};
 pub use properties::Properties;
 pub use read::Command;

@@ -8,11 +8,11 @@
 //! ```
 
 mod read;
-mod unroutable;
+mod unlogged;
 mod write;
 
 pub use read::EventEnvelope;
-pub use unroutable::unroutable_event;
+pub use unlogged::UnloggedError;
 pub use write::{Body, Event, EventMeta};
 
 /// Version of the envelopes, in every `_meta.schema_version`.

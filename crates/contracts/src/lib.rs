@@ -22,10 +22,10 @@ pub use audit::AuditEntry;
 pub use caller::{CallerName, LedgerKey};
 pub use command::{
     Command, CommandEnvelope, CommandMeta, DEFAULT_DEADLINE, Field, Properties, RESERVED_FIELDS,
-    SECRET_DEADLINE, SECRET_FIELDS, UnreadableCommand, may_hold_secret,
+    SECRET_DEADLINE, SECRET_FIELDS, UnreadableCommand, may_hold_secret, shortened,
 };
 pub use error::{ErrorCode, ErrorInfo, ErrorSource};
-pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, unroutable_event};
+pub use event::{Body, Event, EventEnvelope, EventMeta, SCHEMA_VERSION, UnloggedError};
 pub use ids::{AccountId, CommandId, Epoch, EventId, random_trace_id};
 pub use names::Names;
 pub use route::{Flow, RoutingKey};

@@ -62,6 +62,11 @@ impl Names {
         format!("{}.dead-letters", self.namespace)
     }
 
+    /// How the names of queues begin that a `reply_to` may name: `tdfleet.reply.`
+    pub fn reply_prefix(&self) -> String {
+        format!("{}.reply.", self.namespace)
+    }
+
     /// Redis stream of one account's events: `tdfleet:{1}:log`. The braces put all keys of an
     /// account into one slot of a Redis Cluster.
     pub fn log_key(&self, account: AccountId) -> String {

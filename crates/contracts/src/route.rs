@@ -86,10 +86,10 @@ impl FromStr for RoutingKey {
             return Err(NotAnId);
         }
         let (account, command) = (word()?.parse()?, word()?.to_owned());
-        if command.is_empty() || words.next().is_some() {
-            return Err(NotAnId);
-        }
-        Ok(Self { flow, shard, account, command })
+        let key = Self { flow, shard, account, command };
+        let whole = !key.command.is_empty() && words.next().is_none();
+        // RabbitMQ authorises the text: `+1` and `01` must not be account 1.
+        if whole && key.to_string() == text { Ok(key) } else { Err(NotAnId) }
     }
 }
 
@@ -108,7 +108,18 @@ mod tests {
 
     #[test]
     fn a_key_of_another_form_is_refused() {
-        for wrong in ["", "cmd_hi", "cmd_hi.s001.acc.0.x", "cmd_hi.s001.acc.1", "a.s001.acc.1.x"] {
+        for wrong in [
+            "",
+            "cmd_hi",
+            "cmd_hi.s001.acc.0.x",
+            "cmd_hi.s001.acc.01.x",
+            "cmd_hi.s001.acc.+1.x",
+            "cmd_hi.s001.acc.1",
+            "cmd_hi.s001.acc.1.",
+            "cmd_hi.s001.acc.1.x.",
+            "cmd_hi.s001.acc.1.x.y",
+            "a.s001.acc.1.x",
+        ] {
             assert_eq!(wrong.parse::<RoutingKey>(), Err(NotAnId), "{wrong}");
         }
     }

@@ -79,6 +79,7 @@ fn rounds(mut round: impl FnMut(u64)) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own switch, not a setting")]
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))

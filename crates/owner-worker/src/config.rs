@@ -31,6 +31,8 @@ pub struct WorkerConfig {
     pub spool: u64,
     /// How fast the commands of one account leave for Telegram.
     pub pacing: PacingSettings,
+    /// How far ahead a deadline may lie.
+    pub deadline: Duration,
     /// TDLib methods that `call_tdlib` may call.
     pub call_tdlib_methods: BTreeSet<String>,
     /// Whether login codes in messages of Telegram's own chat are shown.

@@ -2,6 +2,9 @@ use contracts::Field;
 use log_port::CommandFingerprint;
 use runtime::MacKey;
 
+/// Bytes of a message that count when it is not a command.
+const MAX_UNREAD: usize = 256 << 10;
+
 /// Computes [`CommandFingerprint`]s, with a key derived from the master key: they are kept on Redis,
 /// and a login code could be guessed from a plain hash.
 pub(crate) struct Fingerprinter(MacKey);
@@ -17,8 +20,9 @@ impl Fingerprinter {
         self.of(std::iter::once(name).chain(fields).map(str::as_bytes))
     }
 
-    /// The fingerprint of a message that is not a command.
+    /// The fingerprint of a message that is not a command: of its first bytes, as it may have any size.
     pub(crate) fn of_bytes(&self, body: &[u8]) -> CommandFingerprint {
+        let body = &body[..body.len().min(MAX_UNREAD)];
         self.of([b"".as_slice(), body].into_iter())
     }
 

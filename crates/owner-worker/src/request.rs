@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use contracts::{
     AccountId, Command, CommandId, DEFAULT_DEADLINE, ErrorCode, ErrorSource, Flow, Properties,
-    RoutingKey, SECRET_DEADLINE, UnreadableCommand,
+    RoutingKey, SECRET_DEADLINE, UnreadableCommand, shortened,
 };
 use jiff::Timestamp;
 use log_port::{AccountLog, CommandFingerprint};
@@ -26,10 +26,12 @@ use crate::worker_context::WorkerContext;
 pub struct WorkerRequest {
     /// The JSON body.
     pub body: Bytes,
-    /// The routing key it was published with; `None` if that is not a command's.
-    pub key: Option<RoutingKey>,
+    /// The routing key it was published with: it alone says which account the message is for.
+    pub key: RoutingKey,
     /// The AMQP properties.
     pub properties: Properties,
+    /// Why the bus refuses it; then the body is not parsed.
+    pub refusal: Option<UnreadableCommand>,
     /// Whether it may have been delivered before, to this worker or another.
     pub redelivered: bool,
     /// Whether the bus has expired it.
@@ -98,11 +100,10 @@ impl CheckedCommand {
         let (id, correlation) = (id.or(earlier_id), meta.correlation_id);
         let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
-        let mut deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE);
         let secret = message.secret;
-        if secret {
-            deadline = deadline.min(received_at + SECRET_DEADLINE);
-        }
+        let longest = if secret { SECRET_DEADLINE } else { shared.config.deadline };
+        let latest = received_at + longest;
+        let deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE).min(latest);
         Self { target, fingerprint, deadline, redelivered, flow, secret, decision }
     }
 
@@ -197,21 +198,27 @@ fn prepare(
     shared: &WorkerContext,
 ) -> Result<(&'static CommandEntry, PreparedCommand), Failure> {
     let Some(entry) = commands::find(&command.name) else {
-        let error = format!("Unsupported command: {}", truncated(&command.name));
+        let error = format!("Unsupported command: {}", shortened(&command.name));
         let (code, source) = (ErrorCode::UnknownCommand, ErrorSource::Validation);
-        return Err(Failure::new(error, code, source, false));
+        let failure = Failure::new(error, code, source, false);
+        let is_in_type = *event_name(&command.name) == *command.name;
+        return Err(if is_in_type {
+            failure
+        } else {
+            failure.with_detail("command", shortened(&command.name).into())
+        });
     };
-    let token = delivery.log.token();
-    if !token.served {
-        let error = format!("unknown account: {}", command.account);
-        let (code, source) = (ErrorCode::UnknownAccount, ErrorSource::Validation);
-        return Err(Failure::new(error, code, source, false));
-    }
     let prepared = entry.prepare(&command.fields, &shared.config)?;
-    let epoch = token.epoch;
+    let epoch = delivery.log.token().epoch;
     if command.meta.expected_owner_epoch.is_some_and(|expected| expected != epoch.0) {
         let error = format!("the account's owner has epoch {epoch}");
         return Err(Failure::new(error, ErrorCode::NotOwner, ErrorSource::Ownership, true));
+    }
+    if command.meta.deadline.is_some_and(|at| received_at + shared.config.deadline < at) {
+        let hours = shared.config.deadline.as_secs() / 3600;
+        return Err(Failure::invalid(format!(
+            "_meta.deadline must be at most {hours} hours ahead"
+        )));
     }
     if delivery.expired || command.meta.deadline.is_some_and(|deadline| deadline <= received_at) {
         return Err(Failure::expired());
@@ -226,16 +233,11 @@ fn prepare(
 
 /// The command name in an answer's type: the command's own, or `command` if what the caller sent
 /// is not a valid name.
-fn event_name(name: &str) -> Cow<'static, str> {
+pub(crate) fn event_name(name: &str) -> Cow<'static, str> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if (1..=64).contains(&name.len()) && name.bytes().all(word) {
         name.to_owned().into()
     } else {
         "command".into()
     }
-}
-
-/// The first 64 characters of a command name that a caller sent.
-fn truncated(name: &str) -> String {
-    name.chars().take(64).collect()
 }

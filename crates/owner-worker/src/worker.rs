@@ -2,19 +2,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use contracts::{AccountId, Command, Epoch, Flow, Shard};
+use contracts::{
+    AccountId, Command, Epoch, ErrorCode, ErrorInfo, ErrorSource, Shard, UnloggedError,
+    UnreadableCommand,
+};
 use futures_util::future::{join_all, try_join_all};
-use log_port::{AccountLog, NotStored, OwnerToken};
-use runtime::{CancellationToken, Clock, OnFailure, Stage};
+use log_port::{NotStored, OwnerToken};
+use runtime::{Clock, OnFailure, Stage};
 use tdlib::Tdlib;
 
 use crate::account::{Account, AccountHandle};
 use crate::config::WorkerConfig;
-use crate::in_flight::{InFlightTable, Registration};
-use crate::job::{Rejection, Work};
+use crate::in_flight::Registration;
 use crate::ports::{CommandOutcome, OnOutcome, WorkerPorts};
 use crate::raw_message::RawMessage;
-use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest};
+use crate::request::{CheckedCommand, DeliveryContext, WorkerRequest, event_name};
 use crate::worker_context::WorkerContext;
 
 /// Runs the accounts of the shards that this process owns.
@@ -25,12 +27,7 @@ pub struct Worker {
 }
 
 struct OwnedShard {
-    epoch: Epoch,
     accounts: BTreeMap<AccountId, AccountHandle>,
-    /// Commands of accounts that no worker serves, until they are rejected.
-    unserved: Arc<InFlightTable>,
-    /// Cancelled when the shard is dropped.
-    given_up: CancellationToken,
 }
 
 impl Worker {
@@ -74,12 +71,7 @@ impl Worker {
             self.stage.spawn("account", OnFailure::Log, task.run());
             (account, handle)
         });
-        let owned = OwnedShard {
-            epoch,
-            accounts: accounts.collect(),
-            unserved: InFlightTable::new(Arc::clone(&self.shared.replies)),
-            given_up: CancellationToken::new(),
-        };
+        let owned = OwnedShard { accounts: accounts.collect() };
         runtime::write_lock(&self.shards).insert(shard, owned);
         Ok(())
     }
@@ -106,23 +98,22 @@ impl Worker {
     /// shard is not owned by this worker, or is being given up.
     pub fn submit(&self, request: WorkerRequest, on_outcome: OnOutcome) {
         let received_at = self.shared.clock.now();
-        let WorkerRequest { body, key, properties, redelivered, expired } = request;
-        let flow = key.as_ref().map_or(Flow::Hi, |key| key.flow);
-        let message = RawMessage::new(body, key, properties, received_at);
-        let parsed = Command::read(&message.body, &message.properties, message.key.as_ref());
-        let account = match &parsed {
-            Ok(command) => Some(command.account),
-            Err(unreadable) => unreadable.account,
-        };
-        let Some(account) = account else {
-            let reason = parsed.err().map(|unreadable| unreadable.error.into_owned());
-            let reason = reason.unwrap_or_default();
-            return on_outcome(CommandOutcome::DeadLetter { reason, event: None });
+        let WorkerRequest { body, key, properties, refusal, redelivered, expired } = request;
+        let (account, flow) = (key.account, key.flow);
+        let message = RawMessage::new(body, Some(key), properties, received_at);
+        let parsed = match refusal {
+            Some(refusal) => Err(refusal),
+            None => Command::read(&message.body, &message.properties, message.key.as_ref()),
         };
         let shard = self.shared.config.shard_count.shard_of(account);
-        let log = self.with_shard(shard, |owned| owned.log(account, &self.shared));
+        let log = self.with_shard(shard, |owned| {
+            owned.accounts.get(&account).map(|handle| Arc::clone(&handle.log))
+        });
         let Some(log) = log else {
             return tracing::debug!(%account, %shard, "a command for a shard that is not owned here");
+        };
+        let Some(log) = log else {
+            return on_outcome(unknown_account(account, &parsed, &message));
         };
         let delivery = DeliveryContext { log, flow, redelivered, expired, id: None };
         let checked = CheckedCommand::check(parsed, &message, delivery, &self.shared);
@@ -136,30 +127,15 @@ impl Worker {
         message: RawMessage,
         on_outcome: OnOutcome,
     ) {
-        let handle = owned.accounts.get(&checked.account());
-        let in_flight = handle.map_or(&owned.unserved, |handle| &handle.in_flight);
+        let Some(handle) = owned.accounts.get(&checked.account()) else { return };
         let (key, fingerprint) = (checked.key(), checked.fingerprint());
-        let work = match in_flight.register(key, fingerprint, message, Some(on_outcome)) {
-            Registration::New(guard) => checked.into_work(guard),
-            Registration::Duplicate => return,
+        match handle.in_flight.register(key, fingerprint, message, Some(on_outcome)) {
+            Registration::New(guard) => handle.submit(checked.into_work(guard)),
+            Registration::Duplicate => {}
             Registration::Conflict(on_outcome) => {
-                return checked.reject_conflict(&self.shared, on_outcome);
+                checked.reject_conflict(&self.shared, on_outcome);
             }
-        };
-        match (handle, work) {
-            (Some(handle), work) => handle.submit(work),
-            (None, Work::Reject(rejection)) => self.reject_unserved(owned, rejection),
-            // A command of an unserved account never passes the checks.
-            (None, Work::Run(_)) => {}
         }
-    }
-
-    fn reject_unserved(&self, owned: &OwnedShard, rejection: Rejection) {
-        let (shared, given_up) = (Arc::clone(&self.shared), owned.given_up.clone());
-        self.stage.spawn("rejection", OnFailure::Log, async move {
-            given_up.run_until_cancelled(rejection.settle(shared)).await;
-            Ok(())
-        });
     }
 
     /// Runs `with` on an owned shard; `None` if this worker does not own it.
@@ -169,18 +145,27 @@ impl Worker {
     }
 }
 
-impl OwnedShard {
-    /// The log of an account of this shard.
-    fn log(&self, account: AccountId, shared: &WorkerContext) -> Arc<dyn AccountLog> {
-        match self.accounts.get(&account) {
-            Some(handle) => Arc::clone(&handle.log),
-            None => shared.log.unserved(account, self.epoch),
-        }
-    }
-}
-
-impl Drop for OwnedShard {
-    fn drop(&mut self) {
-        self.given_up.cancel();
-    }
+/// The outcome of a message for an account that no worker serves. It has no log, so that nobody can
+/// fill Redis with the keys of accounts that do not exist.
+fn unknown_account(
+    account: AccountId,
+    parsed: &Result<Command<'_>, UnreadableCommand>,
+    message: &RawMessage,
+) -> CommandOutcome {
+    let error = format!("unknown account: {account}");
+    let (name, id, correlation_id) = match parsed {
+        Ok(command) => (Some(&*command.name), &command.id, command.meta.correlation_id.as_deref()),
+        Err(unreadable) => (unreadable.name.as_deref(), &unreadable.id, None),
+    };
+    let event = UnloggedError {
+        account: Some(account),
+        command: Some(&event_name(name.unwrap_or_default())),
+        id: id.as_ref(),
+        correlation_id: correlation_id.or(message.properties.correlation_id.as_deref()),
+        error: &error,
+        info: &ErrorInfo::new(ErrorCode::UnknownAccount, ErrorSource::Validation, false),
+        occurred_at: message.received_at,
+    };
+    let event = Some(event.encode());
+    CommandOutcome::DeadLetter { reason: error, event }
 }

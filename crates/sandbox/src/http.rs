@@ -1,8 +1,9 @@
 //! The control API over HTTP: what [`Sandbox`] offers to tests in Rust, for other programs.
 //!
 //! It listens on loopback only and has no authentication: every user of this machine can control
-//! the sandbox. `docs/sandbox.md` lists the requests.
+//! the sandbox, but no web page can. `docs/sandbox.md` lists the requests.
 
+mod caller;
 mod json;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
@@ -57,6 +58,7 @@ fn router(sandbox: Sandbox) -> Router {
         .route("/faults/{id}", delete(remove_fault))
         .route("/keys", delete(lose_keys))
         .route("/restart", post(restart))
+        .layer(middleware::from_fn(caller::refuse_web_pages))
         .with_state(sandbox)
 }
 

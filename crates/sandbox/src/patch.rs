@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// Telegram's two keys as stored in the library: each occurs exactly once, between two NULs.
@@ -50,6 +51,7 @@ pub enum PatchError {
 #[derive(Debug)]
 pub struct PatchedLibrary {
     path: PathBuf,
+    sha256: String,
     _directory: TempDir,
 }
 
@@ -57,6 +59,11 @@ impl PatchedLibrary {
     /// The file, named as the library's SONAME, such as `libtdjson.so.1.8.61`.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// SHA-256 of the file, in hexadecimal, for the setting `tdlib.sha256`.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     pub(crate) fn write(source: &Path, key_pem: &str) -> Result<Self, PatchError> {
@@ -75,8 +82,13 @@ impl PatchedLibrary {
             .tempdir()
             .map_err(PatchError::Write)?;
         let path = directory.path().join(name);
-        fs::write(&path, bytes).map_err(PatchError::Write)?;
-        Ok(Self { path, _directory: directory })
+        let sha256 = Sha256::digest(&bytes)
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        fs::write(&path, bytes)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+            .map_err(PatchError::Write)?;
+        Ok(Self { path, sha256, _directory: directory })
     }
 }
 

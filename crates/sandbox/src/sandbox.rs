@@ -294,7 +294,7 @@ impl Sandbox {
     }
 
     /// The number of open connections.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.core.connections.count()
     }
 }

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::crypto::RsaKey;
 use crate::keys::{KeyId, SavedKey};
@@ -67,12 +68,12 @@ pub(crate) fn load(directory: &Path) -> Result<Option<SavedState>, StateError> {
 
 /// Writes `state` into `directory`, atomically and readable only by its owner.
 pub(crate) fn save(directory: &Path, state: &SavedState) -> Result<(), StateError> {
-    let (path, part) = (directory.join(FILE), directory.join("sandbox.json.part"));
+    let path = directory.join(FILE);
     let write = || -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = NamedTempFile::new_in(directory)?;
         file.write_all(&serde_json::to_vec(state)?)?;
-        fs::rename(&part, &path)
+        file.persist(&path)?;
+        Ok(())
     };
     write().map_err(|error| StateError::Write(path.clone(), error))
 }

@@ -15,10 +15,21 @@ async fn start() -> Sandbox {
 
 /// Sends one request; returns its status, and its answer if that is JSON.
 async fn ask(sandbox: &Sandbox, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    ask_with(sandbox, method, path, "host: localhost\r\nx-sandbox-control: 1\r\n", body).await
+}
+
+/// The same with these headers.
+async fn ask_with(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &Value,
+) -> (u16, Value) {
     let mut stream = TcpStream::connect(sandbox.control_address().unwrap()).await.unwrap();
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\n{headers}connection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -45,6 +56,35 @@ async fn a_fault_is_injected_listed_and_removed() {
     let path = format!("/faults/{}", made["id"]);
     assert_eq!(ask(&sandbox, "DELETE", &path, &Value::Null).await.0, 204);
     assert_eq!(ask(&sandbox, "DELETE", &path, &Value::Null).await.0, 404);
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_web_page_could_send_is_refused() {
+    let sandbox = start().await;
+    let control = "x-sandbox-control: 1\r\n";
+    for host in ["localhost", "localhost:8700", "127.0.0.1:8700", "127.1.2.3", "[::1]:8700"] {
+        let headers = format!("host: {host}\r\n{control}");
+        let (status, _) = ask_with(&sandbox, "POST", "/faults", &headers, &Value::Null).await;
+        assert_ne!(status, 403, "{host}");
+        let headers = format!("host: {host}\r\n");
+        assert_eq!(ask_with(&sandbox, "GET", "/", &headers, &Value::Null).await.0, 200, "{host}");
+    }
+    for (method, path) in [("POST", "/accounts/1/ban"), ("DELETE", "/keys"), ("GET", "/accounts")] {
+        for headers in [
+            format!("host: evil.example:8700\r\n{control}"),
+            format!("host: localhost.evil.example\r\n{control}"),
+            format!("host: 10.0.0.1\r\n{control}"),
+            format!("host: localhost\r\norigin: http://evil.example\r\n{control}"),
+            format!("host: localhost\r\norigin: null\r\n{control}"),
+        ] {
+            let (status, body) = ask_with(&sandbox, method, path, &headers, &Value::Null).await;
+            assert_eq!((status, body), (403, Value::Null), "{method} {path} {headers}");
+        }
+    }
+    let without =
+        ask_with(&sandbox, "POST", "/accounts/1/ban", "host: localhost\r\n", &Value::Null);
+    assert_eq!(without.await.0, 403);
     sandbox.stop().await;
 }
 

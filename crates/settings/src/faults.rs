@@ -14,8 +14,18 @@ pub struct SettingFault {
 pub struct SettingFaults(Vec<SettingFault>);
 
 impl SettingFaults {
+    /// Adds a fault, unless the setting has one already.
     pub(crate) fn add(&mut self, setting: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(SettingFault { setting: setting.into(), problem: problem.into() });
+        let fault = SettingFault { setting: setting.into(), problem: problem.into() };
+        if !self.0.iter().any(|known| known.setting == fault.setting) {
+            self.0.push(fault);
+        }
+    }
+
+    pub(crate) fn extend(&mut self, others: Self) {
+        for SettingFault { setting, problem } in others.0 {
+            self.add(setting, problem);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,11 +6,15 @@
 //! reported together, each with the name of its setting.
 
 mod account_selection;
+mod environment;
 mod faults;
+mod leaf;
 mod load;
 mod name_set;
 mod number_ranges;
+mod proxy_secret;
 mod sections;
+mod uri;
 
 pub use account_selection::AccountSelection;
 pub use faults::{SettingFault, SettingFaults};
@@ -19,7 +23,7 @@ pub use name_set::NameSet;
 pub use number_ranges::NumberRanges;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    BrokerSettings, CallerSettings, LogSettings, OwnershipSettings, PacingSettings, ProxySettings,
-    PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials, TelegramSettings,
-    WorkerSettings,
+    BrokerSettings, CallerSettings, LimitSettings, LogSettings, OwnershipSettings, PacingSettings,
+    ProxySettings, PublisherSettings, QueueType, Settings, TdlibSettings, TelegramCredentials,
+    TelegramSettings, WorkerSettings,
 };

@@ -2,6 +2,7 @@
 
 mod broker;
 mod callers;
+mod limits;
 mod log;
 mod ownership;
 mod pacing;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub use broker::{BrokerSettings, QueueType};
 pub use callers::CallerSettings;
+pub use limits::LimitSettings;
 pub use log::LogSettings;
 pub use ownership::OwnershipSettings;
 pub use pacing::PacingSettings;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[broker]`
     pub broker: BrokerSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
     /// `[publisher]`
     pub publisher: PublisherSettings,
     /// `[ownership]`
@@ -62,6 +66,7 @@ impl Default for Settings {
             callers: Vec::new(),
             log: LogSettings::default(),
             broker: BrokerSettings::default(),
+            limits: LimitSettings::default(),
             publisher: PublisherSettings::default(),
             ownership: OwnershipSettings::default(),
             worker: WorkerSettings::default(),
@@ -83,7 +88,8 @@ impl Settings {
         }
         CallerSettings::check_all(&self.callers, faults);
         self.log.check(faults);
-        self.broker.check(faults);
+        self.broker.check(&self.namespace, faults);
+        self.limits.check(faults);
         self.publisher.check(faults);
         self.ownership.check(faults);
         self.worker.check(faults);

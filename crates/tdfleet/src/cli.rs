@@ -29,9 +29,9 @@ pub(crate) enum Subcommand {
     /// Sends one command and prints its answer.
     ///
     /// Exit codes: 0 - the command succeeded; 1 - it failed (the answer is printed as well); 75 - no
-    /// answer arrived in time, and the command may still run.
+    /// answer arrived in time, and the command may still run; 74 - the answer could not be printed.
     Send(SendArgs),
-    /// Prints events as they arrive, one JSON object per line.
+    /// Prints events as they arrive, one JSON object per line, until nobody reads them.
     Events(EventsArgs),
     /// Prints who had which command run, oldest first, one JSON object per line.
     ///
@@ -59,6 +59,11 @@ pub(crate) enum Subcommand {
     ///
     /// Exit codes: 0 - the configuration is OK; 78 - it is invalid, and every problem is listed.
     CheckConfig,
+    /// Prints a new master key: 32 random bytes, in base64.
+    ///
+    /// Put it into `telegram.master_key` and keep a copy elsewhere: databases cannot be opened with
+    /// another one.
+    Keygen,
     /// Runs a local Telegram data centre for tests and development.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),

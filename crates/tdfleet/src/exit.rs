@@ -8,6 +8,9 @@ pub(crate) const EX_CONFIG: u8 = 78;
 /// Not done in time, but may still happen (`EX_TEMPFAIL` of sysexits.h).
 pub(crate) const EX_TEMPFAIL: u8 = 75;
 
+/// Standard output cannot be written (`EX_IOERR` of sysexits.h).
+pub(crate) const EX_IOERR: u8 = 74;
+
 /// 0 on success, else 1.
 pub(crate) fn success_if(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -6,6 +6,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod doctor;
 pub(crate) mod events;
 mod fleet;
+pub(crate) mod keygen;
 pub(crate) mod send;
 pub(crate) mod shards;
 pub(crate) mod workers;

@@ -1,23 +1,66 @@
 //! Output of the commands: lines, tables for people, JSON for programs, progress on standard error.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
-/// Prints one line on standard output. A closed pipe is not an error.
-pub(crate) fn print_line(line: impl AsRef<[u8]>) {
-    let mut out = std::io::stdout().lock();
-    drop(
-        out.write_all(line.as_ref()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()),
-    );
+/// Standard output cannot be written: what was to be printed is lost.
+#[derive(Debug)]
+pub(crate) struct OutputError(io::Error);
+
+impl OutputError {
+    /// Whether standard output is a pipe that nobody reads any more.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.0.kind() == ErrorKind::BrokenPipe
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output cannot be written")
+    }
+}
+
+impl Error for OutputError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Prints one line on standard output.
+pub(crate) fn print_line(line: impl AsRef<[u8]>) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    let line = [line.as_ref(), b"\n"].concat();
+    out.write_all(&line).and_then(|()| out.flush()).map_err(OutputError)
+}
+
+/// Completes when nobody can read standard output any more. Never, if it is a file or a terminal.
+pub(crate) async fn output_closed() {
+    let (closed, wait) = oneshot::channel();
+    // A thread of its own, which nobody waits for when the process ends.
+    thread::spawn(move || {
+        let stdout = io::stdout();
+        // Without any event asked for, the kernel still reports that the reading end is closed.
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        closed.send(()).ok();
+    });
+    if wait.await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Prints `items` as one JSON array.
 pub(crate) fn print_json<T: Serialize + ?Sized>(items: &T) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(items)?;
-    print_line(json.split('\n').map(json_escaped).collect::<Vec<_>>().join("\n"));
-    Ok(())
+    Ok(print_line(json.split('\n').map(json_escaped).collect::<Vec<_>>().join("\n"))?)
 }
 
 /// The text with everything escaped that would control a terminal, or change the order of what it
@@ -48,14 +91,17 @@ fn controls(c: char) -> bool {
 }
 
 /// Prints rows below their header, in columns as wide as their widest cell.
-pub(crate) fn print_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
-    print_line(format_table(header, rows).trim_end());
+pub(crate) fn print_table<const N: usize>(
+    header: [&str; N],
+    rows: &[[String; N]],
+) -> Result<(), OutputError> {
+    print_line(format_table(header, rows).trim_end())
 }
 
-/// Prints progress of a command that people wait for, on standard error.
-#[expect(clippy::print_stderr, reason = "standard output is for the result")]
+/// Prints progress of a command that people wait for, or why it failed, on standard error. What
+/// cannot be written there is lost.
 pub(crate) fn print_progress(text: &str) {
-    eprintln!("{text}");
+    writeln!(io::stderr(), "{text}").ok();
 }
 
 fn format_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {

@@ -154,8 +154,9 @@ impl Client {
     ) -> Result<oneshot::Receiver<Update>, CallError> {
         let extra = self.requests.fetch_add(1, Ordering::Relaxed);
         let request = request::encode(method, extra, fields)?;
+        let text = request.as_c_str()?;
         let answer = self.pending.register(extra).ok_or(CallError::Closed)?;
-        self.library.send(self.id, &request);
+        self.library.send(self.id, text);
         Ok(answer)
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,32 @@ pub enum LoadError {
     /// There is no file at the path.
     #[error("no libtdjson at `{}`: run `make tdlib`, or set `tdlib.library` to your own copy", .0.display())]
     Missing(PathBuf),
+    /// The file cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another user owns the file, or can write to it.
+    #[error(
+        "`{}` can be changed by others: it must belong to root or to this process's user, and be \
+         writable by nobody else (chmod go-w)", .0.display()
+    )]
+    Changeable(PathBuf),
+    /// The file has another content than expected.
+    #[error(
+        "`{}` has the SHA-256 {found}, which is not the expected one: run `make tdlib`, or set \
+         `tdlib.sha256` if you trust this build", path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of its content.
+        found: String,
+    },
     /// The file is not a shared library, or not one for this machine.
     #[error("`{}` cannot be loaded as a shared library", path.display())]
     Open {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::LoadError;
 use crate::guard::{GuardError, ProxyGuard};
+use crate::library_file::LibraryFile;
 use crate::tdjson::{LogCallback, Tdjson, check_version};
 use crate::{crash_record, log};
 
@@ -43,10 +44,14 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// A missing file, one that is not libtdjson, or a version other than
+    /// A file that is not libtdjson, or a version other than
     /// [`crate::REQUIRED_VERSION`].
-    pub fn load(path: &Path, log_level: u8, crash_records: &Path) -> Result<Self, LoadError> {
-        let library = Self::open(path)?;
+    pub fn load(
+        file: &LibraryFile,
+        log_level: u8,
+        crash_records: &Path,
+    ) -> Result<Self, LoadError> {
+        let library = Self::open(file.path())?;
         check_version(&library)?;
         crash_record::set_directory(crash_records);
         library.configure(r#"{"@type":"setLogStream","log_stream":{"@type":"logStreamEmpty"}}"#);
@@ -68,16 +73,12 @@ impl Library {
     }
 
     fn open(path: &Path) -> Result<Self, LoadError> {
-        // An absolute path, so that the linker's search paths do not apply.
-        let path = path.canonicalize().map_err(|_| LoadError::Missing(path.to_owned()))?;
-        if !path.is_file() {
-            return Err(LoadError::Missing(path));
-        }
-        // SAFETY: loading runs the library's constructors; the operator chose the file, and
-        // libtdjson's constructors have no preconditions.
-        let library = unsafe { libloading::Library::new(&path) };
-        let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
-        let find = SymbolTable { library: &library, path: &path };
+        // SAFETY: loading runs the library's constructors; the operator vouches for the file by its
+        // checksum, and libtdjson's constructors have no preconditions.
+        let library = unsafe { libloading::Library::new(path) };
+        let library =
+            library.map_err(|source| LoadError::Open { path: path.to_owned(), source })?;
+        let find = SymbolTable { library: &library, path };
         // SAFETY: the types are those that td_json_client.h of TDLib 1.8.61 declares.
         unsafe {
             Ok(Self {

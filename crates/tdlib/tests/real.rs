@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use tdlib::answers::TdVariant;
 use tdlib::methods::{Close, GetAuthorizationState, GetMe, GetOption, TestSquareInt};
 use tdlib::{
-    CallError, CancellationToken, Library, LoadError, ReaderCounters, Tdjson, Tdlib,
+    CallError, CancellationToken, Library, LibraryFile, LoadError, ReaderCounters, Tdjson, Tdlib,
     UpdateReceiver, enums,
 };
 
@@ -30,7 +30,8 @@ static TDLIB: LazyLock<(Arc<Library>, Tdlib)> = LazyLock::new(|| {
 fn load(crash_records: &Path) -> Library {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tdlib/libtdjson.so.1.8.61");
     let path = variable("TDFLEET_TDLIB_LIBRARY").map_or(fetched, PathBuf::from);
-    Library::load(&path, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
+    let file = LibraryFile::verify(&path, None).unwrap_or_else(|error| panic!("{error}"));
+    Library::load(&file, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn variable(name: &str) -> Option<std::ffi::OsString> {
@@ -140,7 +141,7 @@ async fn text_is_returned_unchanged() {
 
 #[test]
 fn a_missing_library_names_the_path_and_the_remedy() {
-    let error = Library::load(Path::new("/nowhere/libtdjson.so"), 2, Path::new("/tmp"));
+    let error = LibraryFile::verify(Path::new("/nowhere/libtdjson.so"), None);
     assert_eq!(
         error.err().unwrap().to_string(),
         "no libtdjson at `/nowhere/libtdjson.so`: run `make tdlib`, or set `tdlib.library` to \
@@ -148,16 +149,25 @@ fn a_missing_library_names_the_path_and_the_remedy() {
     );
 }
 
+/// The error of loading a file whose checksum the operator has given.
+fn load_trusted(path: &Path) -> LoadError {
+    let Err(LoadError::Checksum { found, .. }) = LibraryFile::verify(path, None) else {
+        panic!("{} is no build of TDLib", path.display());
+    };
+    let file = LibraryFile::verify(path, Some(&found)).unwrap();
+    Library::load(&file, 2, Path::new("/tmp")).err().unwrap()
+}
+
 #[test]
 fn a_file_that_is_not_tdlib_is_refused() {
     let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let error = Library::load(&text, 2, Path::new("/tmp")).err().unwrap();
+    let error = load_trusted(&text);
     assert!(matches!(error, LoadError::Open { .. }), "{error:?}");
 
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let libc = maps.lines().find(|line| line.ends_with("libc.so.6")).unwrap();
     let libc = Path::new(libc.split_ascii_whitespace().last().unwrap());
-    let error = Library::load(libc, 2, Path::new("/tmp")).err().unwrap();
+    let error = load_trusted(libc);
     assert_eq!(
         error.to_string(),
         format!("`{}` is not libtdjson: it has no `td_create_client_id`", libc.display())

@@ -1,5 +1,7 @@
 //! A publisher that writes AMQP frames by hand, for messages that no client library can make.
 
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

@@ -35,9 +35,11 @@ impl TdApi {
     ///
     /// Cargo does not know where tdlib-rs is, or the schema has another form.
     pub fn load() -> Self {
-        let path = package_directory("tdlib-rs").join("tl/api.tl");
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let (types, methods) = text.split_once("---functions---").expect("it has methods");
+        let path = package_directory("tdlib-rs").map(|directory| directory.join("tl/api.tl"));
+        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let Some((types, methods)) = text.split_once("---functions---") else {
+            panic!("tdlib-rs has no readable tl/api.tl");
+        };
         let [types, methods] = [types, methods].map(|part| part.lines().filter_map(read).collect());
         let mut api = Self { types, methods, classes: HashMap::new() };
         for (place, definition) in api.types.iter().enumerate() {
@@ -84,7 +86,7 @@ impl TdApi {
     fn forms(&self, definition: &TdDefinition, depth: usize) -> Vec<Value> {
         let bare: Map<_, _> = [("@type".to_owned(), json!(definition.name))]
             .into_iter()
-            .chain(definition.fields.iter().map(|(name, of)| (name.clone(), self.empty(of))))
+            .chain(definition.fields.iter().map(|(name, of)| (name.clone(), empty(of))))
             .collect();
         let mut forms = vec![Value::Object(bare.clone())];
         for (name, of) in &definition.fields {
@@ -97,28 +99,16 @@ impl TdApi {
         forms
     }
 
-    /// The least value of a type: null for an object.
-    fn empty(&self, of: &str) -> Value {
-        match of {
-            "Bool" => json!(false),
-            "int32" | "int53" | "double" => json!(1),
-            "int64" => json!("1"),
-            "string" | "bytes" => json!(""),
-            list if list.starts_with("vector<") => json!([]),
-            _ => Value::Null,
-        }
-    }
-
     /// Other values of a type; none for a plain one.
     fn values(&self, of: &str, depth: usize) -> Vec<Value> {
         if let Some(item) = of.strip_prefix("vector<").and_then(|of| of.strip_suffix('>')) {
-            if self.empty(item).is_null() {
+            if empty(item).is_null() {
                 let items = self.values(item, depth).into_iter().chain([Value::Null]);
                 return vec![Value::Array(items.collect())];
             }
-            return vec![json!([self.empty(item)])];
+            return vec![json!([empty(item)])];
         }
-        let Some(depth) = depth.checked_sub(1).filter(|_| self.empty(of).is_null()) else {
+        let Some(depth) = depth.checked_sub(1).filter(|_| empty(of).is_null()) else {
             return Vec::new();
         };
         if let Some(definition) = self.types.iter().find(|definition| definition.name == of) {
@@ -127,6 +117,18 @@ impl TdApi {
         let types = self.classes.get(of).into_iter().flatten();
         let known = types.flat_map(|place| self.forms(&self.types[*place], depth));
         known.chain([json!({"@type": "fromTheFuture", "x": 1})]).collect()
+    }
+}
+
+/// The least value of a type: null for an object.
+fn empty(of: &str) -> Value {
+    match of {
+        "Bool" => json!(false),
+        "int32" | "int53" | "double" => json!(1),
+        "int64" => json!("1"),
+        "string" | "bytes" => json!(""),
+        list if list.starts_with("vector<") => json!([]),
+        _ => Value::Null,
     }
 }
 
@@ -143,18 +145,16 @@ fn read(line: &str) -> Option<TdDefinition> {
     Some(TdDefinition { name, fields: fields.collect::<Option<_>>()?, class: class.to_owned() })
 }
 
-/// The directory of a package's source.
-fn package_directory(name: &str) -> PathBuf {
+/// The directory of a package's source; `None` if cargo does not know it.
+fn package_directory(name: &str) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .expect("cargo runs");
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo's metadata");
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let manifest = packages
-        .filter(|package| package["name"] == name)
-        .find_map(|package| package["manifest_path"].as_str());
-    Path::new(manifest.expect("it is in the lock file")).parent().expect("a directory").to_owned()
+        .ok()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).ok()?;
+    let mut packages = metadata["packages"].as_array()?.iter();
+    let package = packages.find(|package| package["name"] == name)?;
+    Path::new(package["manifest_path"].as_str()?).parent().map(Path::to_owned)
 }

@@ -17,6 +17,8 @@ use attacks::{Attack, AttackTarget};
 const NOBODY: u32 = 9_000_000;
 /// Identical reads in a row.
 const READS: usize = 1_000;
+/// Connections that send them.
+const FLOODERS: usize = 4;
 /// Large reads in a row, while they wait for one another.
 const LARGE_READS: usize = 200;
 /// Pause between two rounds, so that RabbitMQ itself keeps up.
@@ -65,20 +67,30 @@ fn authorise(fleet: &TestFleet, target: &AttackTarget) -> String {
     fleet.rabbit_uri.replace("guest:guest@", &format!("{user}:hush@"))
 }
 
-/// Sends each attack once, and the floods; returns the number of messages. Blocks.
+/// Sends each attack once, and the floods, all side by side; returns the number of messages. Blocks.
 fn send_round(uri: &str, target: &AttackTarget, round: u32) -> usize {
+    std::thread::scope(|scope| {
+        let mut senders = Vec::new();
+        for flow in Flow::ALL {
+            let attacks = move || attacks::every(target, flow, round).into_iter();
+            senders.push(scope.spawn(move || send_all(uri, attacks())));
+        }
+        let large = (0..LARGE_READS).map(|_| attacks::large_read(target));
+        senders.push(scope.spawn(move || send_all(uri, large)));
+        for _ in 0..FLOODERS {
+            let reads = (0..READS / FLOODERS).map(|_| attacks::read(target));
+            senders.push(scope.spawn(move || send_all(uri, reads)));
+        }
+        senders.into_iter().map(|sender| sender.join().expect("RabbitMQ passes the attack")).sum()
+    })
+}
+
+fn send_all(uri: &str, attacks: impl Iterator<Item = Attack>) -> usize {
     let mut publisher = RawPublisher::connect(uri);
-    let mut sent = 0;
-    let mut send = |attack: Attack| {
+    let send = |attack: Attack| {
         publisher.publish("tdfleet.commands", &attack.key, attack.properties, &attack.body);
-        sent += 1;
     };
-    for flow in Flow::ALL {
-        attacks::every(target, flow, round).into_iter().for_each(&mut send);
-    }
-    (0..LARGE_READS).map(|_| attacks::large_read(target)).for_each(&mut send);
-    (0..READS).map(|_| attacks::read(target)).for_each(&mut send);
-    sent
+    attacks.map(send).count()
 }
 
 fn routing_key(flow: Flow, account: u32, rest: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@ use super::Scene;
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_checked_in_the_contracts_order() {
     let mut scene = Scene::start(1).await;
-    scene.mine.listen(77).await;
+    let mut unknown_account = scene.mine.reply_queue().await;
     let ready = "account is not ready: wait_phone";
     let mut names = BTreeSet::new();
     for command in owner_worker::catalog().filter(|command| command.needs == "ready") {
@@ -25,7 +25,7 @@ async fn commands_are_checked_in_the_contracts_order() {
         let expected = json!({"code": "not_ready", "source": "ownership", "retriable": true});
         assert_eq!((found.as_str(), info), (ready, expected), "{name}");
         // The account is checked before the fields.
-        let event = scene.mine.call(77, name, unknown).await;
+        let event = scene.mine.call_for_reply(77, name, unknown, &mut unknown_account).await;
         assert_eq!(event["payload"]["error"], "unknown account: 77", "{event}");
         assert_eq!(event["payload"]["error_info"]["code"], "unknown_account");
     }

@@ -73,7 +73,7 @@ fn keys(toml: &str) -> BTreeSet<String> {
             // The entries of `[[name]]` are tables of an array.
             section = format!("{}.", name.trim_matches(['[', ']']));
         } else if let Some((key, _)) = line.split_once(" = ")
-            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         {
             keys.insert(format!("{section}{key}"));
         }

@@ -5,11 +5,9 @@ use contracts::{CallerName, Properties};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
+use crate::amqp::frame_filter::{MARK as UNREADABLE, UnreadableProperties};
 use crate::amqp::publication::Publication;
 use crate::message::Message;
-
-/// RabbitMQ's pseudo-queue that receives replies without a queue being declared.
-pub(crate) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 const PERSISTENT: u8 = 2;
 /// W3C Trace Context.
@@ -56,9 +54,19 @@ pub(crate) fn message(delivery: lapin::message::Delivery) -> Message {
         timestamp: *properties.timestamp(),
         expired: false,
         forwarded: false,
+        unreadable: unreadable(properties),
         key: delivery.routing_key.into(),
         body: Bytes::from(delivery.data),
     }
+}
+
+/// Why the properties of a message were replaced when it arrived, if they were.
+pub(crate) fn unreadable(properties: &BasicProperties) -> Option<&'static str> {
+    let headers = properties.headers().as_ref()?;
+    let Some(AMQPValue::ShortShortUInt(code)) = headers.inner().get(UNREADABLE) else {
+        return None;
+    };
+    UnreadableProperties::of_code(*code).map(UnreadableProperties::reason)
 }
 
 /// The text of a header's value.
@@ -149,6 +157,7 @@ mod tests {
             timestamp: Some(7),
             expired: false,
             forwarded: false,
+            unreadable: None,
         };
         let mut delivery = lapin::message::Delivery::mock(
             1,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use contracts::CallerName;
 use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
+use lapin::protocol::AMQPSoftError;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use lapin::{Channel, Connection, ConnectionProperties, Event};
 use runtime::CancellationToken;
 use settings::{BrokerSettings, ExposeSecret};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
 use crate::amqp::topology_check::TopologyCheck;
+use crate::amqp::transport;
 use crate::error::Error;
 
 /// Seconds between heartbeats, unless the URI sets another number. Two silent intervals end the
@@ -86,7 +88,7 @@ pub(crate) enum ConnectionPurpose {
 /// One connection without a manager, for an operator's command.
 pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Connection, Error> {
     let properties = ConnectionProperties::default().with_connection_name("tdfleet".into());
-    let connecting = Connection::connect_uri(uri(settings)?, properties);
+    let connecting = transport::connect(uri(settings)?, properties);
     within(settings.timeout(), "connecting", connecting).await
 }
 
@@ -102,6 +104,10 @@ pub(crate) fn user(settings: &BrokerSettings) -> Result<Option<CallerName>, Erro
 
 fn uri(settings: &BrokerSettings) -> Result<AMQPUri, Error> {
     let mut uri: AMQPUri = settings.uri.expose_secret().parse().map_err(|_| Error::Uri)?;
+    // The parser passes over an IPv6 address, and takes `localhost` instead.
+    if let Some(address) = settings.host().filter(|host| host.contains(':')) {
+        uri.authority.host = address;
+    }
     let heartbeat = uri.query.heartbeat.unwrap_or(HEARTBEAT).max(SHORTEST_HEARTBEAT);
     uri.query.heartbeat = Some(heartbeat);
     uri.query.connection_timeout = Some(settings.timeout_ms);
@@ -205,7 +211,7 @@ impl ConnectionManager {
             ConnectionPurpose::Publish => "tdfleet publisher",
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        let connecting = transport::connect(self.uri.clone(), properties);
         let connection = within(timeout, "connecting", connecting).await?;
         self.declare(&connection).await?;
         let probe = within(timeout, "opening a channel", connection.create_channel()).await?;
@@ -214,9 +220,14 @@ impl ConnectionManager {
 
     async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         match self.purpose {
-            ConnectionPurpose::Consume | ConnectionPurpose::Publish => {
-                self.topology.declare(connection).await
-            }
+            ConnectionPurpose::Consume => self.topology.declare(connection).await,
+            // A client needs write rights only: what it may not declare, the workers declare.
+            ConnectionPurpose::Publish => match self.topology.declare(connection).await {
+                Err(Error::Failed { source, .. }) if source.is(&AMQPSoftError::ACCESSREFUSED) => {
+                    Ok(())
+                }
+                declared => declared,
+            },
             ConnectionPurpose::Reply => Ok(()),
         }
     }
@@ -269,9 +280,23 @@ impl ConnectionManager {
 }
 
 fn lost(error: lapin::Error) -> Error {
-    if matches!(error.kind(), ErrorKind::ParsingError(_)) {
-        Error::Unparsable { source: error.into() }
-    } else {
-        Error::Failed { step: "the connection", source: error.into() }
+    Error::Failed { step: "the connection", source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_connected_to_and_not_passed_over() {
+        for (text, host) in [
+            ("amqp://[fd00::1]:5690/%2f", "fd00::1"),
+            ("amqp://127.0.0.1:5690", "127.0.0.1"),
+            ("amqp://rabbitmq.example.org:5690", "rabbitmq.example.org"),
+        ] {
+            let settings = BrokerSettings { uri: text.into(), ..BrokerSettings::default() };
+            let authority = uri(&settings).unwrap().authority;
+            assert_eq!((authority.host.as_str(), authority.port), (host, 5690));
+        }
     }
 }

@@ -85,6 +85,7 @@ pub(crate) struct TakenLetter {
 impl TakenLetter {
     pub(crate) fn read(delivery: Delivery, position: u64, signer: Option<&MessageSigner>) -> Self {
         let headers = delivery.properties.headers().clone();
+        let unreadable = codec::unreadable(&delivery.properties).map(str::to_owned);
         let own = DeadLetterHeaders::read(headers.as_ref());
         let tag = delivery.delivery_tag;
         let key = own.routing_key.clone().unwrap_or_default();
@@ -103,7 +104,7 @@ impl TakenLetter {
             id,
             command_id,
             routing_key,
-            reason,
+            reason: reason.or(unreadable),
             since,
             bytes,
             signed,
@@ -224,6 +225,7 @@ mod tests {
             timestamp: None,
             expired: false,
             forwarded: true,
+            unreadable: None,
         }
     }
 

@@ -120,9 +120,8 @@ impl DeadLetters {
     ///
     /// Body and ids stay the same: a command that was answered before is not run again, and one whose
     /// deadline has passed is answered `expired`. A letter that still cannot be processed returns
-    /// under another id and is not sent twice. One without a routing key is routed by its body. A
-    /// letter without its body stays, and so does one that no worker has written, unless it is
-    /// selected by its id.
+    /// under another id and is not sent twice. A letter without its body stays, and so does one that
+    /// no worker has written, unless it is selected by its id.
     ///
     /// # Errors
     ///

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use lapin::options::BasicPublishOptions;
+use lapin::protocol::AMQPSoftError;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::oneshot;
 
 use crate::amqp::withdrawable::Withdrawable;
-use crate::error::PublishError;
+use crate::error::{AmqpError, PublishError};
 
 pub(crate) type PublishResult = Result<(), PublishError>;
 
@@ -59,17 +60,30 @@ pub(crate) async fn publish_batch(
     }
 }
 
+/// RabbitMQ closes the channel over a message that it may not take. Of several messages nobody knows
+/// which one that was.
+fn unconfirmed(error: lapin::Error, alone: bool) -> PublishError {
+    let error = AmqpError::from(error);
+    let refusals = [AMQPSoftError::ACCESSREFUSED, AMQPSoftError::NOTFOUND];
+    if alone && refusals.iter().any(|refusal| error.is(refusal)) {
+        PublishError::Refused
+    } else {
+        PublishError::Unconfirmed
+    }
+}
+
 /// lapin attaches a returned message to whichever confirm comes next; only its id says which
 /// message it was.
 fn results(
     batch: &[&Publication],
     confirmations: Vec<lapin::Result<Confirmation>>,
 ) -> Vec<PublishResult> {
+    let alone = batch.len() == 1;
     let mut returned = HashSet::new();
     let mut results: Vec<_> = confirmations
         .into_iter()
         .map(|confirmation| {
-            let confirmation = confirmation.map_err(|_| PublishError::Unconfirmed)?;
+            let confirmation = confirmation.map_err(|error| unconfirmed(error, alone))?;
             let acknowledged = confirmation.is_ack();
             let message = confirmation.take_message();
             returned.extend(message.map(|message| message.properties.message_id().clone()));

@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::amqp::codec::DIRECT_REPLY_TO;
 use crate::amqp::connection::ConnectionWatch;
 use crate::amqp::publication::{Publication, PublishJob, PublishResult, publish_batch};
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::error::{Error, PublishError};
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::DIRECT_REPLY_TO;
 
 /// Jobs, or replies, that are taken from their queue together.
 const CHUNK: usize = 256;

@@ -19,6 +19,7 @@ use crate::amqp::publish_task::{PublishQueues, PublishTask};
 use crate::amqp::withdrawable::Withdrawable;
 use crate::error::PublishError;
 use crate::pending_replies::PendingReplies;
+use crate::reply_queues::ReplyQueues;
 
 /// Jobs that wait for the publish task; further callers wait for a place.
 const MAX_JOBS: usize = 1024;
@@ -30,6 +31,7 @@ const MAX_REPLIES: usize = 4096;
 pub(crate) struct AmqpPublisher {
     jobs: mpsc::Sender<PublishJob>,
     replies: mpsc::Sender<Publication>,
+    reply_queues: ReplyQueues,
     pending_replies: PendingReplies,
     timeout: Duration,
 }
@@ -39,6 +41,7 @@ impl AmqpPublisher {
     pub(crate) fn start(
         stage: &Stage,
         manager: ConnectionManager,
+        reply_queues: ReplyQueues,
         timeout: Duration,
         stop: CancellationToken,
     ) -> Self {
@@ -53,7 +56,7 @@ impl AmqpPublisher {
         };
         stage.spawn("publisher connection", OnFailure::Stop, manager.run(stop));
         stage.spawn("publisher", OnFailure::Stop, task.run(PublishQueues { jobs, replies }));
-        Self { jobs: jobs_sender, replies: replies_sender, pending_replies, timeout }
+        Self { jobs: jobs_sender, replies: replies_sender, reply_queues, pending_replies, timeout }
     }
 
     pub(crate) fn pending_replies(&self) -> &PendingReplies {
@@ -62,9 +65,11 @@ impl AmqpPublisher {
 
     /// Sends the answer to `reply_to`, if the command has one, without waiting and without a confirm:
     /// the event is in the log, and a caller that has given up or a queue that does not answer must not
-    /// block anything.
+    /// block anything. Nothing is sent to a queue that a `reply_to` must not name.
     pub(crate) fn reply(&self, command: &Properties, event: Bytes) {
-        let Some(key) = command.reply_to.as_deref().and_then(codec::short_string) else { return };
+        let reply_to = command.reply_to.as_deref();
+        let allowed = reply_to.filter(|queue| self.reply_queues.allows(queue));
+        let Some(key) = allowed.and_then(codec::short_string) else { return };
         let (exchange, properties) = (ShortString::default(), codec::reply_properties(command));
         let reply = Publication { exchange, key, body: event, properties };
         if self.replies.try_send(reply).is_err() {
@@ -74,6 +79,15 @@ impl AmqpPublisher {
 
     /// Publishes; the results in order. Nothing is sent if there is no connection in time.
     pub(crate) async fn publish(&self, publications: Vec<Publication>) -> Vec<PublishResult> {
+        self.publish_within(publications, self.timeout).await
+    }
+
+    /// The same for a caller with less patience.
+    pub(crate) async fn publish_within(
+        &self,
+        publications: Vec<Publication>,
+        patience: Duration,
+    ) -> Vec<PublishResult> {
         let count = publications.len();
         if count == 0 {
             return Vec::new();
@@ -82,7 +96,7 @@ impl AmqpPublisher {
         let (publications, withdrawal) = Withdrawable::new(publications);
         let (done, mut results) = oneshot::channel();
         let job = PublishJob { publications, done };
-        let in_time = tokio::time::timeout(self.timeout, async {
+        let in_time = tokio::time::timeout(self.timeout.min(patience), async {
             self.jobs.send(job).await.ok()?;
             (&mut results).await.ok()
         });

@@ -20,7 +20,7 @@ use crate::amqp::signature::MessageSigner;
 use crate::amqp::timing::reconnect_backoff;
 use crate::amqp::timing::within;
 use crate::amqp::topology::Topology;
-use crate::delivery::{Delivery, DeliveryHandler};
+use crate::delivery::{MessageHandler, ReceivedMessage};
 use crate::error::Error;
 use crate::settlement::SettleRequest;
 
@@ -44,7 +44,7 @@ pub(crate) struct ConsumerContext {
 pub(crate) struct QueueConsumer {
     context: ConsumerContext,
     queue: String,
-    handler: Arc<dyn DeliveryHandler>,
+    handler: Arc<dyn MessageHandler>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
@@ -63,7 +63,7 @@ impl QueueConsumer {
     pub(crate) fn new(
         context: ConsumerContext,
         queue: String,
-        handler: Arc<dyn DeliveryHandler>,
+        handler: Arc<dyn MessageHandler>,
     ) -> Self {
         let stop = context.stage.stopping().child_token();
         Self { context, queue, handler, stop, kill: CancellationToken::new() }
@@ -221,7 +221,7 @@ impl QueueConsumer {
                 })?;
                 let (tag, redelivered) = (delivery.delivery_tag, delivery.redelivered);
                 let message = self.context.signer.read(delivery);
-                self.handler.handle(Delivery::new(message, tag, redelivered, &requests));
+                self.handler.receive(ReceivedMessage::new(message, tag, redelivered, &requests));
             }
         }
     }

@@ -106,7 +106,7 @@ impl MessageSigner {
 
 /// Everything that counts in a message.
 fn parts<'a>(message: &'a Message, what: &'a Signed<'_>) -> Vec<Cow<'a, [u8]>> {
-    let Message { key, body, properties, expired, forwarded, timestamp: _ } = message;
+    let Message { key, body, properties, expired, forwarded, .. } = message;
     let Properties { message_id, correlation_id, reply_to, traceparent, caller } = properties;
     let (word, own): (&[u8], &[Cow<'_, str>]) = match what {
         Signed::Command => (b"command", &[]),
@@ -155,6 +155,7 @@ mod tests {
             timestamp: Some(7),
             expired: true,
             forwarded: true,
+            unreadable: None,
         }
     }
 

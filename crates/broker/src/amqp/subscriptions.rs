@@ -18,11 +18,11 @@ use crate::amqp::publisher::AmqpPublisher;
 use crate::amqp::queue_consumer::{ConsumerContext, QueueConsumer};
 use crate::amqp::signature::MessageSigner;
 use crate::amqp::topology::Topology;
-use crate::delivery::DeliveryHandler;
+use crate::delivery::MessageHandler;
 use crate::error::Error;
 use crate::identity::BusIdentity;
 use crate::misrouted::{MisroutedCause, MisroutedHandler};
-use crate::shard_filter::ShardFilter;
+use crate::reply_queues::ReplyQueues;
 
 /// Consumes the queues of the subscribed shards, and those of unroutable and expired messages.
 pub(crate) struct Subscriptions {
@@ -30,7 +30,7 @@ pub(crate) struct Subscriptions {
     consumers: TaskTracker,
     connected: watch::Receiver<bool>,
     count: ShardCount,
-    handler: Arc<dyn DeliveryHandler>,
+    handler: Arc<dyn MessageHandler>,
     shards: Mutex<HashMap<Shard, [QueueSubscription; 2]>>,
 }
 
@@ -47,7 +47,7 @@ impl Subscriptions {
         stage: &Stage,
         settings: &BrokerSettings,
         identity: BusIdentity,
-        handler: Arc<dyn DeliveryHandler>,
+        handler: Arc<dyn MessageHandler>,
     ) -> Result<Self, Error> {
         let BusIdentity { names, count, key } = identity;
         let (timeout, signer) = (settings.timeout(), MessageSigner::new(key));
@@ -59,7 +59,8 @@ impl Subscriptions {
                 .with_declarations_of(&consuming);
         let consumers = TaskTracker::new();
         let stop = stopped_after(stage, &consumers);
-        let publisher = AmqpPublisher::start(stage, replying, timeout, stop);
+        let replies = ReplyQueues::new(settings, &names);
+        let publisher = AmqpPublisher::start(stage, replying, replies, timeout, stop);
         let (connection, prefetch) = (consuming.watch(), settings.prefetch);
         let connected = follow(stage, consuming.watch());
         stage.spawn("broker", OnFailure::Stop, consuming.run(stage.stopping()));
@@ -74,7 +75,6 @@ impl Subscriptions {
             prefetch,
             timeout,
         };
-        let handler = Arc::new(ShardFilter::new(count, handler));
         let shards = Mutex::default();
         let subscriptions = Self { context, consumers, connected, count, handler, shards };
         subscriptions.consume_misrouted();
@@ -132,7 +132,7 @@ impl Subscriptions {
         }
     }
 
-    fn consume(&self, queue: String, handler: Arc<dyn DeliveryHandler>) -> QueueSubscription {
+    fn consume(&self, queue: String, handler: Arc<dyn MessageHandler>) -> QueueSubscription {
         let consumer = QueueConsumer::new(self.context.clone(), queue, handler);
         let (stop, kill) = (consumer.stop(), consumer.kill());
         let (finished, ended) = oneshot::channel();

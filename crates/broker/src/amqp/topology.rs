@@ -33,8 +33,8 @@ impl Topology {
 
     /// Declares everything that does not exist.
     ///
-    /// Clients do it as well as workers, before they publish, so a command always finds its queue,
-    /// whichever of them connects first.
+    /// Clients that may do it as well as workers, before they publish, so a command always finds its
+    /// queue, whichever of them connects first.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let channel =
             within(self.timeout, "opening a channel", connection.create_channel()).await?;

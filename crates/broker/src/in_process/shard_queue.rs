@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::delivery::{Delivery, DeliveryHandler};
+use crate::delivery::{MessageHandler, ReceivedMessage};
 use crate::message::Message;
 use crate::settlement::SettleRequest;
 
@@ -32,7 +32,7 @@ impl ShardQueue {
     }
 
     /// Delivers the message, or keeps it until the shard is subscribed.
-    pub(super) fn push(&mut self, message: Message, handler: &dyn DeliveryHandler) {
+    pub(super) fn push(&mut self, message: Message, handler: &dyn MessageHandler) {
         self.waiting.push_back(message);
         self.deliver(handler);
     }
@@ -41,7 +41,7 @@ impl ShardQueue {
         &mut self,
         requests: mpsc::UnboundedSender<SettleRequest>,
         ended: SubscriptionEnd,
-        handler: &dyn DeliveryHandler,
+        handler: &dyn MessageHandler,
     ) {
         self.subscription = Some(ShardSubscription { after: self.last_tag, requests, ended });
         self.deliver(handler);
@@ -53,7 +53,7 @@ impl ShardQueue {
     }
 
     /// Keeps an unsettled message for the next subscription; if that is there already, it gets it.
-    pub(super) fn put_back(&mut self, tag: u64, message: Message, handler: &dyn DeliveryHandler) {
+    pub(super) fn put_back(&mut self, tag: u64, message: Message, handler: &dyn MessageHandler) {
         self.unsettled.insert(tag, message);
         if self.is_of_earlier_subscription(tag) {
             self.deliver(handler);
@@ -64,7 +64,7 @@ impl ShardQueue {
         self.subscription.as_ref().is_some_and(|subscription| tag <= subscription.after)
     }
 
-    fn deliver(&mut self, handler: &dyn DeliveryHandler) {
+    fn deliver(&mut self, handler: &dyn MessageHandler) {
         let Some(subscription) = &self.subscription else { return };
         let unsettled = std::mem::take(&mut self.unsettled).into_values();
         let redelivered = unsettled.map(|message| (message, true));
@@ -72,7 +72,8 @@ impl ShardQueue {
         for (message, redelivered) in redelivered.chain(new) {
             self.last_tag += 1;
             let requests = &subscription.requests;
-            handler.handle(Delivery::new(message, self.last_tag, redelivered, requests));
+            let tag = self.last_tag;
+            handler.receive(ReceivedMessage::new(message, tag, redelivered, requests));
         }
     }
 }

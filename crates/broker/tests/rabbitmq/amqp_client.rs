@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use contracts::Names;
 use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
@@ -71,11 +72,18 @@ impl AmqpClient {
         self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
     }
 
-    /// An exclusive queue for replies.
-    pub(crate) async fn reply_queue(&self) -> String {
+    /// An exclusive queue for replies, with a name that a `reply_to` may have.
+    pub(crate) async fn reply_queue(&self, names: &Names) -> String {
+        let name = format!("{}{}", names.reply_prefix(), uuid::Uuid::new_v4());
+        self.declare_queue(&name).await;
+        name
+    }
+
+    /// An exclusive queue.
+    pub(crate) async fn declare_queue(&self, name: &str) {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        let declared = self.channel.queue_declare("".into(), options, FieldTable::default());
-        declared.await.unwrap().name().as_str().to_owned()
+        let declared = self.channel.queue_declare(name.into(), options, FieldTable::default());
+        declared.await.unwrap();
     }
 
     pub(crate) async fn unbind(&self, queue: &str, exchange: &str, key: &str) {
@@ -105,7 +113,7 @@ impl AmqpClient {
     }
 
     /// Declares a durable queue without arguments.
-    pub(crate) async fn declare_queue(&self, queue: &str) {
+    pub(crate) async fn declare_durable_queue(&self, queue: &str) {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
     }

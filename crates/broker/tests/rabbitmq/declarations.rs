@@ -1,6 +1,6 @@
 //! Queues and exchanges: declared by the first process that connects, and compared with its settings.
 
-use broker::{Bus, CommandRequest, PublishError};
+use broker::{CommandRequest, PublishError};
 use contracts::{Flow, ShardCount};
 use settings::QueueType;
 
@@ -65,8 +65,7 @@ async fn another_shard_count_is_refused() {
     let other = fixture.another();
     let (handler, _) = recorder();
     let eight = ShardCount::new(8).unwrap();
-    let bus = Bus::start(&other.stage, &other.settings, other.identity(eight), handler);
-    let bus = bus.unwrap();
+    let bus = other.bus(eight, handler);
     tokio::time::timeout(PATIENCE, other.failed.cancelled()).await.expect("a refusal");
     assert!(!*bus.connected().borrow());
     assert!(!fixture.failed.is_cancelled());
@@ -81,8 +80,7 @@ async fn another_queue_type_is_refused() {
     let mut other = fixture.another();
     other.settings.queue_type = QueueType::Classic;
     let (handler, _) = recorder();
-    let bus = Bus::start(&other.stage, &other.settings, other.identity(count()), handler);
-    bus.unwrap();
+    other.bus(count(), handler);
     tokio::time::timeout(PATIENCE, other.failed.cancelled()).await.expect("a refusal");
     fixture.drain().await;
     other.drain().await;

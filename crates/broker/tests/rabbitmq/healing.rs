@@ -124,7 +124,7 @@ async fn a_queue_that_was_declared_differently_ends_no_worker() {
     let other = (2..100).find(|id| shard_of(*id) != shard_of(1)).unwrap();
     let queue = fixture.names.command_queue(Flow::Hi, shard_of(other), count());
     client.delete_queue(&queue).await;
-    client.declare_queue(&queue).await;
+    client.declare_durable_queue(&queue).await;
     let unrouted = fixture.names.unrouted_exchange(count());
     // The worker binds this queue again on its way to the other one: each round is a check that has
     // failed, or is about to.

@@ -6,6 +6,8 @@ mod declarations;
 mod deliveries;
 mod handover;
 mod healing;
+mod limits;
+mod malformed;
 mod misrouted;
 mod operator;
 mod outage;

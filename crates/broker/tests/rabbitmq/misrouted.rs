@@ -17,13 +17,67 @@ async fn an_unroutable_command_reaches_its_account() {
     let client = fixture.client().await;
     let exchange = fixture.names.commands_exchange();
     let body = br#"{"action": "ping", "userbot_id": 1}"#;
-    for key in ["cmd_lo.s999.acc.1.ping", "somewhere", "cmd_hi.s000.one.ping"] {
-        client.publish(&exchange, key, body, BasicProperties::default()).await;
+    client.publish(&exchange, "cmd_lo.s999.acc.1.ping", body, BasicProperties::default()).await;
+    let delivery = inbox.next().await;
+    assert!(delivery.forwarded);
+    assert_eq!(&delivery.body[..], body);
+    assert_eq!(delivery.key, RoutingKey::new(Flow::Lo, count(), account(1), "ping"));
+    answer(delivery);
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_another_form_never_reaches_the_account_that_the_body_names() {
+    let fixture = Fixture::shared(QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    count().shards().for_each(|shard| bus.subscribe(shard));
+    let client = fixture.client().await;
+    let replies = client.reply_queue(&fixture.names).await;
+    let exchange = fixture.names.commands_exchange();
+    let body = br#"{"command": "ping", "userbot_id": 1}"#;
+    let (right, shard) = (Fixture::key(1, "ping"), shard_of(1));
+    for key in [
+        format!("{right}.more"),
+        format!("{right}."),
+        format!("cmd_hi.{shard}.acc.01.ping"),
+        format!("cmd_hi.{shard}.acc.+1.ping"),
+        format!("cmd_hi.{shard}.acc.one.ping"),
+        format!("cmd_hi.{shard}.acc.1."),
+        "somewhere".to_owned(),
+        String::new(),
+    ] {
+        let properties = BasicProperties::default().with_reply_to(replies.as_str().into());
+        client.publish(&exchange, &key, body, properties).await;
+        let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
+        assert_eq!(reason(&letter), "its routing key is not that of a command", "{key}");
+        assert_eq!(&letter.data[..], body);
+        let reply = client.get(&replies).await.delivery;
+        let event: serde_json::Value = serde_json::from_slice(&reply.data).unwrap();
+        assert_eq!(event["userbot_id"], serde_json::Value::Null, "{event}");
+        assert_eq!(event["payload"]["error"], "its routing key is not that of a command");
+    }
+    assert!(inbox.is_empty(), "the handler never sees them");
+    fixture.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_under_another_key_still_belongs_to_the_account_of_the_first() {
+    let fixture = Fixture::shared(QueueType::Quorum);
+    let (bus, mut inbox) = fixture.worker().await;
+    count().shards().for_each(|shard| bus.subscribe(shard));
+    let client = fixture.client().await;
+    let other = (2..).find(|id| shard_of(*id) != shard_of(1)).unwrap();
+    // RabbitMQ routes by these keys as well, and checks the right to none of them.
+    let copies = [AMQPValue::LongString(Fixture::key(other, "ping").into())];
+    let mut headers = FieldTable::default();
+    headers.insert("CC".into(), AMQPValue::FieldArray(copies.to_vec().into()));
+    let properties = BasicProperties::default().with_headers(headers);
+    let body = format!(r#"{{"command": "ping", "userbot_id": {other}}}"#);
+    let exchange = fixture.names.commands_exchange();
+    client.publish(&exchange, &Fixture::key(1, "ping"), body.as_bytes(), properties).await;
+    for _ in 0..2 {
         let delivery = inbox.next().await;
-        assert!(delivery.forwarded, "{key}");
-        assert_eq!(&delivery.body[..], body);
-        let flow = if key.starts_with("cmd_lo") { Flow::Lo } else { Flow::Hi };
-        assert_eq!(delivery.key, Some(RoutingKey::new(flow, count(), account(1), "ping")));
+        assert_eq!(delivery.key.account, account(1));
         answer(delivery);
     }
     fixture.drain().await;
@@ -43,7 +97,7 @@ async fn a_command_on_the_wrong_shard_is_forwarded_once() {
     let exchange = fixture.names.commands_exchange();
     client.publish(&exchange, &key, body, properties.clone()).await;
     let delivery = inbox.next().await;
-    assert_eq!(delivery.routing_key, Fixture::key(1, "ping"));
+    assert_eq!(delivery.key.to_string(), Fixture::key(1, "ping"));
     assert_eq!(delivery.properties.message_id.as_deref(), Some("m-1"));
     assert!(delivery.forwarded);
     answer(delivery);
@@ -65,7 +119,7 @@ async fn a_message_that_names_no_account_is_a_dead_letter() {
     let fixture = Fixture::shared(QueueType::Quorum);
     let (_bus, _inbox) = fixture.worker().await;
     let client = fixture.client().await;
-    let replies = client.reply_queue().await;
+    let replies = client.reply_queue(&fixture.names).await;
     let properties = BasicProperties::default()
         .with_reply_to(replies.as_str().into())
         .with_message_id("m-1".into())
@@ -74,7 +128,7 @@ async fn a_message_that_names_no_account_is_a_dead_letter() {
     client.publish(&fixture.names.commands_exchange(), "?", b"\xff nope", properties).await;
     let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
     assert_eq!(letter.data, b"\xff nope");
-    assert_eq!(reason(&letter), "neither its routing key nor its body names an account");
+    assert_eq!(reason(&letter), "its routing key is not that of a command");
     let reply = client.get(&replies).await.delivery;
     assert_eq!(reply.properties.message_id().as_ref().unwrap().as_str(), "m-1");
     let event: serde_json::Value = serde_json::from_slice(&reply.data).unwrap();

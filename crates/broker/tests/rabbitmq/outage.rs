@@ -19,13 +19,7 @@ async fn a_server_that_starts_late_dies_and_restarts_loses_nothing() {
     let mut fixture = Fixture::new(&server.uri(), QueueType::Classic);
     fixture.settings.timeout_ms = 2000;
     let journal = Journal::default();
-    let bus = Bus::start(
-        &fixture.stage,
-        &fixture.settings,
-        fixture.identity(count()),
-        Arc::new(journal.clone()),
-    )
-    .unwrap();
+    let bus = fixture.bus(count(), Arc::new(journal.clone()));
     bus.subscribe(shard_of(1));
     let caller = fixture.caller();
     let refused = caller.publish_command(&numbered(1, 0..1)).await;

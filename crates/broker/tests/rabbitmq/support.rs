@@ -11,7 +11,7 @@ use broker::{
 use bytes::Bytes;
 use contracts::{AccountId, Flow, Names, RoutingKey, Shard, ShardCount};
 use runtime::{CancellationToken, MacKey, Stage};
-use settings::{BrokerSettings, ExposeSecret, QueueType};
+use settings::{BrokerSettings, ExposeSecret, LimitSettings, QueueType};
 use test_servers::rabbitmq::shared;
 use tokio::sync::mpsc;
 
@@ -70,6 +70,7 @@ pub(crate) fn answer(delivery: Delivery) {
 pub(crate) struct Fixture {
     pub(crate) names: Names,
     pub(crate) settings: BrokerSettings,
+    pub(crate) limits: LimitSettings,
     pub(crate) stage: Stage,
     pub(crate) failed: CancellationToken,
 }
@@ -77,8 +78,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// On the server that all tests of a run share.
     pub(crate) fn shared(queue_type: QueueType) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
-        Self::new(&shared::uri(&directory), queue_type)
+        Self::new(&shared_uri(), queue_type)
     }
 
     pub(crate) fn new(uri: &str, queue_type: QueueType) -> Self {
@@ -92,7 +92,9 @@ impl Fixture {
                 prefetch: 16,
                 timeout_ms: 10_000,
                 topology_check_s: 3600,
+                reply_prefix: None,
             },
+            limits: LimitSettings::default(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -104,6 +106,7 @@ impl Fixture {
         Self {
             names: self.names.clone(),
             settings: self.settings.clone(),
+            limits: self.limits.clone(),
             stage: Stage::new("intake", &failed),
             failed,
         }
@@ -112,14 +115,15 @@ impl Fixture {
     /// A worker that is connected and has subscribed to nothing.
     pub(crate) async fn worker(&self) -> (Bus, Inbox) {
         let (handler, inbox) = recorder();
-        let bus = Bus::start(&self.stage, &self.settings, self.identity(count()), handler).unwrap();
+        let bus = self.bus(count(), handler);
         wait_until(&bus, true).await;
         (bus, inbox)
     }
 
-    /// What a worker with this shard count belongs to.
-    pub(crate) fn identity(&self, count: ShardCount) -> BusIdentity {
-        BusIdentity { names: self.names.clone(), count, key: Self::mac_key() }
+    pub(crate) fn bus(&self, count: ShardCount, handler: Arc<dyn DeliveryHandler>) -> Bus {
+        let Self { stage, settings, limits, .. } = self;
+        let identity = BusIdentity { names: self.names.clone(), count, key: Self::mac_key() };
+        Bus::start(stage, settings, limits, identity, handler).unwrap()
     }
 
     /// The key of every worker.
@@ -198,4 +202,9 @@ impl DeliveryHandler for Journal {
         let event = Bytes::from_static(b"{}");
         delivery.ticket.settle(Settlement::Answered { event });
     }
+}
+
+/// The address of the RabbitMQ that the tests share.
+pub(crate) fn shared_uri() -> String {
+    shared::uri(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq"))
 }

@@ -58,3 +58,9 @@ pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str(value.get()).ok().map(|Text(text)| text)
 }
+
+/// The first 64 characters of a name that a caller sent, for an error string.
+pub fn shortened(name: &str) -> &str {
+    let end = name.char_indices().nth(64).map_or(name.len(), |(end, _)| end);
+    &name[..end]
+}

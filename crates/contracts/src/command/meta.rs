@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
@@ -13,6 +14,9 @@ pub const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a command with one of the [`SECRET_FIELDS`](super::SECRET_FIELDS) may wait at most,
 /// whatever its `deadline` says: two minutes.
 pub const SECRET_DEADLINE: SignedDuration = SignedDuration::from_mins(2);
+
+/// Longest id that is echoed, in bytes: as long as AMQP allows for its own.
+const MAX_ID: usize = 255;
 
 /// `_meta` of a command, as far as it was given; unknown members are ignored.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +44,16 @@ impl CommandMeta {
             }
             let must_be = |what: &str| format!("_meta.{name} must be {what}");
             let string = || text(value).ok_or_else(|| must_be("a string"));
+            let id = || match string()? {
+                id if id.len() <= MAX_ID => Ok(Some(id.into())),
+                _ => Err(must_be("at most 255 bytes")),
+            };
             match &*name {
-                "correlation_id" => meta.correlation_id = Some(string()?.into()),
-                "trace_id" => meta.trace_id = Some(string()?.into()),
+                "correlation_id" => meta.correlation_id = id()?,
+                "trace_id" => meta.trace_id = id()?,
                 "deadline" => {
-                    let deadline = string()?.parse();
-                    meta.deadline = Some(deadline.map_err(|_| must_be("an RFC 3339 time"))?);
+                    let deadline = time(&string()?);
+                    meta.deadline = Some(deadline.ok_or_else(|| must_be("an RFC 3339 time"))?);
                 }
                 "expected_owner_epoch" => {
                     let epoch = value.get().parse();
@@ -55,6 +63,20 @@ impl CommandMeta {
             }
         }
         Ok(meta)
+    }
+}
+
+/// The time; one beyond what a [`Timestamp`] can hold is the last or the first that it can.
+fn time(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    let pieces = Pieces::parse(text).ok()?;
+    let complete = pieces.time().is_some() && pieces.offset().is_some();
+    match pieces.date().year() {
+        9999 if complete => Some(Timestamp::MAX),
+        -9999 if complete => Some(Timestamp::MIN),
+        _ => None,
     }
 }
 

@@ -59,8 +59,8 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::command::Properties;
-    use crate::event::{Body, Event, EventMeta, unroutable_event};
+    use crate::error::ErrorInfo;
+    use crate::event::{Body, Event, EventMeta, UnloggedError};
     use crate::ids::Epoch;
 
     #[test]
@@ -83,9 +83,17 @@ mod tests {
 
     #[test]
     fn an_answer_outside_the_log_has_no_position() {
-        let json = unroutable_event(b"?", &Properties::default(), None, "no", Timestamp::MIN);
+        let answer = UnloggedError {
+            account: None,
+            command: None,
+            id: None,
+            correlation_id: None,
+            error: "no",
+            info: &ErrorInfo::invalid_request(),
+            occurred_at: Timestamp::MIN,
+        };
         let expected = EventEnvelope { account: None, id: None, prev: None, failed: true };
-        assert_eq!(EventEnvelope::read(&json), Some(expected));
+        assert_eq!(EventEnvelope::read(&answer.encode()), Some(expected));
     }
 
     #[test]

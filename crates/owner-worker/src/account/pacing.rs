@@ -28,7 +28,7 @@ impl Pacing {
         }
     }
 
-    /// Whether another read may be in flight beside so many.
+    /// Whether another read may be in flight beside this many.
     pub(super) fn has_room(&self, reads_in_flight: usize) -> bool {
         reads_in_flight < self.reads_in_flight
     }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use contracts::Field;
+use contracts::{Field, shortened};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -134,8 +134,10 @@ impl CommandEntry {
         fields: &[Field<'_>],
         config: &WorkerConfig,
     ) -> Result<PreparedCommand, Failure> {
-        if let Some(unknown) = fields.iter().find(|field| !self.fields.contains(&&*field.name)) {
-            return Err(Failure::invalid(format!("unknown field: {}", unknown.name)));
+        let given = |field: &&Field<'_>| field.value.get() != "null";
+        let unknown = |field: &&Field<'_>| !self.fields.contains(&&*field.name);
+        if let Some(unknown) = fields.iter().filter(given).find(unknown) {
+            return Err(Failure::invalid(format!("unknown field: {}", shortened(&unknown.name))));
         }
         (self.prepare)(&RequestFields(fields), config)
     }

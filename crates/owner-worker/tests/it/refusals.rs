@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{Flow, RoutingKey, ShardCount};
-use owner_worker::CommandOutcome;
+use owner_worker::{CommandOutcome, WorkerRequest};
 use serde_json::{Value, json};
 use testkit::Reply;
 
@@ -104,25 +104,110 @@ async fn each_failure_has_its_code() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_is_answered_only_if_its_shard_is_owned_here() {
+async fn a_name_that_no_command_can_have_is_in_the_details() {
+    let world = World::ready().await;
+    let long = "x".repeat(65);
+    for name in ["a/b/c", "", "é", &long] {
+        let payload = world.submit(&json!({"command": name, "userbot_id": 1})).payload().await;
+        assert_eq!(payload["type"], "command_error", "{payload}");
+        let shown: String = name.chars().take(64).collect();
+        assert_eq!(payload["error"], format!("Unsupported command: {shown}"));
+        let info = json!({"code": "unknown_command", "source": "validation", "retriable": false,
+            "details": {"command": shown}});
+        assert_eq!(payload["error_info"], info);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_account_has_no_log_and_is_refused_only_if_its_shard_is_owned_here() {
     let world = World::ready().await;
     let count = ShardCount::new(64).unwrap();
     let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
     let unknown = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
-    let answer =
-        world.submit(&json!({"command": "get_active_sessions", "userbot_id": unknown, "x": 1}));
-    let payload = answer.payload().await;
-    assert_eq!(payload["error"], format!("unknown account: {unknown}"));
+    let body = json!({"command": "get_active_sessions", "userbot_id": unknown, "command_id": "c-1",
+        "_meta": {"correlation_id": "k"}, "x": 1});
+    let outcome = world.submit(&body).outcome().await;
+    let Some(CommandOutcome::DeadLetter { reason, event: Some(event) }) = outcome else {
+        panic!("not a dead letter but {outcome:?}");
+    };
+    assert_eq!(reason, format!("unknown account: {unknown}"));
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    let payload = &event["payload"];
+    assert_eq!((&event["userbot_id"], &payload["error"]), (&json!(unknown), &json!(reason)));
+    assert_eq!(payload["type"], "get_active_sessions_error");
     assert_eq!(payload["error_info"]["code"], "unknown_account");
-    let answer = world.submit(&json!({"command": "nope", "userbot_id": unknown}));
-    assert_eq!(answer.error().await, "Unsupported command: nope", "the command is checked first");
+    assert_eq!(payload["_meta"]["command_id"], "c-1");
+    assert_eq!(payload["_meta"]["correlation_id"], "k");
+    assert_eq!(payload["_meta"].get("event_id"), None);
+    assert_eq!(world.log.events(unknown), Vec::<Value>::new(), "nothing is logged");
     let foreign = (3..10_000).find(|id| ![shard(1), shard(2)].contains(&shard(*id))).unwrap();
     let answer = world.submit(&json!({"command": "get_active_sessions", "userbot_id": foreign}));
     assert_eq!(answer.outcome().await, None);
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_a_command_is_answered_if_its_account_is_known() {
+async fn a_deadline_lies_at_most_a_day_ahead() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    let with_deadline = |deadline: &str| {
+        let mut body = request("get_active_sessions", &json!({}));
+        body["_meta"] = json!({"deadline": deadline});
+        world.submit(&body)
+    };
+    let answer = with_deadline("2026-11-19T11:06:40Z").payload().await;
+    assert!(answer["result"].is_object(), "{answer}");
+    for deadline in ["2026-11-19T11:06:41Z", "9999-12-31T23:59:59Z"] {
+        let answer = with_deadline(deadline).payload().await;
+        assert_eq!(answer["error"], "_meta.deadline must be at most 24 hours ahead", "{deadline}");
+        assert_eq!(answer["error_info"]["code"], "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_null_is_absent_even_if_it_is_unknown() {
+    let world = World::ready().await;
+    world.tdlib.answer("getActiveSessions", Reply::object(sessions(&[session(0)])));
+    world.result("get_active_sessions", &json!({"x": null})).await;
+    let long = "x".repeat(1000);
+    let error = world.failure("get_active_sessions", &json!({long: 1})).await;
+    assert_eq!(error["error"], format!("unknown field: {}", "x".repeat(64)));
+}
+
+#[tokio::test]
+async fn what_the_bus_refuses_is_answered_without_being_parsed() {
+    let world = World::ready().await;
+    let count = ShardCount::new(64).unwrap();
+    let key = RoutingKey::new(Flow::Hi, count, contracts::AccountId::new(1).unwrap(), "block_user");
+    let refuse = |garbled| {
+        world.request(WorkerRequest {
+            // Would be answered differently if it were read.
+            body: bytes::Bytes::from_static(br#"{"command": "block_user", "userbot_id": 2}"#),
+            key: key.clone(),
+            properties: contracts::Properties::default(),
+            refusal: Some(contracts::UnreadableCommand {
+                error: "command is larger than 64 KiB".into(),
+                name: Some("block_user".to_owned()),
+                account: Some(key.account),
+                id: None,
+                garbled,
+            }),
+            redelivered: false,
+            expired: false,
+        })
+    };
+    let answer = refuse(false).payload().await;
+    assert_eq!(answer["error"], "command is larger than 64 KiB");
+    assert_eq!((&answer["type"], &answer["userbot_id"]), (&json!("block_user_error"), &json!(1)));
+    let outcome = refuse(true).outcome().await;
+    assert!(
+        matches!(&outcome, Some(CommandOutcome::DeadLetter { event: Some(_), reason }) if reason == "command is larger than 64 KiB"),
+        "{outcome:?}"
+    );
+    assert_eq!(world.log.events(2).iter().filter(|event| event["error"].is_string()).count(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_a_command_is_answered_in_the_log_of_its_routing_key() {
     let world = World::ready().await;
     let bytes = |body: &[u8]| world.submit_bytes(body, None, false);
     let error = bytes(br#"{"userbot_id": 1}"#).payload().await;
@@ -130,9 +215,6 @@ async fn a_message_that_is_not_a_command_is_answered_if_its_account_is_known() {
         (&error["type"], &error["error"]),
         (&json!("command_error"), &json!("command is required"))
     );
-    let Some(CommandOutcome::DeadLetter { event: None, .. }) = bytes(b"{").outcome().await else {
-        panic!("not a dead letter");
-    };
     let account = contracts::AccountId::new(1).unwrap();
     let key = RoutingKey::new(Flow::Hi, ShardCount::new(64).unwrap(), account, "block_user");
     let outcome = world.submit_bytes(b"hello", Some(&key), false).outcome().await;

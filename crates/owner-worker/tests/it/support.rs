@@ -171,6 +171,7 @@ impl World {
             opening: options.opening,
             spool: options.spool,
             pacing: options.pacing.clone(),
+            deadline: Duration::from_hours(24),
             call_tdlib_methods: options
                 .call_tdlib_methods
                 .iter()
@@ -228,11 +229,25 @@ impl World {
     ) -> Answer {
         self.request(WorkerRequest {
             body: Bytes::copy_from_slice(body),
-            key: key.cloned(),
+            key: key.cloned().unwrap_or_else(|| self.key_of(body)),
             properties: Properties::default(),
+            refusal: None,
             redelivered,
             expired: false,
         })
+    }
+
+    /// The key that a careful caller would choose for this body; account 1's, if it names none.
+    fn key_of(&self, body: &[u8]) -> RoutingKey {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let account = body["userbot_id"].as_i64().and_then(AccountId::new);
+        let account = account.unwrap_or_else(|| AccountId::new(1).unwrap());
+        RoutingKey::new(
+            Flow::Hi,
+            self.count,
+            account,
+            body["command"].as_str().unwrap_or("command"),
+        )
     }
 
     /// Submits a message as the bus delivers it.
@@ -241,8 +256,8 @@ impl World {
         let account = AccountId::new(body["userbot_id"].as_i64().unwrap()).unwrap();
         let key = RoutingKey::new(flow, self.count, account, body["command"].as_str().unwrap());
         let body = Bytes::from(body.to_string());
-        let (key, expired) = (Some(key), false);
-        self.request(WorkerRequest { body, key, properties, redelivered, expired })
+        let (refusal, expired) = (None, false);
+        self.request(WorkerRequest { body, key, properties, refusal, redelivered, expired })
     }
 
     /// Submits a request.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tdlib::{CallError, CancellationToken, Client, Library, Tdlib, Update, UpdateReceiver};
+use tdlib::{
+    CallError, CancellationToken, Client, Library, LibraryFile, Tdlib, Update, UpdateReceiver,
+};
 use tempfile::TempDir;
 
 /// Timeout of each step.
@@ -30,7 +32,8 @@ impl Rig {
         let sandbox = sandbox::start(options).await.unwrap();
         let patched = sandbox.patch_library(&stock_library()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let library = Library::load(patched.path(), 2, directory.path()).unwrap();
+        let file = LibraryFile::verify(patched.path(), Some(patched.sha256())).unwrap();
+        let library = Library::load(&file, 2, directory.path()).unwrap();
         let tdlib = Tdlib::start(Arc::new(library), CancellationToken::new()).unwrap();
         Self { sandbox, tdlib, directory, _library: patched }
     }

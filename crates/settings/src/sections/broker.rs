@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[broker]`: the command bus on RabbitMQ.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +25,10 @@ pub struct BrokerSettings {
     /// Seconds between two declarations of all exchanges, queues and bindings by a worker that is
     /// connected, which replaces what was deleted: 5 to 3600. Default: 30.
     pub topology_check_s: u64,
+    /// How the names of queues begin that a command's `reply_to` may name, apart from RabbitMQ's direct
+    /// reply-to: 1 to 200 bytes. The workers publish there with their own rights, so it must not cover
+    /// the installation's own queues. Default: the namespace and `.reply.`.
+    pub reply_prefix: Option<String>,
 }
 
 /// How RabbitMQ stores a queue.
@@ -55,6 +60,7 @@ impl Default for BrokerSettings {
             prefetch: 256,
             timeout_ms: 10_000,
             topology_check_s: 30,
+            reply_prefix: None,
         }
     }
 }
@@ -70,9 +76,14 @@ impl BrokerSettings {
         Duration::from_secs(self.topology_check_s)
     }
 
-    pub(crate) fn check(&self, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("amqp://") {
-            faults.add("broker.uri", "must be an amqp:// URI");
+    /// The host in [`Self::uri`], an IPv6 address without brackets; `None` if it is not a URI.
+    pub fn host(&self) -> Option<String> {
+        ServerUri::parse(self.uri.expose_secret(), "amqp").ok().map(|uri| uri.host())
+    }
+
+    pub(crate) fn check(&self, namespace: &str, faults: &mut SettingFaults) {
+        if let Err(problem) = ServerUri::parse(self.uri.expose_secret(), "amqp") {
+            faults.add("broker.uri", problem);
         }
         if !(1..=4096).contains(&self.prefetch) {
             faults.add("broker.prefetch", "must be between 1 and 4096");
@@ -83,5 +94,22 @@ impl BrokerSettings {
         if !(5..=3600).contains(&self.topology_check_s) {
             faults.add("broker.topology_check_s", "must be between 5 and 3600");
         }
+        if let Some(prefix) = &self.reply_prefix {
+            check_reply_prefix(prefix, namespace, faults);
+        }
+    }
+}
+
+fn check_reply_prefix(prefix: &str, namespace: &str, faults: &mut SettingFaults) {
+    if !(1..=200).contains(&prefix.len()) {
+        faults.add("broker.reply_prefix", "must have 1 to 200 bytes");
+    }
+    let own = ["cmd_", "unrouted", "expired", "dead-letters"];
+    let covers = |queue: &str| {
+        let own = format!("{namespace}.{queue}");
+        own.starts_with(prefix) || prefix.starts_with(&own)
+    };
+    if own.into_iter().any(covers) || "amq.".starts_with(prefix) || prefix.starts_with("amq.") {
+        faults.add("broker.reply_prefix", "must not cover queues of tdfleet or of RabbitMQ");
     }
 }

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::uri::ServerUri;
 
 /// `[publisher]`: the event log and the live channels on Redis.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,7 +21,7 @@ pub struct PublisherSettings {
     /// Seconds after which the keys of an account without a new event expire: 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub idle_expiry_s: u64,
-    /// The same for accounts that no worker runs; their log holds only rejections. Default: 3600.
+    /// Has no effect any more: an account that no worker runs has no keys. Default: 3600.
     pub unknown_expiry_s: u64,
     /// Approximate number of answered commands in the audit stream, which `tdfleet audit` prints: who,
     /// account, command, id, outcome. 0 to 10000000; 0 keeps none. Default: 100000 (about 30 MB).
@@ -50,8 +51,10 @@ impl PublisherSettings {
     }
 
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
-        if !self.uri.expose_secret().starts_with("redis://") {
-            faults.add("publisher.uri", "must be a redis:// URI");
+        match ServerUri::parse(self.uri.expose_secret(), "redis") {
+            Ok(uri) if uri.path().is_empty() || uri.path().parse::<u32>().is_ok() => {}
+            Ok(_) => faults.add("publisher.uri", "must end with the number of a database"),
+            Err(problem) => faults.add("publisher.uri", problem),
         }
         let ranges = [
             ("publisher.max_events", self.max_events, 100..=10_000_000),

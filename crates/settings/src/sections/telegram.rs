@@ -1,7 +1,10 @@
-use secrecy::SecretString;
+use std::net::Ipv6Addr;
+
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::faults::SettingFaults;
+use crate::proxy_secret;
 
 /// `[telegram]`: how the accounts present themselves to Telegram.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,14 +28,15 @@ pub struct TelegramSettings {
 }
 
 /// `[telegram.proxy]`: an MTProto proxy. Nothing else is reached: TDLib is kept to it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ProxySettings {
-    /// Address, or host name in ASCII.
+    /// Address, without brackets, or host name in ASCII. Required.
     pub server: String,
-    /// TCP port.
+    /// TCP port. Required.
     pub port: u16,
-    /// The proxy's secret, hexadecimal. Secret.
+    /// The proxy's secret, in one of the forms that TDLib takes: hexadecimal or base64 of 16 bytes, of
+    /// `dd` and 16 bytes, or of `ee`, 16 bytes and a domain. Required. Secret.
     pub secret: SecretString,
 }
 
@@ -88,16 +92,36 @@ impl TelegramSettings {
     }
 
     pub(crate) fn check(&self, faults: &mut SettingFaults) {
-        use secrecy::ExposeSecret;
-
-        if self.device_model.is_empty() {
-            faults.add("telegram.device_model", "must not be empty");
-        }
-        if self.system_language_code.is_empty() {
-            faults.add("telegram.system_language_code", "must not be empty");
+        if self.api_id.is_some_and(|id| id < 1) {
+            faults.add("telegram.api_id", "must be 1 or more");
         }
         if self.master_key.as_ref().is_some_and(|key| key.expose_secret().len() < 16) {
             faults.add("telegram.master_key", "must have at least 16 bytes");
+        }
+        if let Some(proxy) = &self.proxy {
+            proxy.check(faults);
+        }
+    }
+}
+
+impl ProxySettings {
+    /// TDLib would refuse such a proxy, and connect without one.
+    fn check(&self, faults: &mut SettingFaults) {
+        let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let is_name = self.server.chars().all(word) && !self.server.starts_with('.');
+        if self.server.is_empty() {
+            faults.add("telegram.proxy.server", "is required");
+        } else if self.server.len() > 255 || !(is_name || self.server.parse::<Ipv6Addr>().is_ok()) {
+            faults
+                .add("telegram.proxy.server", "must be a host name or an address, without a port");
+        }
+        if self.port == 0 {
+            faults.add("telegram.proxy.port", "is required, from 1 to 65535");
+        }
+        if !proxy_secret::is_valid(self.secret.expose_secret()) {
+            let forms = "is required: hexadecimal or base64 of 16 bytes, of `dd` and 16 bytes, or of \
+                         `ee`, 16 bytes and a domain";
+            faults.add("telegram.proxy.secret", forms);
         }
     }
 }

@@ -30,7 +30,12 @@ fn load(toml: &str, environment: HashMap<String, String>) -> Result<Settings, Se
     let directory = TempDir::new().unwrap_or_else(|error| panic!("no directory: {error}"));
     let file = directory.path().join("tdfleet.toml");
     fs::write(&file, toml).unwrap_or_else(|error| panic!("no file: {error}"));
-    settings::load(SettingSources { file: Some(file), environment: Some(environment) })
+    let sources = SettingSources {
+        file: Some(file),
+        environment: Some(environment),
+        ..SettingSources::default()
+    };
+    settings::load(sources)
 }
 
 #[test]

@@ -16,11 +16,12 @@ pub(crate) struct DeliveryAdapter {
 
 impl DeliveryHandler for DeliveryAdapter {
     fn handle(&self, delivery: Delivery) {
-        let Delivery { body, key, properties, redelivered, expired, ticket, .. } = delivery;
-        if key.as_ref().is_some_and(|key| !self.guard.holds(key.shard)) {
+        let Delivery { body, key, properties, refusal, redelivered, expired, ticket, .. } =
+            delivery;
+        if !self.guard.holds(key.shard) {
             return ticket.refuse();
         }
-        let request = WorkerRequest { body, key, properties, redelivered, expired };
+        let request = WorkerRequest { body, key, properties, refusal, redelivered, expired };
         let done = move |outcome| {
             ticket.settle(match outcome {
                 CommandOutcome::Answered(event) => Settlement::Answered { event },

@@ -12,7 +12,7 @@ use owner_worker::{Worker, WorkerPorts};
 use ownership::{LeaseConfig, Ownership};
 use publisher::EventLog;
 use runtime::{CancellationToken, Clock, Signals, Stage};
-use settings::Settings;
+use settings::{SettingFault, SettingFaults, Settings};
 use tdlib::Tdlib;
 
 use super::adapters::{BusReplySender, DeliveryAdapter};
@@ -39,7 +39,12 @@ impl Deployment {
     ///
     /// Invalid settings, a TDLib library that does not load, an unusable data directory.
     pub(crate) fn on_servers(settings: &Settings) -> anyhow::Result<Self> {
-        Bus::check(&settings.broker)?;
+        Bus::check(&settings.broker)
+            .map_err(|error| SettingFault {
+                setting: "broker.uri".to_owned(),
+                problem: error.to_string(),
+            })
+            .map_err(SettingFaults::from)?;
         let preflight = Preflight::run(settings)?;
         let (names, MacKeys { bus, log }) = (preflight.names.clone(), preflight.keys.clone());
         let identity = BusIdentity { names: names.clone(), count: preflight.shard_count, key: bus };
@@ -49,7 +54,8 @@ impl Deployment {
         let log = EventLog::redis(&stages.output, settings.publisher.clone(), names, Some(log))?;
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
         let intake = &parts.stages.intake;
-        let bus = Bus::start(intake, &settings.broker, identity, parts.handler())?;
+        let handler = parts.handler();
+        let bus = Bus::start(intake, &settings.broker, &settings.limits, identity, handler)?;
         Ok(parts.connect(bus, settings))
     }
 
@@ -69,7 +75,8 @@ impl Deployment {
         let ownership = Ownership::in_process(data_dir, shard_count, Clock::system())?;
         let log = EventLog::in_process(&stages.output, settings.publisher.clone());
         let parts = PartsWithoutBus::start(preflight, stages, ownership, log)?;
-        let (bus, client) = Bus::in_process(&parts.stages.intake, shard_count, parts.handler());
+        let (stage, handler) = (&parts.stages.intake, parts.handler());
+        let (bus, client) = Bus::in_process(stage, &settings.limits, shard_count, handler);
         Ok((parts.connect(bus, settings), client))
     }
 }

@@ -12,7 +12,7 @@ use super::command_lines::publish_stdin;
 use super::deployment::Deployment;
 use crate::cli::RunArgs;
 use crate::installation;
-use crate::output::print_line;
+use crate::output::{OutputError, print_line};
 
 pub(crate) async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitCode> {
     if !args.embedded {
@@ -26,13 +26,22 @@ pub(crate) async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<Ex
     let print_events = async {
         while let Some(followed) = follower.next().await {
             match followed {
-                FollowedItem::Event(event) => print_line(&event.json),
+                FollowedItem::Event(event) => print_line(&event.json)?,
                 FollowedItem::Gap { account, after, next } => {
                     warn!(%account, %after, %next, "events were trimmed before they were read");
                 }
             }
         }
+        Ok::<_, OutputError>(())
     };
-    daemon.serve(async { tokio::join!(publish_stdin(&client), print_events) }).await;
-    Ok(daemon.stop().await)
+    let publish_commands = async {
+        publish_stdin(&client).await;
+        Ok(())
+    };
+    // Without a reader nobody learns of what happens: the accounts are closed.
+    let served =
+        daemon.serve(async { tokio::try_join!(publish_commands, print_events).map(drop) }).await;
+    let code = daemon.stop().await;
+    served.transpose()?;
+    Ok(code)
 }

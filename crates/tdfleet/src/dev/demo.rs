@@ -29,6 +29,7 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
     let library = patch_library(&sandbox, &settings.tdlib.library)?;
     let data = tempfile::tempdir().context("cannot create a directory for the accounts")?;
     library.path().clone_into(&mut settings.tdlib.library);
+    settings.tdlib.sha256 = Some(library.sha256().to_owned());
     use_sandbox(&mut settings, &sandbox, &data)?;
 
     log_step("starting tdfleet: TDLib, the account, the command bus and the event log");
@@ -38,7 +39,10 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
     let steps = async {
         tokio::select! {
             shown = run_commands(&sandbox, &client, account) => shown?,
-            () = print_events(&mut follower) => bail!("the event log was closed"),
+            printed = print_events(&mut follower) => {
+                printed?;
+                bail!("the event log was closed");
+            }
         }
         if !args.once {
             log_step(
@@ -46,7 +50,11 @@ pub(crate) async fn run(mut settings: Settings, args: DemoArgs) -> anyhow::Resul
             );
             log_step(r#"{"command": "get_active_sessions", "userbot_id": 1}"#);
             log_step("press Ctrl-C to stop");
-            tokio::join!(publish_stdin(&client), print_events(&mut follower));
+            let publish_commands = async {
+                publish_stdin(&client).await;
+                Ok(())
+            };
+            tokio::try_join!(publish_commands, print_events(&mut follower))?;
         }
         Ok(())
     };
@@ -88,7 +96,7 @@ async fn run_commands(
     call(client, &code).await?;
     log_step("requesting its sessions (command get_active_sessions); the event with the answer:");
     let event = call(client, &CommandRequest::new(account, "get_active_sessions")).await?;
-    print_line(&event);
+    print_line(&event)?;
     Ok(())
 }
 
@@ -98,18 +106,19 @@ async fn call(client: &CommandClient, request: &CommandRequest) -> anyhow::Resul
         .await
         .with_context(|| format!("no answer to the command {}", request.command))?;
     if is_failure(&event) {
-        print_line(&event);
+        print_line(&event)?;
         bail!("the command {} failed", request.command);
     }
     Ok(event.to_vec())
 }
 
-async fn print_events(follower: &mut Follower) {
+async fn print_events(follower: &mut Follower) -> anyhow::Result<()> {
     while let Some(followed) = follower.next().await {
         if let FollowedItem::Event(event) = followed {
-            print_line(&event.json);
+            print_line(&event.json)?;
         }
     }
+    Ok(())
 }
 
 fn log_step(text: &str) {

@@ -1,9 +1,7 @@
 //! `tdfleet sandbox`: a local Telegram data centre, and the settings that connect a worker to it.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,6 +9,7 @@ use anyhow::Context;
 use runtime::Signals;
 use sandbox::{PatchedLibrary, Sandbox, SandboxOptions};
 use settings::Settings;
+use tempfile::NamedTempFile;
 
 use crate::cli::SandboxArgs;
 use crate::output::print_line;
@@ -31,7 +30,7 @@ pub(crate) async fn run(settings: Settings, args: SandboxArgs) -> anyhow::Result
     match args.settings {
         Some(path) => write_private(&path, &text)
             .with_context(|| format!("cannot write `{}`", path.display()))?,
-        None => print_line(text),
+        None => print_line(text)?,
     }
     let signal = signals.next().await;
     tracing::info!(signal, "shutting down");
@@ -59,7 +58,8 @@ fn worker_settings(
     writeln!(text, "# Settings of a worker for this sandbox; they work as long as it runs.")?;
     writeln!(text, "# The phone number and code of each account are listed at the end.")?;
     writeln!(text, "[worker]\naccounts = \"1-{accounts}\"\n")?;
-    writeln!(text, "[tdlib]\nlibrary = {:?}\n", library.path().display().to_string())?;
+    writeln!(text, "[tdlib]\nlibrary = {:?}", library.path().display().to_string())?;
+    writeln!(text, "sha256 = \"{}\"\n", library.sha256())?;
     writeln!(text, "[telegram]\napi_id = 1\napi_hash = \"sandbox\"")?;
     writeln!(text, "master_key = \"of the sandbox, no secret\"\n")?;
     writeln!(text, "[telegram.proxy]\nserver = \"{}\"\nport = {}", address.ip(), address.port())?;
@@ -71,11 +71,36 @@ fn worker_settings(
     Ok(text)
 }
 
-/// Writes a file that only this user can read, all of it or nothing.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+/// Writes a file that only this user can read, all of it or nothing. It is never written into a file
+/// that somebody else has put there.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let mut file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
     file.write_all(text.as_bytes())?;
-    std::fs::rename(part, path)
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_settings_file_is_private_whatever_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sandbox.toml");
+        for name in ["sandbox.toml", "sandbox.part"] {
+            fs::write(directory.path().join(name), "of somebody else").unwrap();
+            fs::set_permissions(directory.path().join(name), Permissions::from_mode(0o666))
+                .unwrap();
+        }
+        write_private(&path, "secret").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "secret");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let part = fs::read_to_string(directory.path().join("sandbox.part")).unwrap();
+        assert_eq!(part, "of somebody else");
+    }
 }

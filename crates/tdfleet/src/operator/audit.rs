@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: Settings, args: AuditArgs) -> anyhow::Result<E
             let tenant = caller.and_then(|caller| tenants.get(caller)).map(String::as_str);
             let at = Timestamp::from_millisecond(*at_ms).unwrap_or(Timestamp::MAX);
             let line = AuditLine { at: format!("{at:.3}"), tenant, entry };
-            print_line(json_escaped(&serde_json::to_string(&line)?));
+            print_line(json_escaped(&serde_json::to_string(&line)?))?;
         }
     }
 }

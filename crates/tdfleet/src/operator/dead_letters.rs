@@ -106,10 +106,10 @@ async fn list(letters: &DeadLetters, args: &ListDeadLettersArgs) -> anyhow::Resu
         })
         .collect();
     let header = ["LETTER", "SINCE", "ROUTING KEY", "COMMAND ID", "BYTES", "SIGNED", "REASON"];
-    print_table(header, &cells);
+    print_table(header, &cells)?;
     let shown = rows.len() as u64;
     if shown < total {
-        print_line(format!("({shown} of {total} shown; use --limit for more)"));
+        print_line(format!("({shown} of {total} shown; use --limit for more)"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -140,10 +140,10 @@ async fn show(letters: &DeadLetters, args: ShowDeadLetterArgs) -> anyhow::Result
             ("signed", optional_cell(row.signed.map(yes_no_cell))),
         ];
         for (name, value) in lines {
-            print_line(format!("{name:12} {}", printable(&value)));
+            print_line(format!("{name:12} {}", printable(&value)))?;
         }
         if let Some(body) = row.body {
-            print_line(format!("{:12} {}", "body", printable(&body)));
+            print_line(format!("{:12} {}", "body", printable(&body)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -163,7 +163,7 @@ fn report_count(selector: &DeadLetterSelector, count: u64, done: &str) -> anyhow
     if let (DeadLetterSelector::Id(id), 0) = (selector, count) {
         bail!("no dead letter has the id {id}");
     }
-    print_line(format!("{count} {done}"));
+    print_line(format!("{count} {done}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

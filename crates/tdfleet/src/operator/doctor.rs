@@ -8,19 +8,21 @@ mod store;
 use std::process::ExitCode;
 
 use settings::Settings;
-use tdlib::{Library, REQUIRED_VERSION};
+use tdlib::{Library, LibraryFile, REQUIRED_VERSION};
 
 use crate::cli::DoctorArgs;
 use crate::daemon::preflight::guard_proxy;
 use crate::exit::success_if;
 use crate::installation;
 use crate::output::{print_json, print_line};
+use crate::process::OpenFileLimit;
 use check::{CheckState, DoctorCheck};
 
 pub(crate) async fn run(settings: Settings, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let (names, count) = (installation::names(&settings), installation::shard_count(&settings)?);
     let mut checks = vec![check_telegram(&settings), check_library(&settings)];
-    checks.extend(store::check(&settings.worker.data_dir));
+    checks.push(check_open_files(&settings));
+    checks.extend(store::check(&settings));
     let (redis, rabbitmq) = tokio::join!(
         redis::check(&settings.publisher),
         rabbitmq::check(&settings.broker, names, count)
@@ -31,7 +33,7 @@ pub(crate) async fn run(settings: Settings, args: &DoctorArgs) -> anyhow::Result
         print_json(&checks)?;
     } else {
         for check in &checks {
-            print_line(check.line());
+            print_line(check.line())?;
         }
     }
     Ok(success_if(checks.iter().all(|check| check.state != CheckState::Wrong)))
@@ -55,10 +57,25 @@ fn check_telegram(settings: &Settings) -> DoctorCheck {
     }
 }
 
+/// The worker raises its limit to the hard one, which is this process's as well if both are started
+/// alike.
+fn check_open_files(settings: &Settings) -> DoctorCheck {
+    let limit =
+        OpenFileLimit::of_worker(settings.worker.accounts.iter().count(), settings.shard_count);
+    DoctorCheck::ok_if(
+        !limit.is_too_low(),
+        "process",
+        limit.describe(),
+        "raise the hard limit of open files (ulimit -Hn, LimitNOFILE), or configure fewer accounts",
+    )
+}
+
 fn check_library(settings: &Settings) -> DoctorCheck {
     const PART: &str = "tdlib";
     let crash_records = settings.worker.data_dir.join("crashes");
-    match Library::load(&settings.tdlib.library, settings.tdlib.log_level, &crash_records) {
+    let loaded = LibraryFile::verify(&settings.tdlib.library, settings.tdlib.sha256.as_deref())
+        .and_then(|file| Library::load(&file, settings.tdlib.log_level, &crash_records));
+    match loaded {
         Err(error) => DoctorCheck::wrong(PART, runtime::error_chain(&error), "see docs/tdlib.md"),
         Ok(library) => match guard_proxy(settings, &library) {
             Err(error) => {
@@ -67,10 +84,15 @@ fn check_library(settings: &Settings) -> DoctorCheck {
                 DoctorCheck::wrong(PART, found, remedy)
             }
             Ok(()) if settings.telegram.proxy.is_some() => {
-                let found = format!("libtdjson {REQUIRED_VERSION} loads, and is kept to the proxy");
+                let found = format!(
+                    "libtdjson {REQUIRED_VERSION} has the expected checksum, loads, and is kept to the proxy"
+                );
                 DoctorCheck::ok(PART, found)
             }
-            Ok(()) => DoctorCheck::ok(PART, format!("libtdjson {REQUIRED_VERSION} loads")),
+            Ok(()) => DoctorCheck::ok(
+                PART,
+                format!("libtdjson {REQUIRED_VERSION} has the expected checksum and loads"),
+            ),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! `tdfleet events`: prints events from the log, then live ones as they arrive.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,7 +11,7 @@ use tracing::warn;
 
 use crate::cli::EventsArgs;
 use crate::installation;
-use crate::output::print_line;
+use crate::output::{output_closed, print_line};
 
 pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<ExitCode> {
     let accounts = if args.accounts.is_empty() {
@@ -32,15 +33,20 @@ pub(crate) async fn run(settings: Settings, args: EventsArgs) -> anyhow::Result<
     let names = installation::names(&settings);
     let log = EventLog::redis(&stage, settings.publisher, names, None)?;
     let mut events = log.follow(accounts.into_iter().map(|account| (account, start)));
+    let mut closed = pin!(output_closed());
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let next = tokio::select! {
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
+            () = &mut closed => return Ok(ExitCode::SUCCESS),
             next = events.next() => next.context("the event log was closed")?,
         };
         match next {
             FollowedItem::Event(event) => {
-                print_line(&event.json);
+                match print_line(&event.json) {
+                    Err(error) if error.is_closed_pipe() => return Ok(ExitCode::SUCCESS),
+                    printed => printed?,
+                }
                 left -= 1;
             }
             FollowedItem::Gap { account, after, next } => {

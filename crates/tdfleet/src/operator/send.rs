@@ -27,23 +27,37 @@ pub(crate) async fn run(settings: Settings, args: SendArgs) -> anyhow::Result<Ex
     let client = CommandClient::start(&stage, &settings.broker, names, shard_count)?;
     if args.no_wait {
         for outcome in client.publish_command(&[request]).await {
-            print_line(outcome?.as_str());
+            match outcome {
+                Ok(id) => {
+                    print_line(id.as_str()).context("the command is published; its id is lost")?
+                }
+                Err(error) => return failed(error),
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }
     match client.call(&request, Duration::from_secs(args.timeout_s)).await {
         Ok(event) => {
-            print_line(&event);
+            let printed = print_line(&event);
+            printed.context("the answer is lost; look for it with `tdfleet events`")?;
             Ok(success_if(!is_failure(&event)))
         }
-        Err(error @ PublishError::NoAnswer) => {
-            tracing::error!(
-                error = runtime::error_chain(&error),
-                "no answer in time; the command may still run"
-            );
+        Err(error) => failed(error),
+    }
+}
+
+/// Whether the command may still run decides what the caller does next.
+fn failed(error: PublishError) -> anyhow::Result<ExitCode> {
+    match error {
+        PublishError::NoAnswer | PublishError::Unconfirmed => {
+            let error = runtime::error_chain(&error);
+            tracing::error!(error, "no answer in time; the command may still run");
             Ok(ExitCode::from(EX_TEMPFAIL))
         }
-        Err(error) => Err(error.into()),
+        PublishError::Invalid(_)
+        | PublishError::Unavailable
+        | PublishError::Unroutable
+        | PublishError::Refused => Err(error.into()),
     }
 }
 

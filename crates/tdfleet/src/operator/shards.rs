@@ -69,7 +69,7 @@ async fn list(
             ]
         })
         .collect();
-    print_table(["SHARD", "STATE", "OWNER", "EPOCH", "PIN", "MOVES TO", "STORE"], &cells);
+    print_table(["SHARD", "STATE", "OWNER", "EPOCH", "PIN", "MOVES TO", "STORE"], &cells)?;
     Ok(ExitCode::SUCCESS)
 }
 

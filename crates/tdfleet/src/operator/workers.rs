@@ -21,7 +21,7 @@ pub(crate) async fn run(settings: Settings, command: WorkersCommand) -> anyhow::
         print_table(
             ["WORKER", "LIVE", "RABBITMQ", "SHARDS", "ACCOUNTS", "LEAVING", "STORE"],
             &rows,
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

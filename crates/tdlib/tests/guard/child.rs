@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::json;
 use serde_json::value::to_raw_value;
-use tdlib::{CancellationToken, Client, Library, Tdlib};
+use tdlib::{CancellationToken, Client, Library, LibraryFile, Tdlib};
 
 use crate::network::{Attempt, Network};
 use crate::proxies::ProxyCase;
@@ -105,5 +105,6 @@ fn open(tdlib: &Tdlib, case: ProxyCase, directory: &Path) -> Client {
 fn load(crash_records: &Path) -> Library {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tdlib/libtdjson.so.1.8.61");
     let path = std::env::var_os("TDFLEET_TDLIB_LIBRARY").map_or(fetched, PathBuf::from);
-    Library::load(&path, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
+    let file = LibraryFile::verify(&path, None).unwrap_or_else(|error| panic!("{error}"));
+    Library::load(&file, 2, crash_records).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -88,7 +88,7 @@ pub(super) fn every(target: &AttackTarget, flow: Flow, round: u32) -> Vec<Attack
     let mut attacks = properties(target, flow);
     attacks.extend(foreign_accounts(target, flow, round));
     attacks.extend(foreign_queues(target, flow));
-    attacks.extend(bodies(target, flow));
+    attacks.extend(bodies(target, flow, round));
     attacks.extend(members(target, flow));
     attacks.extend(calls(target, flow));
     attacks
@@ -158,7 +158,7 @@ fn foreign_queues(target: &AttackTarget, flow: Flow) -> Vec<Attack> {
 }
 
 /// Bodies that cost much to read.
-fn bodies(target: &AttackTarget, flow: Flow) -> Vec<Attack> {
+fn bodies(target: &AttackTarget, flow: Flow, round: u32) -> Vec<Attack> {
     let fields = (0..FIELDS).map(|number| (format!("f{number}"), json!(0))).collect();
     let deep = format!(
         r#"{{"command":"get_active_sessions","userbot_id":{},"x":{}"#,
@@ -167,9 +167,11 @@ fn bodies(target: &AttackTarget, flow: Flow) -> Vec<Attack> {
     );
     let mut nested = target.read_with(flow, plain());
     nested.body = deep.into_bytes();
+    // The largest takes RabbitMQ itself seconds.
+    let size = if round == 0 { OVERSIZE } else { OVERSIZE / 100 };
     vec![
         target.read_of(flow, Value::Object(fields)),
-        target.read_of(flow, json!({"x": "x".repeat(OVERSIZE)})),
+        target.read_of(flow, json!({"x": "x".repeat(size)})),
         nested,
         Attack { body: Vec::new(), ..target.read_with(flow, plain()) },
         Attack { body: vec![0xff; 1_000], ..target.read_with(flow, plain()) },

@@ -5,13 +5,13 @@ use owner_worker::CommandOutcome;
 use serde_json::{Value, json};
 
 use super::{again, event, message};
-use crate::support::{PATIENCE, World};
+use crate::support::World;
 
 #[tokio::test]
 async fn a_rejection_is_published_once() {
     let world = World::ready().await;
     let unknown_field = json!({"command": "get_active_sessions", "userbot_id": 1, "x": 1});
-    let cases = [unknown_field, json!({"command": "nope", "userbot_id": 1}), unserved()];
+    let cases = [unknown_field, json!({"command": "nope", "userbot_id": 1})];
     for (number, mut body) in cases.into_iter().enumerate() {
         let (id, account) = (format!("c-{number}"), body["userbot_id"].as_i64().unwrap());
         body["command_id"] = json!(id);
@@ -25,23 +25,6 @@ async fn a_rejection_is_published_once() {
     }
 }
 
-/// A command of an account that no worker serves, in a shard that this one owns.
-fn unserved() -> Value {
-    let count = contracts::ShardCount::new(64).unwrap();
-    let shard = |id: i64| count.shard_of(contracts::AccountId::new(id).unwrap());
-    let account = (3..10_000).find(|id| shard(*id) == shard(1)).unwrap();
-    json!({"command": "get_active_sessions", "userbot_id": account, "command_id": "s"})
-}
-
-#[tokio::test]
-async fn a_command_of_an_unknown_account_is_left_to_redelivery_when_its_shard_closes() {
-    let world = World::ready().await;
-    world.log.set_answering(false);
-    let refused = world.deliver(&message(&unserved()));
-    world.close(PATIENCE).await;
-    assert_eq!(refused.outcome().await, None);
-}
-
 #[tokio::test]
 async fn an_unreadable_message_is_answered_once_and_dead_lettered_every_time() {
     let world = World::ready().await;
@@ -50,13 +33,13 @@ async fn an_unreadable_message_is_answered_once_and_dead_lettered_every_time() {
     let key = contracts::RoutingKey::new(Flow::Hi, count, account, "block_user");
     let properties = || Properties { message_id: Some("m".to_owned()), ..Properties::default() };
     let garbage = |body: &'static [u8]| {
-        let (key, redelivered) = (Some(key.clone()), false);
         let body = bytes::Bytes::from_static(body);
         world.request(owner_worker::WorkerRequest {
             body,
-            key,
+            key: key.clone(),
             properties: properties(),
-            redelivered,
+            refusal: None,
+            redelivered: false,
             expired: false,
         })
     };
