@@ -101,8 +101,8 @@ impl CheckedCommand {
         let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
         let secret = message.secret;
-        let longest = if secret { SECRET_DEADLINE } else { shared.config.deadline };
-        let latest = received_at + longest;
+        let furthest = received_at + shared.config.deadline;
+        let latest = if secret { furthest.min(received_at + SECRET_DEADLINE) } else { furthest };
         let deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE).min(latest);
         Self { target, fingerprint, deadline, redelivered, flow, secret, decision }
     }
