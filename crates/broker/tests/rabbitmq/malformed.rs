@@ -132,7 +132,9 @@ async fn an_operator_can_list_and_purge_unreadable_dead_letters() {
     for (properties, _) in properties {
         publisher.publish("", queue.as_bytes(), properties, BODY);
     }
-    let operator = DeadLetters::connect(&fixture.settings, fixture.names.clone()).await.unwrap();
+    let key = Some(Fixture::mac_key());
+    let operator =
+        DeadLetters::connect(&fixture.settings, fixture.names.clone(), key).await.unwrap();
     let (letters, total) = operator.list(100).await.unwrap();
     assert_eq!((letters.len() as u64, total), (number, number));
     let reasons: Vec<_> = letters.iter().filter_map(|letter| letter.reason.as_deref()).collect();
