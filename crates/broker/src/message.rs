@@ -4,8 +4,9 @@ use runtime::Clock;
 
 /// A message on the bus: the parts that are kept when it is published again.
 ///
-/// AMQP has more (`user_id`, `CC`, priorities, foreign headers). They are not kept, because some of
-/// them would make RabbitMQ refuse or multiply the message.
+/// AMQP has more (`CC`, priorities, foreign headers). They are not kept, because some of them would
+/// make RabbitMQ refuse or multiply the message. `user_id` becomes a signed header: RabbitMQ lets a
+/// worker name no user but its own.
 #[derive(Clone)]
 pub(crate) struct Message {
     /// The routing key.

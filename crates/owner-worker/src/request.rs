@@ -104,9 +104,9 @@ impl CheckedCommand {
         let mut deadline =
             meta.deadline.map_or(received_at + DEFAULT_DEADLINE, |at| at.min(latest));
         let secret = message.secret;
-        if secret {
-            deadline = deadline.min(received_at + SECRET_DEADLINE);
-        }
+        let furthest = received_at + shared.config.deadline;
+        let latest = if secret { furthest.min(received_at + SECRET_DEADLINE) } else { furthest };
+        let deadline = meta.deadline.unwrap_or(received_at + DEFAULT_DEADLINE).min(latest);
         Self { target, fingerprint, deadline, redelivered, flow, secret, decision }
     }
 

@@ -110,6 +110,28 @@ mod tests {
     }
 
     #[test]
+    fn callers_are_entries_of_the_file_and_each_is_checked() {
+        let settings = load(
+            "[[callers]]\nuser = 'shop'\naccounts = '1-5'\ncommands = 'ping, get_me'\nrate = 20\n\
+             [[callers]]\nuser = 'admin'\naccounts = '*'\ncommands = '*'",
+            &[],
+        );
+        let [shop, admin] = &settings.unwrap().callers[..] else { panic!("two callers") };
+        assert_eq!((&*shop.user, shop.rate, admin.rate), ("shop", Some(20), None));
+        assert!(shop.accounts.contains(5) && !shop.accounts.contains(6));
+        assert!(admin.accounts.contains(1 << 40));
+        let entry = |fields: &str| format!("[[callers]]\nuser = 'a'\naccounts = '*'\n{fields}");
+        for (toml, fault) in [
+            (entry(""), "callers: missing field `commands`"),
+            (entry("commands = '*'\nrate = 0"), "callers.rate: must be between 1 and 100000"),
+            (entry("commands = 'a b'"), "callers.commands: must be names of commands, or `*`"),
+            (format!("{0}\n{0}", entry("commands = '*'")), "callers.user: must not be given twice"),
+        ] {
+            assert_eq!(load(&toml, &[]).unwrap_err(), fault);
+        }
+    }
+
+    #[test]
     fn defaults_are_valid() {
         assert_eq!(load("", &[]).unwrap().shard_count, 64);
     }

@@ -103,7 +103,7 @@ impl TakenLetter {
             id,
             command_id,
             routing_key,
-            reason,
+            reason: reason.or(unreadable),
             since,
             bytes,
             signed,

@@ -102,15 +102,13 @@ async fn a_command_on_the_wrong_shard_is_forwarded_once() {
     assert!(delivery.forwarded);
     answer(delivery);
 
+    // Anyone can write the mark; without the workers' signature it does not count.
     let mut headers = FieldTable::default();
     headers.insert("x-tdfleet-forwarded".into(), AMQPValue::Boolean(true));
     client.publish(&exchange, &key, body, properties.with_headers(headers)).await;
-    let letter = client.get(&fixture.names.dead_letter_queue()).await.delivery;
-    assert_eq!(
-        (reason(&letter), &letter.data[..]),
-        ("it was forwarded before".to_owned(), &body[..])
-    );
-    assert!(inbox.is_empty(), "the handler never sees it");
+    let delivery = inbox.next().await;
+    assert_eq!(delivery.key.to_string(), Fixture::key(1, "ping"));
+    answer(delivery);
     fixture.drain().await;
 }
 

@@ -3,7 +3,7 @@
 use contracts::{Epoch, Flow};
 use log_port::{HeadField, NotStored};
 use testkit::log_rules::steps::{
-    account, claim, claim_head, claim_log, command_ids, owner, pending, position, push,
+    account, claim, claim_head, command_ids, owner, pending, position, push,
 };
 
 use crate::redis::Cli;
@@ -23,7 +23,7 @@ async fn ids(cli: &mut Cli, key: &str) -> Vec<String> {
 async fn a_pending_command_that_no_owner_wrote_is_set_aside_and_never_run() {
     let (_fixture, log, mut cli) = on_redis().await;
     let token = owner(account(1), 7);
-    let first = claim_log(&log, token).await;
+    let first = claim(&log, token).await.0;
     let own =
         || vec![pending("a", position(Flow::Hi, "7-1")), pending("b", position(Flow::Hi, "7-2"))];
     push(&*first, own()).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_pending_command_that_no_owner_wrote_is_set_aside_and_never_run() {
 #[tokio::test]
 async fn a_pending_command_of_another_account_is_foreign() {
     let (_fixture, log, mut cli) = on_redis().await;
-    let other = claim_log(&log, owner(account(2), 7)).await;
+    let other = claim(&log, owner(account(2), 7)).await.0;
     push(&*other, vec![pending("a", position(Flow::Hi, "7-1"))]).await.unwrap();
     cli.send(&format!("COPY tdfleet:{{2}}:pending:cmd_hi {PENDING}")).await;
     let head = claim_head(&log, owner(account(1), 8)).await;
@@ -88,7 +88,7 @@ async fn an_epoch_that_no_owner_wrote_is_taken_back_and_fences_nobody() {
 async fn a_state_in_the_head_that_no_owner_wrote_does_not_count() {
     let (_fixture, log, mut cli) = on_redis().await;
     let token = owner(account(1), 7);
-    let first = claim_log(&log, token).await;
+    let first = claim(&log, token).await.0;
     first.set_head_field(HeadField::Opened);
     first.set_head_field(HeadField::LoggedIn(false));
     let head = claim_head(&log, token).await;
