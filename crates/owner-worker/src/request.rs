@@ -100,9 +100,6 @@ impl CheckedCommand {
         let (id, correlation) = (id.or(earlier_id), meta.correlation_id);
         let ids = CorrelationIds::or_generated(caller, id, correlation, meta.trace_id);
         let target = AnswerTarget { log, name, ids, dead_letter: None };
-        let latest = received_at + shared.config.deadline;
-        let mut deadline =
-            meta.deadline.map_or(received_at + DEFAULT_DEADLINE, |at| at.min(latest));
         let secret = message.secret;
         let furthest = received_at + shared.config.deadline;
         let latest = if secret { furthest.min(received_at + SECRET_DEADLINE) } else { furthest };

@@ -103,7 +103,7 @@ impl TakenLetter {
             id,
             command_id,
             routing_key,
-            reason: reason.or(unreadable),
+            reason,
             since,
             bytes,
             signed,
