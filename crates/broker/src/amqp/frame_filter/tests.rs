@@ -79,7 +79,7 @@ fn ordinary_frames_pass_unchanged() {
         header(ORDINARY),
         header(&headers(&nested(7))),
         header(&headers(b"\x01a\x41\x00\x00\x00\x00\x01bV\x01ct\x01\x01dI\x00\x00\x00\x07")),
-        frame(BODY, &[0xff; 100_000]),
+        frame(BODY, &vec![0xff; 100_000]),
     ]
     .concat();
     assert_eq!(filtered(&frames), frames);
@@ -144,7 +144,7 @@ fn names_that_are_not_utf8_are_escaped() {
         format!("{method:?}")
     };
     let delivered = key(&filtered(&deliver(b"x", b"cmd_hi.s055.acc.1.\xff")));
-    assert!(delivered.contains(r#"not UTF-8: cmd_hi.s055.acc.1.\\xff"#), "{delivered}");
+    assert!(delivered.contains(r"not UTF-8: cmd_hi.s055.acc.1.\\xff"), "{delivered}");
     let delivered = key(&filtered(&deliver(&[0xff; 255], &[0xff; 255])));
     assert!(delivered.contains("not UTF-8: "), "{delivered}");
     let got = frame(METHOD, b"\0\x3c\0\x47\0\0\0\0\0\0\0\x09\0\x01x\x01\xff\0\0\0\x01");
