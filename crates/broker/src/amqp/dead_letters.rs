@@ -31,6 +31,9 @@ const RETURNED_WITHIN: Duration = Duration::from_secs(2);
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 /// Letters that are returned together. A quorum queue keeps 32 in order.
 const RETURN_BATCH: usize = 16;
+/// Letters that are acknowledged together. A channel holds back what it sends to a quorum queue while
+/// 32 commands are under way, and loses it if it is closed then.
+const ACK_BATCH: usize = 16;
 
 /// Messages that nobody could process: lists, shows, republishes and deletes them.
 ///
@@ -132,21 +135,21 @@ impl DeadLetters {
         let (channel, count) = self.open().await?;
         let confirming = channel.confirm_select(ConfirmSelectOptions::default());
         within(self.timeout, "asking for confirms", confirming).await?;
-        let (mut kept, mut last, mut done) = (Vec::new(), 0, RedriveCount::default());
-        while last < count {
-            let first = last + 1;
+        let (mut kept, mut seen, mut done) = (Vec::new(), 0, RedriveCount::default());
+        while seen < count {
+            let before = seen;
             let mut batch = Vec::new();
-            while last < count
+            while seen < count
                 && batch.len() < BATCH
-                && let Some(taken) = self.take(&channel, last + 1).await?
+                && let Some(taken) = self.take(&channel, seen + 1).await?
             {
-                last = taken.tag;
+                seen += 1;
                 if !selector.matches(&taken.letter) {
-                    kept.push(last);
+                    kept.push(taken.tag);
                 } else if selector.may_redrive(&taken.letter) {
-                    batch.push((last, self.republication(taken, signer)));
+                    batch.push((taken.tag, self.republication(taken, signer)));
                 } else {
-                    kept.push(last);
+                    kept.push(taken.tag);
                     done.left += 1;
                 }
             }
@@ -154,7 +157,7 @@ impl DeadLetters {
             self.publish(&channel, &publications).await?;
             self.acknowledge(&channel, &tags).await?;
             done.republished += tags.len() as u64;
-            if last < first {
+            if seen == before {
                 break;
             }
         }
@@ -173,18 +176,16 @@ impl DeadLetters {
             let purged = channel.queue_purge(self.queue(), QueuePurgeOptions::default());
             return within(self.timeout, "purging", purged).await.map(u64::from);
         }
-        let (mut kept, mut last, mut done) = (Vec::new(), 0, 0);
+        let (mut kept, mut selected, mut last) = (Vec::new(), Vec::new(), 0);
         while last < count
             && let Some(taken) = self.take(&channel, last + 1).await?
         {
             last = taken.tag;
-            if selector.matches(&taken.letter) {
-                self.acknowledge(&channel, &[last]).await?;
-                done += 1;
-            } else {
-                kept.push(last);
-            }
+            let tags = if selector.matches(&taken.letter) { &mut selected } else { &mut kept };
+            tags.push(last);
         }
+        self.acknowledge(&channel, &selected).await?;
+        let done = selected.len() as u64;
         self.return_letters(&channel, &kept, count - done).await?;
         Ok(done)
     }
@@ -269,8 +270,17 @@ impl DeadLetters {
     }
 
     async fn acknowledge(&self, channel: &Channel, tags: &[u64]) -> Result<(), Error> {
-        let ack = |tag: &u64| channel.basic_ack(*tag, BasicAckOptions::default());
-        let acknowledged = try_join_all(tags.iter().map(ack));
-        within(self.timeout, "an acknowledgement", acknowledged).await.map(drop)
+        for batch in tags.chunks(ACK_BATCH) {
+            let ack = |tag: &u64| channel.basic_ack(*tag, BasicAckOptions::default());
+            let acknowledged = try_join_all(batch.iter().map(ack));
+            within(self.timeout, "an acknowledgement", acknowledged).await?;
+            // Answered when the queue has applied what the channel sent to it before.
+            if let Some(extra) = self.take(channel, 0).await? {
+                let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+                let returned = channel.basic_nack(extra.tag, options);
+                within(self.timeout, "returning a dead letter", returned).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,9 @@
 //! The task behind [`AmqpPublisher`](crate::amqp::publisher::AmqpPublisher).
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,10 +76,21 @@ impl PublishTask {
     ) -> Result<(), Error> {
         let (confirming, replies) = self.open_confirming(connection).await?;
         let unconfirmed = self.open(connection).await?;
+        let busy = AtomicBool::new(false);
+        let mut publishing = pin!(self.publish_jobs(&confirming, &mut queues.jobs, &busy));
         tokio::select! {
-            published = self.publish_jobs(&confirming, &mut queues.jobs) => published,
+            published = &mut publishing => published,
             sent = self.send_replies(&unconfirmed, &mut queues.replies) => sent,
-            error = self.receive_replies(replies) => Err(error),
+            error = self.receive_replies(replies) => {
+                // Replies share their channel with what is published: that has ended too, and its
+                // caller is to learn why.
+                poll_fn(|context| match publishing.as_mut().poll(context) {
+                    Poll::Pending if busy.load(Ordering::Relaxed) => Poll::Pending,
+                    _ => Poll::Ready(()),
+                })
+                .await;
+                Err(error)
+            }
         }
     }
 
@@ -139,9 +154,11 @@ impl PublishTask {
         &self,
         channel: &Channel,
         jobs: &mut mpsc::Receiver<PublishJob>,
+        busy: &AtomicBool,
     ) -> Result<(), Error> {
         let mut chunk = Vec::with_capacity(CHUNK);
         while jobs.recv_many(&mut chunk, CHUNK).await != 0 {
+            busy.store(true, Ordering::Relaxed);
             let taken: Vec<_> = chunk
                 .drain(..)
                 .filter_map(|PublishJob { publications, done }| Some((publications.take()?, done)))
@@ -160,6 +177,7 @@ impl PublishTask {
             if lost {
                 return Err(Error::NotConfirmed);
             }
+            busy.store(false, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -136,10 +136,7 @@ async fn a_forged_direct_reply_to_loses_no_other_reply() {
     let client = fixture.client().await;
     let allowed = client.reply_queue(&fixture.names).await;
     let (exchange, key) = (fixture.names.commands_exchange(), Fixture::key(1, "ping"));
-    // A process of a node that is not there.
-    let unknown = ".g1h3DnJlcGx5QDg3MjgxNDg5AAAEVAAAAABqavH1.gGCZWuXUckhmh2JbwSOBvQ==";
-    for rest in [".", ".x", ".x.y", ".g2dk.eA==", ".g1h2.a.b", ".AAAA.AAAA", ".////.////", unknown]
-    {
+    for rest in [".", ".x", ".x.y", ".g2dk.eA==", ".g1h2.a.b", ".AAAA.AAAA", ".////.////"] {
         let forged = format!("amq.rabbitmq.reply-to{rest}");
         for queue in [&forged, &allowed] {
             let properties = BasicProperties::default().with_reply_to(queue.as_str().into());

@@ -173,9 +173,9 @@ async fn an_account_that_another_epoch_has_costs_no_other_and_comes_back() {
     let running = world.submit(&request("disconnect_all_websites", &json!({})));
     world.tdlib.seen("disconnectAllWebsites").await;
     world.log.fence_account(1);
-    // What runs, what comes, and what comes later.
-    let first = world.submit(&get);
-    for answer in [running, first, world.submit(&get)] {
+    // What runs, what waits behind it, and what is refused by the log.
+    let waiting = world.submit(&get);
+    for answer in [running, waiting, world.submit_bulk(&get)] {
         not_owned(answer).await;
     }
     world.tdlib.seen("close").await;

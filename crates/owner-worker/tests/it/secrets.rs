@@ -103,7 +103,7 @@ async fn texts(show_service_codes: bool) -> Vec<Value> {
     for chat in [777_000, 5] {
         let update = json!({"@type": "updateNewMessage", "message": login_message(chat)});
         world.tdlib.update(client, &update);
-        let its = |event: &Value| event["result"]["message"]["chat_id"] == chat;
+        let its = |result: &Value| result["message"]["chat_id"] == chat;
         let event = world.log.next(1, "updateNewMessage", its).await;
         texts.push(event["result"]["message"]["content"]["text"]["text"].clone());
         world.tdlib.answers("getMessage", vec![Reply::object(login_message(chat))]);
