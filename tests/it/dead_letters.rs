@@ -89,6 +89,7 @@ async fn a_letter_that_no_worker_wrote_is_redriven_only_by_its_id_and_controls_n
         .publish(&key, b"{\"n\": 1", BasicProperties::default().with_message_id("own".into()))
         .await;
     wait_for_letters(&world, 1).await;
+    backend.answer("get_active_sessions").await;
     publish_dead_letter(&backend, "forged \u{1b}[2J\u{9b}2J").await;
     let letters = wait_for_letters(&world, 2).await;
     let signed = |id: &str| {

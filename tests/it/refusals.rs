@@ -115,15 +115,15 @@ async fn garbage_is_answered_and_kept_as_a_dead_letter_with_its_reason() {
     backend.listen(1).await;
     let (queue, mut replies) = backend.reply_queue().await;
 
-    let body = br#"{"action": "send_code", "code": "24680", oops"#;
+    let body = br#"{"action": "block_user", "user_id": 24680, oops"#;
     let properties = || {
         BasicProperties::default()
             .with_message_id("garbled".into())
             .with_reply_to(queue.as_str().into())
     };
-    backend.publish(&routing_key(1, "send_code"), body, properties()).await;
-    let event = backend.answer("send_code").await;
-    let error = "command is not valid JSON at line 1 column 42";
+    backend.publish(&routing_key(1, "block_user"), body, properties()).await;
+    let event = backend.answer("block_user").await;
+    let error = "command is not valid JSON at line 1 column 44";
     assert_eq!(event["payload"]["error"], error, "{event}");
     assert_eq!(Backend::next_reply(&mut replies).await, event);
 

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn nothing_that_is_printed_controls_the_terminal() {
         let rows = [["a\u{1b}[2Jb".to_owned(), "x\ny\u{202e}z\u{9b}é".to_owned()]];
-        let expected = "A           B\na\\u{1b}[2Jb  x\\ny\\u{202e}z\\u{9b}é\n";
+        let expected = "A            B\na\\u{1b}[2Jb  x\\ny\\u{202e}z\\u{9b}é\n";
         assert_eq!(format_table(["A", "B"], &rows), expected);
         assert_eq!(printable("plain"), "plain");
         let line = "{\"a\": \"é\u{9b}\u{7f}\"}";
