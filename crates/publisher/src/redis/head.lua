@@ -72,7 +72,7 @@ local function end_of(stream)
   end
 end
 
--- Writes a stream anew with its entries up to `last`, so that smaller ids than its largest can
+-- Rewrites a stream with its entries up to `last`, so that smaller ids than its largest can
 -- follow again.
 local function rewrite(stream, last)
   require_commands({'DEL', stream}, {'XADD', stream, '*', 'e', ''})

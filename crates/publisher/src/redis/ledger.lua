@@ -133,7 +133,7 @@ local function set_aside(list, is_foreign)
   local entries = redis.call('XRANGE', list, '-', '+')
   for _, entry in ipairs(entries) do
     if is_foreign(entry[1]) then
-      -- Whoever wrote it chose how many fields it has.
+      -- Its writer chose how many fields it has.
       local fields = {unpack(entry[2], 1, math.min(#entry[2], 32))}
       redis.call(
         'XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'reason', 'written by no owner', 'list', list,
